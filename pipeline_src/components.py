@@ -1,0 +1,35 @@
+"""The one place where a name in a configuration becomes code: a static table, imported on use.
+
+`COMPONENTS` maps a kind to `module:attribute`. The code-identity walker
+(`provenance/closure.py`) follows, of this table, only the entries that a job's resolved
+parameters name, so a new entry never reruns a job that does not use it. It refuses every other
+dynamic import in the package.
+"""
+
+import importlib
+from typing import Any
+
+COMPONENTS = {
+    "backbone.resnet": "pipeline_src.models.backbones.resnet:ResNetPyramid",
+    "backbone.convnext": "pipeline_src.models.backbones.convnext:ConvNeXtPyramid",
+    "backbone.swin": "pipeline_src.models.backbones.swin:SwinPyramid",
+    "backbone.twins": "pipeline_src.models.backbones.twins:TwinsPyramid",
+    "backbone.mobilenetv2": "pipeline_src.models.backbones.mobilenetv2:MobileNetV2Pyramid",
+    "pyramid.dfp": "pipeline_src.models.fusion.dfp:DeepFeaturePyramid",
+    "decoder.fcn": "pipeline_src.models.decoders.fcn:FCNHead",
+    "reader.voc2012": "pipeline_src.data.readers.voc2012:read_voc2012",
+    "reader.masks": "pipeline_src.data.readers.masks:read_masks",
+    "scenes.voc2012": "pipeline_src.data.scenes.voc2012:write_voc2012",
+    "figure.tradeoff": "pipeline_src.reporting.figures.tradeoff:draw_tradeoff",
+    "figure.predictions": "pipeline_src.reporting.figures.predictions:draw_predictions",
+    "figure.curves": "pipeline_src.reporting.figures.curves:draw_curves",
+}
+
+
+def load(kind: str) -> Any:
+    """Import and return the component registered under `kind`; a `KeyError` lists the known kinds."""
+    try:
+        module, attribute = COMPONENTS[kind].split(":")
+    except KeyError:
+        raise KeyError(f"unknown component {kind!r}; known: {', '.join(sorted(COMPONENTS))}") from None
+    return getattr(importlib.import_module(module), attribute)

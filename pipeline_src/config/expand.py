@@ -1,0 +1,262 @@
+"""A study's base and axes become points, points become runs (one training each), rows point at runs."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from pipeline_src.config.base import Section
+from pipeline_src.config.explain import dotted, explain, one_of
+from pipeline_src.config.model import ModelSpec
+from pipeline_src.config.recipe import Recipe
+from pipeline_src.config.resolve import check_references, dataset_classes, resolve_model
+from pipeline_src.config.study import Params, Study
+from pipeline_src.errors import InputError
+from pipeline_src.files import digest_of
+
+
+@dataclass(frozen=True)
+class Run:
+    """A unique training: model, data, recipe and seed. `name` is a readable path."""
+
+    name: str
+    study: str
+    dataset: str
+    backbone: str
+    model: dict[str, Any]
+    recipe: dict[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a study: a point in its axes, the runs that serve it, and its baseline.
+
+    `runs` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
+    names the point whose cost is measured.
+    """
+
+    study: str
+    label: str
+    settings: dict[str, Any]
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    architecture: str
+    is_baseline: bool
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network at a crop and batch: what is measured once, however many runs train it."""
+
+    name: str
+    study: str
+    model: dict[str, Any]
+    recipe: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """All runs, rows and architectures of the selected studies, each run and architecture once."""
+
+    runs: dict[str, Run]
+    rows: dict[str, list[Row]]
+    architectures: dict[str, Architecture]
+
+
+class _Point(Section):
+    """What an axis may change."""
+
+    dataset: str = Field(description="Key of an entry of `datasets`.")
+    model: ModelSpec = Field(description="The network.")
+    recipe: Recipe = Field(description="The training recipe.")
+
+
+def expand(params: Params) -> Experiments:
+    """Expand the selected studies; raises `InputError` (one line a finding, with its key path)."""
+    check_references(params)
+    runs: dict[str, Run] = {}
+    rows: dict[str, list[Row]] = {}
+    architectures: dict[str, Architecture] = {}
+    run_names: dict[str, str] = {}
+    architecture_names: dict[str, str] = {}
+    for key in selected(params):
+        study = params.studies[key]
+        rows[key] = []
+        for name, labels, settings in _points(params, key):
+            point = _resolve_point(params, key, study, settings)
+            classes = len(dataset_classes(params.datasets[point.dataset]))
+            try:
+                model = resolve_model(params, point.model, classes)
+            except InputError as error:
+                raise params.wrong(_origin(key, study, settings, "model.pyramid.depth"), str(error)) from None
+            recipe = point.recipe.model_dump()
+            cost_key = digest_of([_without_weights(model), recipe])
+            architecture = architecture_names.setdefault(cost_key, name)
+            architectures.setdefault(architecture, Architecture(architecture, key, model, recipe))
+            names = []
+            for seed in range(_seeds(params, study, settings)):
+                identity = digest_of([point.dataset, model, recipe, seed])
+                run_name = run_names.setdefault(identity, f"{name}/seed-{seed}")
+                runs.setdefault(
+                    run_name, Run(run_name, key, point.dataset, point.model.backbone, model, recipe, seed)
+                )
+                names.append(run_name)
+            rows[key].append(
+                Row(
+                    study=key,
+                    label=_label(params, key, labels, settings),
+                    settings=settings,
+                    runs=tuple(names),
+                    seeds=tuple(range(len(names))),
+                    architecture=architecture,
+                    is_baseline=_is_baseline(params, key, settings),
+                )
+            )
+        _check_rows(params, key, rows[key])
+    return Experiments(runs, rows, architectures)
+
+
+def selected(params: Params) -> list[str]:
+    """Keys of the studies to plan, in the file's order."""
+    return [key for key in params.studies if params.select == "all" or key in params.select]
+
+
+def _points(params: Params, key: str) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
+    """`(name, axis labels, settings)` for every combination of the axes' values."""
+    axes = []
+    for axis, values in params.studies[key].vary.items():
+        if not values:
+            raise params.wrong(["studies", key, "vary", axis], "has no values; give at least one")
+        if isinstance(values, dict):
+            axes.append([(axis, _slug(label), dict(settings)) for label, settings in values.items()])
+        else:
+            axes.append([(axis, _slug(value), {axis: value}) for value in values])
+    for combination in itertools.product(*axes):
+        labels = {axis: label for axis, label, _ in combination}
+        settings = {path: value for _, _, chosen in combination for path, value in chosen.items()}
+        parts = [f"{axis.split('.')[-1]}-{label}" for axis, label in labels.items()]
+        yield f"{key}/{'_'.join(parts) or 'base'}", labels, settings
+
+
+def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, Any]) -> _Point:
+    recipe = settings.get("recipe", study.recipe)
+    if recipe not in params.recipes:
+        origin = _origin(key, study, settings, "recipe")
+        raise params.wrong(origin, f"{recipe!r} is not in recipes; use {one_of(params.recipes)}")
+    tree: dict[str, Any] = {
+        "dataset": study.dataset,
+        "model": study.model.model_dump(),
+        "recipe": params.recipes[recipe].model_dump(),
+    }
+    for path, value in settings.items():
+        if path != "recipe" and not _set(tree, path, value):
+            raise params.wrong(
+                _origin(key, study, settings, path),
+                "there is no such key; an axis is a key path below dataset, model or recipe",
+            )
+    try:
+        point = _Point.model_validate(tree)
+    except ValidationError as error:
+        location, explanation = next(explain(error, _Point))
+        raise params.wrong(_origin(key, study, settings, dotted(location)), explanation) from None
+    for field, name, section in (
+        ("dataset", point.dataset, params.datasets),
+        ("model.backbone", point.model.backbone, params.backbones),
+    ):
+        if name not in section:
+            origin = _origin(key, study, settings, field)
+            raise params.wrong(origin, f"{name!r} is unknown; use {one_of(section)}")
+    return point
+
+
+def _set(tree: dict[str, Any], path: str, value: Any) -> bool:
+    """Set a value below existing mappings; False where there are none."""
+    *parents, last = path.split(".")
+    node: Any = tree
+    for part in parents:
+        node = node.get(part) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or (not parents and last not in tree):
+        return False
+    node[last] = value
+    return True
+
+
+def _origin(key: str, study: Study, settings: dict[str, Any], path: str) -> list[str | int]:
+    """The key path in the file that set `path`: an axis of the study, or its base."""
+    for setting in settings:
+        if (
+            path == setting
+            or path.startswith((f"{setting}.", f"{setting}["))
+            or setting.startswith(f"{path}.")
+        ):
+            for axis, values in study.vary.items():
+                if axis == setting:
+                    return ["studies", key, "vary", axis]
+                for label, group in values.items() if isinstance(values, dict) else ():
+                    if group.get(setting) == settings[setting]:
+                        return ["studies", key, "vary", axis, label, setting]
+    if path.startswith("recipe."):
+        return ["recipes", study.recipe, *path.split(".")[1:]]
+    return ["studies", key, *path.split(".")]
+
+
+def _seeds(params: Params, study: Study, settings: dict[str, Any]) -> int:
+    seeds = study.seeds or params.seeds
+    for extra in study.extra_seeds:
+        if all(settings.get(path) == value for path, value in extra.where.items()):
+            seeds = max(seeds, extra.seeds)
+    return seeds
+
+
+def _is_baseline(params: Params, key: str, settings: dict[str, Any]) -> bool:
+    baseline = params.studies[key].baseline
+    for path in baseline:
+        if path not in settings:
+            raise params.wrong(["studies", key, "baseline", path], "is not an axis of `vary`")
+    return bool(baseline) and all(settings[path] == value for path, value in baseline.items())
+
+
+def _label(params: Params, key: str, labels: dict[str, str], settings: dict[str, Any]) -> str:
+    tables = params.studies[key].tables
+    template = tables[0].row if tables else ", ".join(f"{axis.split('.')[-1]} {{{axis}}}" for axis in labels)
+    values = {**settings, **labels}
+
+    def replace(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            path: list[str | int] = ["studies", key, "tables", 0, "row"]
+            raise params.wrong(path, f"{match[1]} is not an axis of `vary`; use {one_of(values)}")
+        return str(values[match[1]])
+
+    return re.sub(r"\{([^}]+)\}", replace, template) or "base"
+
+
+def _check_rows(params: Params, key: str, rows: list[Row]) -> None:
+    study = params.studies[key]
+    labels = [row.label for row in rows]
+    doubled = sorted({label for label in labels if labels.count(label) > 1})
+    if doubled:
+        explanation = f"label {doubled[0]!r} stands for several rows; name every axis in it"
+        raise params.wrong(["studies", key, "tables", 0, "row"], explanation)
+    if study.baseline and not any(row.is_baseline for row in rows):
+        raise params.wrong(["studies", key, "baseline"], f"no row has {study.baseline}")
+    for index, figure in enumerate(study.figures):
+        for label in figure.rows or []:
+            if label not in labels:
+                path: list[str | int] = ["studies", key, "figures", index, "rows"]
+                raise params.wrong(path, f"there is no row {label!r}; use {one_of(labels)}")
+
+
+def _without_weights(model: dict[str, Any]) -> dict[str, Any]:
+    """Where weights come from does not change what a network costs."""
+    return {**model, "backbone": {**model["backbone"], "weights": None, "mean": None, "std": None}}
+
+
+def _slug(value: Any) -> str:
+    """A value as part of a path: readable, and without characters that a shell or file system minds."""
+    if isinstance(value, list):
+        return "x".join(_slug(part) for part in value)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", str(value)).strip("-") or "none"

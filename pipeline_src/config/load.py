@@ -1,0 +1,119 @@
+"""Reading `params.yaml`: layers merged (base, scale, user's overlay), validated, errors in one line each."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pipeline_src.config.explain import explain, one_of, suggest
+from pipeline_src.config.layers import Layer, locate, merge
+from pipeline_src.config.study import Params
+from pipeline_src.errors import InputError
+
+BASE_FILE = "params.yaml"
+
+
+def load_params(
+    base: str | Path = BASE_FILE,
+    overlays: list[Layer] | None = None,
+    scale: str | None = None,
+) -> Params:
+    """Merge and validate the parameters of one scale.
+
+    Later layers win: the base file, its `scales.<scale>` block, then the overlays in order (an
+    overlay's own `scales` block extends the base's first). `scale` wins over every layer's `scale`.
+
+    Raises `InputError` with one line for every finding, each naming file and key path.
+    """
+    layers = [Layer(str(base), read_yaml(base)), *(overlays or [])]
+    scales: dict[str, Any] = {}
+    for layer in layers:
+        scales = merge(scales, _mapping(layer.tree.get("scales"), layer, "scales"))
+    name = scale or next((la.tree["scale"] for la in reversed(layers) if "scale" in la.tree), None)
+    if name not in scales:
+        where = next((la.where for la in reversed(layers) if "scale" in la.tree), str(base))
+        raise InputError(
+            f"{where}: scale: {name!r} is not a scale{suggest(str(name), scales)}; use {one_of(scales)}"
+        )
+    for other, block in scales.items():
+        if other != name:
+            _validated(layers[0], [_scale_layer(str(other), block, layers)], scales)
+    return _validated(layers[0], [_scale_layer(str(name), scales[name], layers), *layers[1:]], scales)
+
+
+def _scale_layer(name: str, block: Any, layers: list[Layer]) -> Layer:
+    source = next(la for la in reversed(layers) if name in _mapping(la.tree.get("scales"), la, "scales"))
+    tree = _mapping(block, source, f"scales.{name}")
+    for key in ("scale", "scales"):
+        if key in tree:
+            raise InputError(f"{source.where}: scales.{name}.{key}: a scale cannot set {key}; remove it")
+    return Layer(source.where, {"scale": name, **tree}, ("scales", name))
+
+
+def _validated(base: Layer, overlays: list[Layer], scales: dict[str, Any]) -> Params:
+    layers = [base, *overlays]
+    tree: dict[str, Any] = {}
+    for layer in layers:
+        tree = merge(tree, {key: value for key, value in layer.tree.items() if key != "scales"})
+    tree["scale"], tree["scales"] = overlays[0].tree["scale"], scales
+    try:
+        params = Params.model_validate(tree)
+    except ValidationError as error:
+        lines = [f"{locate(path, layers)}: {text}" for path, text in explain(error, Params)]
+        raise InputError("\n       ".join(lines)) from None
+    params._layers = layers
+    return params
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML mapping; duplicate keys and `5e-4` read as text, two traps of YAML 1.1, are handled.
+
+    Raises `InputError` that names the file, and the line where there is one.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    try:
+        tree = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line}: not valid YAML: {error.problem}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: must be a mapping of keys to values, not {type(tree).__name__}")
+    return tree
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with unique keys and with the floats of YAML 1.2."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _mapping(value: Any, layer: Layer, key: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputError(f"{layer.where}: {key}: {value!r} is not allowed; use a mapping")
+    return dict(value)

@@ -1,0 +1,149 @@
+"""From a study's section to what a job gets: backbones looked up, data sets described, rules checked.
+
+The results are plain dictionaries: a job needs neither pydantic nor the configuration tree.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.config.data import (
+    VOC_CLASSES,
+    ArchivesSource,
+    Dataset,
+    FolderSource,
+    ScenesSource,
+    VocDataset,
+)
+from pipeline_src.config.explain import one_of, suggest
+from pipeline_src.config.model import Backbone, ModelSpec, WeightsFile
+from pipeline_src.config.study import Params
+from pipeline_src.errors import InputError
+from pipeline_src.files import digest_of
+from pipeline_src.models.backbones.table import BackboneFacts, lookup
+from pipeline_src.models.fusion.dfp_rules import check_depth
+
+IGNORE_INDEX = 255
+"""Id of unlabelled pixels after loading, whatever the data set's own id is."""
+
+
+def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
+    """The model section of a job: everything that `models.build` needs, and no paths.
+
+    DFP at depth 0 is no pyramid at all, so it resolves to none: such runs neither depend on DFP's
+    code nor train twice what another study trains as its plain model.
+
+    Raises `InputError` without a location; the caller knows the key path.
+    """
+    backbone = params.backbones[spec.backbone]
+    facts = lookup(backbone.timm)
+    pyramid: dict[str, Any] | None = None
+    if spec.pyramid is not None and spec.pyramid.depth > 0:
+        check_depth(spec.pyramid.depth, facts.stem_stride, key=spec.backbone)
+        pyramid = spec.pyramid.model_dump()
+    return {
+        "num_classes": num_classes,
+        "backbone": resolve_backbone(backbone, facts),
+        "pyramid": pyramid,
+        "decoder": spec.decoder.model_dump(),
+    }
+
+
+def resolve_backbone(backbone: Backbone, facts: BackboneFacts) -> dict[str, Any]:
+    """The backbone part of a model section; normalisation follows the weights."""
+    if backbone.output_stride != 32 and not facts.supports_output_stride:
+        raise InputError(f"{backbone.output_stride} is not allowed; {facts.name} has only 32")
+    weights = backbone.weights
+    own = weights if isinstance(weights, WeightsFile) else None
+    return {
+        "timm": backbone.timm,
+        "family": facts.family,
+        "weights": "file" if own else weights,
+        "args": {**(own.model_args if own else {}), **backbone.args},
+        "output_stride": backbone.output_stride,
+        "out_norm": facts.out_norm if backbone.out_norm is None else backbone.out_norm,
+        "mean": list(own.mean if own else facts.mean),
+        "std": list(own.std if own else facts.std),
+    }
+
+
+def model_components(model: dict[str, Any]) -> list[str]:
+    """Component kinds that a resolved model names: the dynamic edges of its code identity."""
+    kinds = [f"backbone.{model['backbone']['family']}", f"decoder.{model['decoder']['kind']}"]
+    if model["pyramid"] is not None:
+        kinds.append(f"pyramid.{model['pyramid']['kind']}")
+    return sorted(kinds)
+
+
+def dataset_classes(dataset: Dataset) -> list[str]:
+    """Class names by training id; VOC's own where the configuration gives none."""
+    if dataset.classes is not None:
+        return list(dataset.classes)
+    if isinstance(dataset.source, ScenesSource):
+        return VOC_CLASSES[: dataset.source.classes + 1]
+    return list(VOC_CLASSES)
+
+
+def expand_path(text: str) -> Path:
+    """Expand `~`, `$VARIABLE` and `${VARIABLE:-default}`; an unset variable is an `InputError`."""
+
+    def replace(match: re.Match[str]) -> str:
+        name, default = match["name"] or match["bare"], match["default"]
+        value = os.environ.get(name) or default
+        if value is None:
+            raise InputError(f"{text!r} needs the environment variable {name}, which is not set")
+        return value
+
+    pattern = r"\$(?:\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bare>\w+))"
+    return Path(re.sub(pattern, replace, text)).expanduser()
+
+
+def scenes_name(key: str, source: ScenesSource, layout: str) -> str:
+    """Folder name of generated scenes: the data set's name and a digest of what is drawn."""
+    return f"{key}-{digest_of({'layout': layout, **source.model_dump()})[:8]}"
+
+
+def check_references(params: Params) -> None:
+    """Refuse names that point nowhere and settings that do not go together (`InputError`)."""
+
+    def known(path: list[str | int], name: str, section: Mapping[str, Any], what: str) -> None:
+        if name not in section:
+            hint = suggest(name, section)
+            raise params.wrong(path, f"{name!r} is not in {what}{hint}; use {one_of(section)}")
+
+    for key, backbone in params.backbones.items():
+        try:
+            facts = lookup(backbone.timm)
+        except InputError as error:
+            raise params.wrong(["backbones", key, "timm"], str(error)) from None
+        try:
+            resolve_backbone(backbone, facts)
+        except InputError as error:
+            raise params.wrong(["backbones", key, "output_stride"], str(error)) from None
+    for key, dataset in params.datasets.items():
+        for path, finding in _check_dataset(dataset):
+            raise params.wrong(["datasets", key, *path], finding)
+    for key, study in params.studies.items():
+        known(["studies", key, "dataset"], study.dataset, params.datasets, "datasets")
+        known(["studies", key, "recipe"], study.recipe, params.recipes, "recipes")
+        known(["studies", key, "model", "backbone"], study.model.backbone, params.backbones, "backbones")
+    for name in params.select if isinstance(params.select, list) else []:
+        known(["select"], name, params.studies, "studies")
+
+
+def _check_dataset(dataset: Dataset) -> Iterator[tuple[list[str], str]]:
+    if set(dataset.splits) != {"train", "val"}:
+        yield ["splits"], f"has only {one_of(dataset.splits)}; it needs train and val"
+    if isinstance(dataset, VocDataset):
+        augmented = any(split.set == "trainaug" for split in dataset.splits.values())
+        if augmented and isinstance(dataset.source, ArchivesSource) and "sbd" not in dataset.source.names:
+            yield ["source", "names"], "trainaug takes its masks from SBD; add sbd"
+    if isinstance(dataset.source, ScenesSource):
+        if missing := set(dataset.splits) - set(dataset.source.images):
+            yield ["source", "images"], f"says nothing of split {one_of(missing)}"
+        if dataset.source.classes > len(VOC_CLASSES) - 1:
+            yield ["source", "classes"], f"{dataset.source.classes} is too many; there are 20"
+    if isinstance(dataset.source, FolderSource) and not dataset.source.root.strip():
+        yield ["source", "root"], "is empty; name the folder that holds your data"

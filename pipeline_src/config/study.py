@@ -1,0 +1,142 @@
+"""The `studies` section: what is compared, which table shows it, and the root of `params.yaml`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from pipeline_src.config.base import Fraction, Name, Pair, PositiveFloat, PositiveInt, Section
+from pipeline_src.config.data import Dataset
+from pipeline_src.config.explain import dotted
+from pipeline_src.config.layers import Layer, locate
+from pipeline_src.config.model import Backbone, ModelSpec
+from pipeline_src.config.recipe import Evaluation, Recipe
+from pipeline_src.errors import InputError
+
+Metric = Literal[
+    "training_memory", "testing_time", "miou", "pixel_accuracy", "parameters", "flops", "saved_bytes"
+]
+
+
+class Table(Section):
+    """One table of a study."""
+
+    number: PositiveInt = Field(description="The paper's number; names the file `<study>_table<number>`.")
+    title: str = Field(description="Caption.")
+    row: str = Field(description="Label of a row; `{model.pyramid.depth}` is replaced by the row's value.")
+    row_header: str = Field(default="row", description="Heading of the row labels.")
+    metrics: Annotated[list[Metric], Field(min_length=1)] = Field(description="Columns, in order.")
+    note: str = Field(default="", description="Printed under the table.")
+
+
+class Figure(Section):
+    """One figure of a study."""
+
+    kind: Literal["tradeoff", "curves", "predictions"] = Field(
+        description="`tradeoff`: accuracy against cost; `curves`: loss and validation over training; "
+        "`predictions`: image, ground truth and predictions side by side."
+    )
+    subject: Name = Field(description="Names the file `<study>_<subject>`.")
+    title: str = Field(description="Caption.")
+    rows: list[str] | None = Field(
+        default=None, description="Labels of the rows that it shows; null: all (predictions: first and last)."
+    )
+
+
+class ExtraSeeds(Section):
+    """More seeds for some rows."""
+
+    where: dict[str, Any] = Field(description="Values (by key path) that select the rows.")
+    seeds: PositiveInt = Field(description="Number of seeds of these rows.")
+
+
+class Study(Section):
+    """A base and what varies: one training for every combination and seed."""
+
+    title: str = Field(description="Heading in the report.")
+    paper: str | None = Field(
+        default=None,
+        description="Key under which `workflow/reference/` holds the paper's numbers and assumptions; "
+        "null: no paper to compare with.",
+    )
+    dataset: str = Field(description="Key of an entry of `datasets`.")
+    model: ModelSpec = Field(description="The network of the base.")
+    recipe: str = Field(description="Key of an entry of `recipes`.")
+    vary: dict[str, list[Any] | dict[str, dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="Axes of the comparison: a key path (`model.pyramid.depth`) with its values, or a name "
+        "with labelled settings, each a mapping of key paths to values.",
+    )
+    baseline: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Values (by key path) of the row that the others are compared with; empty: none.",
+    )
+    seeds: PositiveInt | None = Field(default=None, description="Seeds per row; null: the root's `seeds`.")
+    extra_seeds: list[ExtraSeeds] = Field(default_factory=list, description="More seeds for some rows.")
+    tables: list[Table] = Field(default_factory=list, description="Tables.")
+    figures: list[Figure] = Field(default_factory=list, description="Figures.")
+
+
+class Compute(Section):
+    """How a job computes; part of its identity, because thread counts change the last bits on a CPU."""
+
+    threads: PositiveInt = Field(default=2, description="CPU threads of a training or evaluation.")
+    deterministic: bool = Field(default=True, description="Use deterministic algorithms.")
+
+
+class Cost(Section):
+    """How the cost of an architecture is measured."""
+
+    batch: PositiveInt | None = Field(default=None, description="Images of a step; null: the recipe's batch.")
+    crop: Pair | None = Field(default=None, description="Height and width; null: the recipe's crop.")
+    repeats: PositiveInt = Field(default=10, description="Timed repetitions.")
+    warmup: PositiveInt = Field(default=2, description="Repetitions before these.")
+    threads: PositiveInt = Field(default=2, description="CPU threads.")
+
+
+class Verdicts(Section):
+    """Rules of the verdict column, fixed in advance."""
+
+    points: PositiveFloat = Field(default=1.0, description="Tolerance on mIoU or AP, in points.")
+    ratio: PositiveFloat = Field(default=0.10, description="Tolerance on cost ratios, relative.")
+    confidence: Fraction = Field(default=0.95, description="Level of the t-intervals.")
+    minimum_seeds: Annotated[int, Field(ge=2)] = Field(
+        default=3, description="With fewer seeds the verdict is `inconclusive`."
+    )
+
+
+class Params(Section):
+    """The whole of `params.yaml`, after the scale and the user's overlay are applied."""
+
+    scale: Name = Field(description="Which of `scales` applies; results go to `results/<scale>/`.")
+    scale_note: str = Field(default="", description="What this scale is; printed with every table.")
+    comparable: bool = Field(
+        default=False,
+        description="Whether numbers of this scale may be compared with the papers' (never for demo).",
+    )
+    select: list[str] | Literal["all"] = Field(default="all", description="Studies to plan.")
+    mirror: str | None = Field(
+        default=None, description="Folder that holds archives and weights under their own file names."
+    )
+    accept_unverified: bool = Field(
+        default=False,
+        description="Accept a download for which no checksum is known, and record its SHA-256 for review.",
+    )
+    seeds: PositiveInt = Field(default=1, description="Seeds per row: 0, 1, ..., seeds - 1.")
+    compute: Compute = Field(default=Compute(), description="How a job computes.")
+    evaluation: Evaluation = Field(default=Evaluation(), description="How a trained network is evaluated.")
+    cost: Cost = Field(default=Cost(), description="How cost is measured.")
+    verdicts: Verdicts = Field(default=Verdicts(), description="Rules of the verdict column.")
+    backbones: dict[Name, Backbone] = Field(description="Backbones by name.")
+    datasets: dict[Name, Dataset] = Field(description="Data sets by name.")
+    recipes: dict[Name, Recipe] = Field(description="Training recipes by name.")
+    studies: dict[Name, Study] = Field(description="Studies by name.")
+    scales: dict[Name, dict[str, Any]] = Field(
+        description="Overrides by scale; each mirrors this tree and holds only differences."
+    )
+
+    _layers: list[Layer] = PrivateAttr(default_factory=list)
+
+    def wrong(self, path: list[str | int], explanation: str) -> InputError:
+        """The error about a key that is valid by itself and wrong beside others, with its file."""
+        where = locate(path, self._layers) if self._layers else dotted(path)
+        return InputError(f"{where}: {explanation}")

@@ -1,0 +1,39 @@
+"""The one error type for bad input, and how a command reports it.
+
+Anything a user can cause (a wrong key, a broken file, a missing download) is raised as
+`InputError` with one line that names the key, file or record, what is wrong and what would be
+right. Everything else is a bug and keeps its traceback.
+"""
+
+import sys
+from collections.abc import Callable
+
+INPUT_ERROR_EXIT = 2
+"""Exit status of a command that refused its input."""
+
+INTERRUPTED_EXIT = 75
+"""Exit status of a job that saved its state and stopped on request (EX_TEMPFAIL: a retry continues it)."""
+
+
+class InputError(Exception):
+    """Input that cannot be used; the message is one line for the person who has to repair it."""
+
+
+class Interrupted(Exception):
+    """The job was asked to stop, has saved its state, and continues when it is started again."""
+
+
+def run_command(main: Callable[[], int | None] | Callable[[], None]) -> None:
+    """Run a command's `main` and exit: bad input becomes one line on stderr and status 2.
+
+    `Interrupted` becomes one line and status 75, so that a scheduler's retry continues the job.
+    """
+    try:
+        status = main() or 0
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = INPUT_ERROR_EXIT
+    except Interrupted as error:
+        print(f"interrupted: {error}", file=sys.stderr)
+        status = INTERRUPTED_EXIT
+    sys.exit(status)

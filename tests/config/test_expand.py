@@ -1,0 +1,99 @@
+"""Studies become runs and rows: names, sharing, seeds, baselines."""
+
+import pytest
+
+from pipeline_src.config.expand import expand
+from pipeline_src.config.layers import Layer
+from pipeline_src.config.load import load_params
+from pipeline_src.config.resolve import expand_path
+from pipeline_src.errors import InputError
+
+
+def experiments(tree: dict | None = None, scale: str = "paper"):
+    return expand(load_params(overlays=[Layer("my.yaml", tree or {})], scale=scale))
+
+
+def test_dfp_has_six_rows_of_five_seeds_at_scale_paper():
+    found = experiments()
+    assert len(found.runs) == 30
+    assert [row.label for row in found.rows["dfp"]] == [f"depth {d}" for d in (5, 4, 3, 2, 1, 0)]
+    assert [row.is_baseline for row in found.rows["dfp"]] == [False] * 5 + [True]
+    assert len(found.architectures) == 6
+
+
+def test_depth_0_resolves_to_no_pyramid():
+    found = experiments()
+    assert found.runs["dfp/depth-0/seed-0"].model["pyramid"] is None
+    assert found.runs["dfp/depth-1/seed-0"].model["pyramid"]["depth"] == 1
+
+
+def test_demo_runs_two_seeds_for_one_row_only():
+    rows = experiments(scale="demo").rows["dfp"]
+    assert {row.label: len(row.runs) for row in rows if len(row.runs) != 1} == {"depth 2": 2}
+
+
+def test_two_studies_that_need_the_same_training_share_it():
+    other = {
+        "title": "another",
+        "dataset": "voc2012",
+        "recipe": "dfp",
+        "model": {
+            "backbone": "resnet50",
+            "decoder": {"kind": "fcn", "num_convs": 0, "concat_input": False, "dropout": 0.0},
+        },
+    }
+    found = experiments({"studies": {"other": other}})
+    assert len(found.runs) == 30
+    assert found.rows["other"][0].runs == tuple(f"dfp/depth-0/seed-{seed}" for seed in range(5))
+    assert found.rows["other"][0].architecture == "dfp/depth-0"
+
+
+def test_run_names_survive_unrelated_changes():
+    names = set(experiments().runs)
+    assert set(experiments({"recipes": {"dfp": {"batch": 6}}}).runs) == names
+    assert set(experiments({"verdicts": {"points": 2.0}}).runs) == names
+
+
+def test_labelled_settings_change_several_keys_at_once():
+    vary = {
+        "net": {
+            "plain": {"model.pyramid": None},
+            "dfp": {"model.pyramid": {"kind": "dfp", "depth": 2}, "recipe.batch": 6},
+        },
+        "recipe.optimizer.lr": [0.01, 0.1],
+    }
+    table = [{"number": 1, "title": "t", "row": "{net} {recipe.optimizer.lr}", "metrics": ["miou"]}]
+    study = {"vary": vary, "baseline": {}, "tables": table, "figures": []}
+    tree = {"studies": {"mine": {**_study(), **study}}, "select": ["mine"]}
+    found = experiments(tree, scale="lite")
+    assert list(found.runs) == [
+        "mine/net-plain_lr-0.01/seed-0",
+        "mine/net-plain_lr-0.1/seed-0",
+        "mine/net-dfp_lr-0.01/seed-0",
+        "mine/net-dfp_lr-0.1/seed-0",
+    ]
+    assert [run.recipe["batch"] for run in found.runs.values()] == [3, 3, 6, 6]
+    assert [row.label for row in found.rows["mine"]] == ["plain 0.01", "plain 0.1", "dfp 0.01", "dfp 0.1"]
+
+
+def test_a_row_label_that_stands_for_several_rows_is_refused():
+    with pytest.raises(InputError, match="stands for several rows"):
+        experiments({"studies": {"dfp": {"vary": {"recipe.batch": [3, 6]}}}})
+
+
+def test_paths_expand_variables_and_defaults(monkeypatch):
+    monkeypatch.setenv("MY_DATA", "/data/mine")
+    monkeypatch.delenv("OTHER", raising=False)
+    assert str(expand_path("$MY_DATA/x")) == "/data/mine/x"
+    assert str(expand_path("${OTHER:-/default}/x")) == "/default/x"
+    with pytest.raises(InputError, match="needs the environment variable OTHER, which is not set"):
+        expand_path("$OTHER/x")
+
+
+def _study() -> dict:
+    return {
+        "title": "t",
+        "dataset": "voc2012",
+        "recipe": "dfp",
+        "model": {"backbone": "resnet50", "decoder": {"kind": "fcn", "num_convs": 0}},
+    }

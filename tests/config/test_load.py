@@ -1,0 +1,171 @@
+"""Parameters: layers, scales, and one clear line for everything that can be wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.config.expand import expand
+from pipeline_src.config.layers import Layer, merge
+from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.errors import InputError
+
+SWIN = "swin_tiny_patch4_window7_224.ms_in1k"
+
+
+def refusal(tree: dict, scale: str | None = "paper") -> str:
+    with pytest.raises(InputError) as caught:
+        expand(load_params(overlays=[Layer("my.yaml", tree)], scale=scale))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("scale", ["demo", "lite", "paper"])
+def test_committed_parameters_are_valid_at_every_scale(scale):
+    params = load_params(scale=scale)
+    assert params.scale == scale
+    assert expand(params).runs
+
+
+def test_overlay_wins_over_scale_and_scale_over_base():
+    assert load_params(scale="paper").recipes["dfp"].epochs == 30
+    assert load_params(scale="demo").recipes["dfp"].epochs == 4
+    overlay = [Layer("my.yaml", {"recipes": {"dfp": {"epochs": 7}}})]
+    assert load_params(overlays=overlay, scale="demo").recipes["dfp"].epochs == 7
+    assert load_params(overlays=overlay, scale="demo").recipes["dfp"].batch == 3
+
+
+def test_overlay_can_bring_a_scale_of_its_own():
+    tree = {"scale": "mine", "scales": {"mine": {"seeds": 4}}}
+    params = load_params(overlays=[Layer("my.yaml", tree)])
+    assert (params.scale, params.seeds, params.comparable) == ("mine", 4, False)
+
+
+def test_merge_replaces_lists_and_other_kinds_and_keeps_its_arguments():
+    base = {"a": {"x": 1, "y": [1, 2]}, "o": {"kind": "sgd", "momentum": 0.9}}
+    over = {"a": {"y": [3]}, "o": {"kind": "adamw", "lr": 1.0}}
+    assert merge(base, over) == {"a": {"x": 1, "y": [3]}, "o": {"kind": "adamw", "lr": 1.0}}
+    assert base["a"]["y"] == [1, 2]
+    assert merge(base, {"o": {"kind": "sgd", "lr": 2.0}})["o"] == {"kind": "sgd", "momentum": 0.9, "lr": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ({"studys": {}}, "my.yaml: studys: unknown key (did you mean 'studies'?)"),
+        (
+            {"recipes": {"dfp": {"batch": "3"}}},
+            "my.yaml: recipes.dfp.batch: '3' is not allowed; use an integer",
+        ),
+        (
+            {"recipes": {"dfp": {"batch": 0}}},
+            "my.yaml: recipes.dfp.batch: 0 is not allowed; use an integer above 0",
+        ),
+        ({"recipes": {"dfp": {"epochs": True}}}, "my.yaml: recipes.dfp.epochs: True is not allowed"),
+        (
+            {"recipes": {"dfp": {"augment": {"crop": [512]}}}},
+            "crop: [512] is not allowed; use a list of 2 values",
+        ),
+        (
+            {"recipes": {"dfp": {"iterations": 9}}},
+            "my.yaml: recipes.dfp: set exactly one of epochs, iterations",
+        ),
+        (
+            {"recipes": {"dfp": {"optimizer": {"kind": "adam"}}}},
+            "my.yaml: recipes.dfp.optimizer.kind: 'adam' is not allowed; use sgd or adamw",
+        ),
+        (
+            {"studies": {"dfp": {"vary": {"model.pyramid.depth": [7]}}}},
+            "my.yaml: studies.dfp.vary.model.pyramid.depth: 7 is not allowed; use an integer from 0 to 5",
+        ),
+        (
+            {"studies": {"dfp": {"model": {"pyramid": {"depth": -1}}}}},
+            "my.yaml: studies.dfp.model.pyramid.depth: -1 is not allowed; use an integer from 0 to 5",
+        ),
+        (
+            {"studies": {"dfp": {"vary": {"model.pyramid.depht": [1]}}}},
+            "my.yaml: studies.dfp.vary.model.pyramid.depht: unknown key (did you mean 'depth'?)",
+        ),
+        ({"studies": {"dfp": {"vary": {"modl.x": [1]}}}}, "studies.dfp.vary.modl.x: there is no such key"),
+        (
+            {"studies": {"dfp": {"recipe": "dpf"}}},
+            "my.yaml: studies.dfp.recipe: 'dpf' is not in recipes (did you",
+        ),
+        ({"studies": {"dfp": {"baseline": {"model.pyramid.depth": 9}}}}, "studies.dfp.baseline: no row has"),
+        (
+            {"backbones": {"resnet50": {"timm": "resnet50"}}},
+            "my.yaml: backbones.resnet50.timm: backbone 'resnet50'",
+        ),
+        ({"backbones": {"resnet50": {"timm": "resnet50.tv_in9k"}}}, "is not a known weight tag"),
+        (
+            {"backbones": {"resnet50": {"weights": "imagenet"}}},
+            "my.yaml: backbones.resnet50.weights: 'imagenet' is not allowed; use pretrained or none or",
+        ),
+        ({"backbones": {"resnet50": {"timm": SWIN, "output_stride": 8}}}, "output_stride: 8 is not allowed"),
+        (
+            {"backbones": {"resnet50": {"timm": "convnext_tiny.fb_in1k"}}},
+            "a stem that strides by 4 cannot be split",
+        ),
+        (
+            {"datasets": {"voc2012": {"splits": {"train": {"set": "trainaug"}}}}},
+            "datasets.voc2012.source.names: trainaug takes its masks from SBD; add sbd",
+        ),
+        (
+            {"datasets": {"voc2012": {"format": "ade"}}},
+            "my.yaml: datasets.voc2012.format: 'ade' is not allowed",
+        ),
+        ({"select": ["dpf"]}, "my.yaml: select: 'dpf' is not in studies (did you mean 'dfp'?)"),
+        ({"scales": {"demo": {"seed": 3}}}, "my.yaml: scales.demo.seed: unknown key (did you mean 'seeds'?)"),
+        ({"scales": {"demo": {"scale": "x"}}}, "my.yaml: scales.demo.scale: a scale cannot set scale"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_file_key_and_what_is_allowed(tree, expected):
+    message = refusal(tree)
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_unknown_scale_lists_the_scales():
+    assert refusal({"scale": "papr"}, scale=None) == (
+        "my.yaml: scale: 'papr' is not a scale (did you mean 'paper'?); use demo, lite or paper"
+    )
+
+
+def test_weights_file_errors_name_its_own_keys():
+    weights = {"file": "x", "sha256": "12", "source": "s", "mean": [0.5] * 3, "std": [0.5] * 3}
+    message = refusal({"backbones": {"resnet50": {"weights": weights}}})
+    assert message.startswith("my.yaml: backbones.resnet50.weights.sha256: '12' is not allowed")
+
+
+def test_error_in_a_scale_block_names_the_block():
+    message = refusal({"scales": {"paper": {"seeds": 0}}})
+    assert message.startswith("my.yaml: scales.paper.seeds: 0 is not allowed")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "x.yaml:3: not valid YAML: key 'a' stands twice"),
+        ("a: [1\n", "not valid YAML"),
+        ("- 1\n- 2\n", "must be a mapping"),
+    ],
+)
+def test_unusable_yaml_names_file_and_line(tmp_path, monkeypatch, text, expected):
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"x\.yaml") as caught:
+        read_yaml("x.yaml")
+    assert expected in str(caught.value)
+
+
+def test_floats_without_a_dot_are_numbers(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("a: 5e-4\nb: -1E3\nc: 5.0e-4\nd: e5\n")
+    assert read_yaml(file) == {"a": 5e-4, "b": -1e3, "c": 5e-4, "d": "e5"}
+
+
+def test_validation_imports_neither_torch_nor_timm(run_python):
+    done = run_python(
+        "import sys; from pipeline_src.planning.summaries import plan_everything;"
+        "from pipeline_src.config.load import load_params; plan_everything(load_params(scale='paper'));"
+        "print([m for m in ('torch', 'timm', 'torchvision', 'pandas') if m in sys.modules])"
+    )
+    assert done.strip() == "[]"
