@@ -1,0 +1,72 @@
+"""Reading a data set's `manifest.json` and the index of records beside it. Standard library only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data.records import Record
+from pipeline_src.errors import InputError
+from pipeline_src.files import digest_of, read_json
+
+IGNORE_INDEX = 255
+"""Training id of pixels without a class, whatever id the data set itself gives them."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a manifest says about a data set; see `data/manifest.py`, which writes it."""
+
+    path: Path
+    content: str
+    dataset: str
+    root: Path
+    index: Path
+    num_classes: int
+    classes: tuple[str, ...]
+    ignore_index: int
+    label_map: tuple[int, ...] | None
+    splits: dict[str, dict[str, Any]]
+    fingerprint: dict[str, Any] | None
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Manifest":
+        """Read `manifest.json`; a missing, damaged or foreign file is an `InputError`."""
+        path = Path(path)
+        value = read_json(path)
+        try:
+            index = Path(value["index"])
+            # a result folder may have been moved as a whole
+            index = index if index.is_file() else path.parent / index.name
+            return cls(
+                path=path,
+                content=value["content"],
+                dataset=value["dataset"],
+                root=Path(value["root"]),
+                index=index,
+                num_classes=value["num_classes"],
+                classes=tuple(value["classes"]),
+                ignore_index=value["ignore_index"],
+                label_map=None if value["label_map"] is None else tuple(value["label_map"]),
+                splits=value["splits"],
+                fingerprint=value["fingerprint"],
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path}: not a data manifest (no {error}); build it again") from None
+
+    def split_rows(self, split: str) -> list[dict[str, Any]]:
+        """The index rows of a split: `id`, `image`, `mask`, `sha256`, `files` (digest of each file)."""
+        if split not in self.splits:
+            raise InputError(f"{self.path}: has no split {split!r}; it has {', '.join(self.splits)}")
+        rows = read_json(self.index)["splits"].get(split, [])
+        if list_digest(row["id"] for row in rows) != self.splits[split]["list_digest"]:
+            raise InputError(f"{self.index}: does not belong to {self.path}; build both again")
+        return rows
+
+    def records(self, split: str) -> list[Record]:
+        """The records of a split, in the order that sample indices refer to."""
+        return [Record(row["id"], row["image"], row["mask"]) for row in self.split_rows(split)]
+
+
+def list_digest(ids: Any) -> str:
+    """Digest of a split's ids in their order."""
+    return digest_of(list(ids))

@@ -1,0 +1,144 @@
+"""Reader of a user's own folders of images and index masks (`format: masks`).
+
+A split is an image folder, a mask folder and, optionally, a list of stems or file names. A mask has
+its image's stem, plus `mask_suffix` where there is one. Standard library only: nothing is opened.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data.records import Record, SplitListing, list_folder, read_list, take
+from pipeline_src.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".pgm")
+LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+
+
+def masks_sources(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders and the list file of a split, relative to the root."""
+    return (spec["images"], spec["masks"], *([spec["list"]] if spec.get("list") else []))
+
+
+def read_masks(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing:
+    """List one split below `roots[0]`.
+
+    `spec` has `images` and `masks` (folders), and optionally `list` (text file with one stem or file
+    name a line; default: every image of the folder, sorted), `mask_suffix` and `limit`.
+
+    Raises `InputError` when a folder or the list is missing, or when one folder holds both images
+    and masks and no suffix tells them apart. What is wrong with single records is in `problems`.
+    """
+    root = roots[0]
+    suffix = spec.get("mask_suffix") or ""
+    images = _stems(list_folder(root / spec["images"]), IMAGE_SUFFIXES)
+    mask_names = list_folder(root / spec["masks"])
+    masks = _stems(mask_names, MASK_SUFFIXES)
+    if (root / spec["images"]).resolve() == (root / spec["masks"]).resolve():
+        if not suffix:
+            raise InputError(
+                f"{root / spec['images']}: split {split!r} has its images and masks in one folder; "
+                "give the mask_suffix that tells them apart"
+            )
+        images = {stem: names for stem, names in images.items() if not stem.endswith(suffix)}
+    finder = _Finder(split, spec, suffix, images, masks, mask_names)
+    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images)
+    records = [record for record in map(finder.record, entries) if record is not None]
+    warnings = [] if spec.get("list") else finder.unused_masks()
+    return SplitListing(
+        root=root,
+        records=take(records, spec.get("limit")),
+        sources=masks_sources(spec),
+        problems=tuple(finder.problems),
+        warnings=tuple(warnings),
+    )
+
+
+class _Finder:
+    """Pairs list entries with images and images with masks, and collects what does not fit."""
+
+    def __init__(
+        self,
+        split: str,
+        spec: Mapping[str, Any],
+        suffix: str,
+        images: dict[str, list[str]],
+        masks: dict[str, list[str]],
+        mask_names: list[str],
+    ) -> None:
+        self.split, self.spec, self.suffix = split, spec, suffix
+        self.images, self.masks = images, masks
+        self.mask_names = set(mask_names)
+        self.image_names = {name: stem for stem, names in images.items() for name in names}
+        self.problems: list[str] = []
+
+    def record(self, entry: str) -> Record | None:
+        """The record of a list entry; None, with a problem noted, where there is no such image."""
+        if "/" in entry or "\\" in entry:
+            self._problem(entry, f"{self.spec['list']} holds a path; give stems or file names, one a line")
+            return None
+        stem = self._stem(entry)
+        if stem is None:
+            where = f" (listed in {self.spec['list']})" if self.spec.get("list") else ""
+            self._problem(entry, f"no image in {self.spec['images']}{where}")
+            return None
+        names = self.images[stem]
+        if len(names) > 1 and entry not in names:
+            self._problem(stem, f"{' and '.join(names)} in {self.spec['images']} share one stem; keep one")
+            return None
+        image = entry if entry in names else names[0]
+        return Record(stem, _join(self.spec["images"], image), _join(self.spec["masks"], self._mask(stem)))
+
+    def unused_masks(self) -> list[str]:
+        """A warning when masks are there whose images are not: an image may have been lost."""
+        used = {stem + self.suffix for stem in self.images}
+        unused = sorted(stem for stem in self.masks if stem.endswith(self.suffix) and stem not in used)
+        if not unused:
+            return []
+        return [
+            f"{self.split}: {len(unused)} masks in {self.spec['masks']} have no image, first {unused[0]!r}"
+        ]
+
+    def _stem(self, entry: str) -> str | None:
+        if entry in self.image_names:
+            return self.image_names[entry]
+        if entry in self.images:
+            return entry
+        # a list made for images of another file type, such as 0001.png where 0001.jpg is there
+        stem, known = _split_suffix(entry, IMAGE_SUFFIXES)
+        return stem if known and stem in self.images else None
+
+    def _mask(self, stem: str) -> str:
+        names = self.masks.get(stem + self.suffix)
+        if not names:
+            lossy = [stem + self.suffix + end for end in LOSSY_SUFFIXES]
+            for name in lossy:
+                if name in self.mask_names and name not in self.image_names:
+                    self._problem(stem, f"mask {name} is of a type that alters class ids; save masks as PNG")
+            # the check of the files reports the missing mask under this name
+            return f"{stem}{self.suffix}.png"
+        if len(names) > 1:
+            self._problem(stem, f"{' and '.join(names)} in {self.spec['masks']} are both its mask; keep one")
+        return names[0]
+
+    def _problem(self, entry: str, text: str) -> None:
+        self.problems.append(f"{self.split} record {entry!r}: {text}")
+
+
+def _stems(names: list[str], suffixes: tuple[str, ...]) -> dict[str, list[str]]:
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        stem, known = _split_suffix(name, suffixes)
+        if known:
+            stems.setdefault(stem, []).append(name)
+    return stems
+
+
+def _split_suffix(name: str, suffixes: tuple[str, ...]) -> tuple[str, bool]:
+    path = Path(name)
+    return path.stem, path.suffix.lower() in suffixes
+
+
+def _join(folder: str, name: str) -> str:
+    return (Path(folder) / name).as_posix()

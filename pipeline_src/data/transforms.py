@@ -1,0 +1,195 @@
+"""Image and mask to training sample: a sequence of steps, each drawing its parameters from one generator.
+
+A step takes and returns a `Sample`; what it draws is a small function of the generator, so that a
+sample depends on its seed alone and each step can be tested by its parameters. Geometry goes
+through torchvision. The order is MMSegmentation's: resize, crop, flip, normalise, pad; padding comes
+last, so that it is 0 in the normalised image.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from pipeline_src.data.index import IGNORE_INDEX
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`image` `(3, H, W)`, uint8 RGB until it is normalised, then float32; `mask` `(H, W)` uint8."""
+
+    image: Tensor
+    mask: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.mask.shape[-2], self.mask.shape[-1]
+
+
+class Step(Protocol):
+    """One transformation; everything random comes from `rng`."""
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The transformed sample."""
+        ...
+
+
+@dataclass(frozen=True)
+class RandomResize:
+    """Resize by a factor drawn uniformly from `ratio`, keeping the aspect: bilinear, no antialias.
+
+    The mask takes the label under each new pixel's centre, which is where bilinear interpolation
+    puts the image's; torch's plain `nearest` would shift it by up to half a pixel.
+    """
+
+    ratio: tuple[float, float]
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """The factor."""
+        return float(rng.uniform(*self.ratio))
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Apply with a drawn factor."""
+        return resize(sample, self.draw(rng))
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """Cut out `size` (height, width) at a uniformly drawn place; an axis that is shorter stays whole."""
+
+    size: tuple[int, int]
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+        """Top and left of the crop within an image of `size`."""
+        top = int(rng.integers(max(0, size[0] - self.size[0]) + 1))
+        left = int(rng.integers(max(0, size[1] - self.size[1]) + 1))
+        return top, left
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Apply at a drawn place."""
+        return crop(sample, *self.draw(sample.size, rng), *self.size)
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror left and right with the given probability."""
+
+    probability: float
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Apply if drawn."""
+        return flip(sample) if rng.random() < self.probability else sample
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """`(image / 255 - mean) / std` per channel, as float32; draws nothing."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
+        """Apply."""
+        mean, std = torch.tensor(self.mean).view(3, 1, 1), torch.tensor(self.std).view(3, 1, 1)
+        return Sample((sample.image.to(torch.float32) / 255 - mean) / std, sample.mask)
+
+
+@dataclass(frozen=True)
+class PadTo:
+    """Extend to at least `size` (height, width) at the bottom and right: image 0, mask 255."""
+
+    size: tuple[int, int]
+
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
+        """Apply."""
+        below, right = (max(0, want - have) for want, have in zip(self.size, sample.size))
+        if not below and not right:
+            return sample
+        padding = [0, 0, right, below]
+        return Sample(
+            F.pad(sample.image, padding, fill=0), F.pad(sample.mask[None], padding, fill=IGNORE_INDEX)[0]
+        )
+
+
+@dataclass(frozen=True)
+class TrainTransform:
+    """The steps of a recipe's `augment` section, in order."""
+
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, augment: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> "TrainTransform":
+        """From `{"resize": null | {"ratio": [lo, hi]}, "crop": [h, w], "flip": p}` and the backbone's
+        normalisation.
+        """
+        size = (int(augment["crop"][0]), int(augment["crop"][1]))
+        steps: list[Step] = []
+        if augment.get("resize"):
+            low, high = augment["resize"]["ratio"]
+            steps.append(RandomResize((low, high)))
+        steps.append(RandomCrop(size))
+        if augment.get("flip"):
+            steps.append(RandomFlip(augment["flip"]))
+        steps += [_normalise(mean, std), PadTo(size)]
+        return cls(tuple(steps))
+
+    def __call__(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Image uint8 `(3, H, W)` and mask uint8 `(H, W)` to float32 `(3, h, w)` and int64 `(h, w)`."""
+        sample = Sample(image, mask)
+        for step in self.steps:
+            sample = step(sample, rng)
+        return sample.image.contiguous(), sample.mask.to(torch.int64)
+
+
+@dataclass(frozen=True)
+class EvalTransform:
+    """Normalise, and nothing else: accuracy is measured at the original size."""
+
+    normalise: Normalise
+
+    @classmethod
+    def of(cls, mean: Sequence[float], std: Sequence[float]) -> "EvalTransform":
+        """With the backbone's normalisation."""
+        return cls(_normalise(mean, std))
+
+    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Image uint8 `(3, H, W)` to float32; the mask uint8 `(H, W)` stays."""
+        sample = self.normalise(Sample(image, mask))
+        return sample.image, sample.mask
+
+
+# --- geometry by explicit parameters -------------------------------------------------------------
+
+
+def resize(sample: Sample, factor: float) -> Sample:
+    """Resize both axes by `factor`, to at least one pixel."""
+    size = [max(1, round(length * factor)) for length in sample.size]
+    # torchvision's uint8 and float32 paths depend in the last bit on the processor and the number of
+    # threads, and a loader's workers have fewer. Exact results are multiples of 1 / (4 h w), so that in
+    # float64 the small addition decides every tie upwards and cannot decide anything else.
+    image = F.resize(sample.image.to(torch.float64), size, InterpolationMode.BILINEAR, antialias=False)
+    mask = F.resize(sample.mask[None], size, InterpolationMode.NEAREST_EXACT)[0]
+    return Sample((image + (0.5 + 1e-9)).floor().clamp(0, 255).to(torch.uint8), mask)
+
+
+def crop(sample: Sample, top: int, left: int, height: int, width: int) -> Sample:
+    """Cut out a window, shortened where it reaches over the image's end."""
+    height, width = min(height, sample.size[0] - top), min(width, sample.size[1] - left)
+    return Sample(
+        F.crop(sample.image, top, left, height, width), F.crop(sample.mask, top, left, height, width)
+    )
+
+
+def flip(sample: Sample) -> Sample:
+    """Mirror left and right."""
+    return Sample(F.horizontal_flip(sample.image), F.horizontal_flip(sample.mask))
+
+
+def _normalise(mean: Sequence[float], std: Sequence[float]) -> Normalise:
+    return Normalise((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))

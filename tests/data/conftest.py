@@ -1,0 +1,94 @@
+"""Small data sets for the tests of the data room: generated scenes and hand-made folders of masks."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
+from pipeline_src.data.scenes.voc2012 import write_voc2012
+
+OLD_NS = 1_600_000_000_000_000_000
+"""A time long past: files of that age are not taken for being written right now."""
+
+
+@pytest.fixture(scope="session")
+def voc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated scenes in VOC2012's layout: 7 train, 4 val, 5 further ones as SBD has them."""
+    root = tmp_path_factory.mktemp("voc")
+    settings = SceneSettings(seed=3, smallest=(61, 45), largest=(80, 64), objects=(2, 5))
+    scenes = [
+        scene
+        for split, count in (("train", 7), ("val", 4), ("aug", 5))
+        for scene in generate_scenes(settings, split, count)
+    ]
+    write_voc2012(scenes, root)
+    return root
+
+
+@pytest.fixture
+def masks_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder of images and masks: `make(train=["a", "b"], val=["c"])` with ids 0..2 and 11."""
+
+    def make(seed: int = 0, ids: tuple[int, ...] = (0, 1, 2, 11), **splits: list[str]) -> Path:
+        rng = np.random.default_rng(seed)
+        root = tmp_path / "own"
+        for split, stems in (splits or {"train": ["a", "b", "c"], "val": ["d", "e"]}).items():
+            for folder in (split, f"{split}annot"):
+                (root / folder).mkdir(parents=True, exist_ok=True)
+            for stem in stems:
+                height, width = rng.integers(5, 19, 2)
+                pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+                mask = rng.choice(np.array(ids, dtype=np.uint8), (height, width))
+                Image.fromarray(pixels).save(root / split / f"{stem}.png")
+                Image.fromarray(mask).save(root / f"{split}annot" / f"{stem}.png")
+        age(root)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def masks_splits() -> dict[str, dict[str, Any]]:
+    """The split section that belongs to `masks_folder`."""
+    return {
+        name: {"images": name, "masks": f"{name}annot", "list": None, "limit": None}
+        for name in ("train", "val")
+    }
+
+
+@pytest.fixture
+def write_job(tmp_path: Path) -> Callable[..., Path]:
+    """Write a job file for a step: `write_job("manifest", params, outputs={...}, inputs={...})`."""
+
+    def write(
+        step: str, params: dict[str, Any], outputs: dict[str, str], inputs: dict[str, Any] | None = None
+    ) -> Path:
+        path = tmp_path / f"{step}.job.json"
+        job = {
+            "format": 1,
+            "step": step,
+            "name": "test",
+            "scale": "demo",
+            "params": params,
+            "inputs": inputs or {},
+            "outputs": outputs,
+            "code": {},
+            "digest": "0" * 64,
+        }
+        path.write_text(json.dumps(job))
+        return path
+
+    return write
+
+
+def age(root: Path) -> None:
+    """Give every file below `root` an old time, each another one."""
+    for position, path in enumerate(sorted(root.rglob("*"))):
+        if path.is_file():
+            os.utime(path, ns=(OLD_NS, OLD_NS + position * 1_000_000))
