@@ -1,0 +1,67 @@
+"""The one place where feature maps of several sizes are upsampled and concatenated.
+
+Every concatenation of the project goes through `FusedConcat`, so that a scale equalizer can sit on
+any of them and one calibrator can measure all of them.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_src.models.layers import resize_bilinear
+
+
+class FusedConcat(nn.Module):
+    """Upsample branches `(N, channels[i], H_i, W_i)` bilinearly to one size, equalise, concatenate.
+
+    `names[i]` is the branch's readable name (its number by default). `subjects` are the branches whose
+    scale a calibrator measures and an equalizer may correct: all by default. `equalizers[i]` is applied
+    to the upsampled branch `i` and is the identity until something replaces it.
+
+    Called as `concat(branches)` or `concat(branches, size)`, so a forward pre-hook sees each branch
+    before upsampling and gets its target from `target_size(branches, size)`.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        *,
+        names: Sequence[str] | None = None,
+        subjects: Sequence[int] | None = None,
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        self.channels = tuple(channels)
+        self.names = tuple(str(index) for index in range(len(channels))) if names is None else tuple(names)
+        self.subjects = tuple(range(len(channels))) if subjects is None else tuple(subjects)
+        self.align_corners = align_corners
+        self.equalizers = nn.ModuleList(nn.Identity() for _ in channels)
+        if len(self.names) != len(self.channels) or not set(self.subjects) <= set(range(len(self.channels))):
+            raise ValueError(
+                f"names {self.names} and subjects {self.subjects} do not fit {len(self.channels)} branches"
+            )
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the concatenation."""
+        return sum(self.channels)
+
+    def target_size(self, branches: Sequence[Tensor], size: tuple[int, int] | None = None) -> tuple[int, int]:
+        """The common size `(H, W)`: `size` if given, else the largest branch's."""
+        if size is not None:
+            return size
+        return max(branch.shape[-2] for branch in branches), max(branch.shape[-1] for branch in branches)
+
+    def forward(self, branches: Sequence[Tensor], size: tuple[int, int] | None = None) -> Tensor:
+        """Concatenation `(N, out_channels, H, W)` of the branches at `size`, or at the largest branch's."""
+        if tuple(branch.shape[1] for branch in branches) != self.channels:
+            raise ValueError(
+                f"branches of {[b.shape[1] for b in branches]} channels, built for {self.channels}"
+            )
+        size = self.target_size(branches, size)
+        upsampled = [
+            equalizer(resize_bilinear(branch, size, self.align_corners))
+            for branch, equalizer in zip(branches, self.equalizers, strict=True)
+        ]
+        return torch.cat(upsampled, dim=1)

@@ -1,0 +1,96 @@
+"""Deep Feature Pyramid (Chen et al., section 3): an image pyramid that starts deep inside the network.
+
+The network runs once up to a split; there the feature map is resized to several scales and the
+rest, with shared weights, runs on each; every output level is fused over the scales.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from pipeline_src.errors import InputError
+from pipeline_src.models.backbones.base import StagedBackbone
+from pipeline_src.models.backbones.segments import minimum_side
+from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.fusion.dfp_rules import ENCODERS, check_scales, scaled_side, split_index
+from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
+from pipeline_src.models.pyramid import FeaturePyramid
+
+
+class DeepFeaturePyramid(FeaturePyramid):
+    """A backbone whose last `depth` down-samplings run at several scales (Figures 2 and 3).
+
+    `depth`: 1 to 5; at 5 the image itself is resized. `scales`: any positive factors; the largest
+    decides the size of the fused maps. `split`: see `dfp_rules.split_index`. `encoder`: `per_branch` or
+    `shared` weights of the encoders. `align_corners` is that of the upsampling before the fusion.
+
+    Output levels that end before the split pass unchanged. Those in the multi-scale part, of k channels,
+    are compressed per branch to k // 2 (1x1, 3x3), upsampled and concatenated: `len(scales) * (k // 2)`.
+    Raises `InputError` for a depth, split, encoder or scales that cannot be built.
+    """
+
+    def __init__(
+        self,
+        backbone: StagedBackbone,
+        *,
+        depth: int,
+        scales: Sequence[float] = (1.0, 0.75, 0.5),
+        split: str = "before_downsampling",
+        encoder: str = "per_branch",
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        check_scales(scales)
+        if encoder not in ENCODERS:
+            raise InputError(f"encoder: {encoder!r}; allowed: {', '.join(ENCODERS)}")
+        self.backbone = backbone
+        self.depth = depth
+        self.scales = tuple(scales)
+        self.split = split_index(backbone.segments, depth, split)
+        self.minimum = minimum_side(backbone.segments[self.split :])
+        self.levels = list(backbone.levels)
+        self.channels = []
+        self.strides = []
+        self.encoders = nn.ModuleDict()
+        self.fusions = nn.ModuleDict()
+        multi_scale = [segment.level for segment in backbone.segments[self.split :]]
+        for level, channels, stride in zip(backbone.levels, backbone.channels, backbone.strides, strict=True):
+            if level in multi_scale:
+                compressed = channels // 2
+                count = len(self.scales) if encoder == "per_branch" else 1
+                self.encoders[str(level)] = nn.ModuleList(
+                    nn.Sequential(ConvBNReLU(channels, compressed, 1), ConvBNReLU(compressed, compressed, 3))
+                    for _ in range(count)
+                )
+                fusion = FusedConcat(
+                    [compressed] * len(self.scales),
+                    names=[f"scale {scale:g}" for scale in self.scales],
+                    align_corners=align_corners,
+                )
+                self.fusions[str(level)] = fusion
+                channels = fusion.out_channels
+            self.channels.append(channels)
+            self.strides.append(stride)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of `images` `(N, 3, H, W)`, one per level; `InputError` for too small images."""
+        self.backbone.check_size(images)
+        # The first part of the network, at one scale.
+        low, features = self.backbone.collect(images, 0, self.split)
+        # The rest, with shared weights, on every scale of the map at the split.
+        branches = [self._run_branch(low, scale) for scale in self.scales]
+        # Per level: compress every branch, upsample to the largest, concatenate.
+        for level in branches[0]:
+            encoders = list(self.encoders[str(level)].children())
+            if len(encoders) == 1:
+                encoders *= len(branches)
+            encoded = [encode(branch[level]) for encode, branch in zip(encoders, branches, strict=True)]
+            features[level] = self.fusions[str(level)](encoded)
+        return [features[level] for level in self.levels]
+
+    def _run_branch(self, low: Tensor, scale: float) -> dict[int, Tensor]:
+        """Output levels of the multi-scale part, run on `low` `(N, C, H, W)` resized by `scale`."""
+        height, width = (scaled_side(side, scale, self.minimum) for side in low.shape[-2:])
+        resized = resize_bilinear(low, (height, width))
+        _, features = self.backbone.collect(resized, self.split, len(self.backbone.segments))
+        return features

@@ -1,0 +1,71 @@
+"""What a Deep Feature Pyramid can be built from; no torch, so that a planner can ask.
+
+A network with five down-samplings by 2 is split by `depth`: the last `depth` of them lie in the
+multi-scale part, depth 5 splits before the first (a classic image pyramid).
+"""
+
+import math
+from collections.abc import Sequence
+
+from pipeline_src.errors import InputError
+from pipeline_src.models.backbones.segments import Segment
+
+SPLITS = ("before_downsampling", "after_downsampling")
+ENCODERS = ("per_branch", "shared")
+DOWNSAMPLINGS = 5
+
+
+def check_depth(depth: int, stem_stride: int, key: str = "depth") -> None:
+    """Refuse a depth that is not 1 to 5 or that would split inside the stem (`InputError` naming `key`)."""
+    allowed = [
+        value
+        for value in range(1, DOWNSAMPLINGS + 1)
+        if 2 ** (DOWNSAMPLINGS - value) not in range(2, stem_stride)
+    ]
+    if depth not in allowed:
+        reason = (
+            f"a stem that strides by {stem_stride} cannot be split" if depth == 4 else "not a depth of DFP"
+        )
+        raise InputError(
+            f"{key}: {depth}: {reason}; allowed: {', '.join(map(str, allowed))}, or 0 for no pyramid"
+        )
+
+
+def check_scales(scales: Sequence[float], key: str = "scales") -> None:
+    """Refuse an empty list and scales that are not positive numbers (`InputError` naming `key`)."""
+    if not scales or not all(math.isfinite(scale) and scale > 0 for scale in scales):
+        raise InputError(f"{key}: {list(scales)}; it needs at least one scale, each a number above 0")
+
+
+def split_index(segments: Sequence[Segment], depth: int, split: str = "before_downsampling") -> int:
+    """Index of the first segment of the multi-scale part.
+
+    `before_downsampling`: immediately before the first of the last `depth` down-samplings (ResNet at
+    depth 3: after layer1). `after_downsampling`: immediately after the down-sampling before it (ResNet at
+    depth 3: after maxpool, so that layer1 is in the multi-scale part). A dilated stage counts with its
+    nominal down-sampling. `InputError` for a depth that would split a segment.
+    """
+    if split not in SPLITS:
+        raise InputError(f"split: {split!r}; allowed: {', '.join(SPLITS)}")
+    check_depth(depth, segments[0].factor)
+    nominal = 1
+    first = {}
+    for index, segment in enumerate(segments):
+        if segment.factor > 1:
+            first[nominal] = index
+        nominal *= segment.factor
+    before = first.get(2 ** (DOWNSAMPLINGS - depth))
+    if before is None:
+        raise InputError(
+            f"depth: {depth}: the backbone ends at stride {nominal}, before its multi-scale part"
+        )
+    if split == "before_downsampling":
+        return before
+    while before > 0 and segments[before - 1].factor == 1:
+        before -= 1
+    return before
+
+
+def scaled_side(side: int, scale: float, minimum: int = 1) -> int:
+    """`side * scale` pixels, halves rounded up, and at least `minimum`."""
+    return max(minimum, math.floor(side * scale + 0.5))
