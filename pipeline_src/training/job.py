@@ -1,0 +1,194 @@
+"""One training job, from its resolved parameters to its outputs: composes what the other modules hold.
+
+What a data set or a model is comes in through `Parts`; this package knows of neither.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline_src.files import content_of, read_json
+from pipeline_src.provenance.job import Job
+from pipeline_src.training.batchnorm import convert_sync_batchnorm
+from pipeline_src.training.checkpoint import CheckpointFolder
+from pipeline_src.training.distributed import Ranks, process_group
+from pipeline_src.training.engine import Trainer
+from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, write_finished
+from pipeline_src.training.journal import Journal
+from pipeline_src.training.preflight import check_batch, check_crop
+from pipeline_src.training.runtime import configure, describe_device, peak_memory
+from pipeline_src.training.seeding import derive
+from pipeline_src.training.stopping import SaveInterval, StopRequest
+from pipeline_src.training.timetable import Timetable
+from pipeline_src.training.weights import digest_of_weights, load_matching, save_weights, weights_of
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a training needs of a data set.
+
+    `batches(first_step, total_steps)` yields this rank's `(images (N, 3, H, W), masks (N, H, W))` of
+    every step from the first on; `validate(model)` returns scores by metric and is called on every
+    rank, or is None.
+    """
+
+    samples: int
+    batches: Callable[[int, int], Iterator[tuple[torch.Tensor, torch.Tensor]]]
+    validate: Callable[[nn.Module], Mapping[str, float]] | None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the job is about.
+
+    `build_model(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
+    """
+
+    build_model: Callable[[dict[str, Any], str | None], nn.Module]
+    open_data: Callable[[Job, Ranks, int], Data]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How this process works on a job; none of it changes the result.
+
+    `workers` None: as many loader processes as usually keep the device busy.
+    """
+
+    workers: int | None = None
+    device: str = "auto"
+    work: Path = Path("work")
+    interval: SaveInterval = field(default_factory=SaveInterval)
+
+
+def train_job(job: Job, parts: Parts, options: Options) -> None:
+    """Train, or continue, or only write the outputs of what is already trained.
+
+    Correct in one process and as one of several under `torchrun`; the first rank alone writes.
+
+    Raises `InputError` for input that cannot be trained with (`Diverged` for a loss that is not
+    finite), and `Interrupted` after a signal, with the state saved.
+    """
+    with contextlib.ExitStack() as stack:
+        ranks = stack.enter_context(process_group(options.device))
+        stop = stack.enter_context(StopRequest())
+        inputs = {name: _content(path) for name, path in sorted(job.inputs.items())}
+        store = CheckpointFolder(checkpoint_folder(job, options.work), job.digest, inputs)
+        record = None
+        if ranks.first:
+            stack.enter_context(store.held())
+            record = read_finished(store)
+        record = ranks.share(record)
+        if record is None:
+            record = _train(job, parts, options, ranks, store, stop)
+        if ranks.first:
+            _write_outputs(job, store, record)
+
+
+def checkpoint_folder(job: Job, work: Path) -> Path:
+    """Where the job keeps its state: undeclared to the workflow system, one folder per identity."""
+    return work / job.scale / "checkpoints" / job.name / job.digest[:12]
+
+
+def _train(
+    job: Job, parts: Parts, options: Options, ranks: Ranks, store: CheckpointFolder, stop: StopRequest
+) -> dict[str, Any]:
+    params, recipe, seed = job.params, job.params["recipe"], job.params["seed"]
+    settings = configure(
+        threads=params["threads"], deterministic=params["deterministic"], device=ranks.device
+    )
+    workers = options.workers
+    if workers is None:
+        workers = 4 if ranks.device.type == "cuda" else 0
+    data = parts.open_data(job, ranks, workers)
+    check_batch(recipe, data.samples, ranks.world)
+    check_crop(recipe, params["model"])
+    timetable = Timetable.of(recipe, data.samples)
+    model, start = _initial_model(job, parts, ranks)
+
+    trainer = Trainer(
+        name=job.name,
+        model=model,
+        recipe=recipe,
+        timetable=timetable,
+        seed=seed,
+        ignore_index=params["data"]["ignore_index"],
+        ranks=ranks,
+        store=store,
+        journal=Journal(store.folder if ranks.first else None),
+        batches=lambda first: data.batches(first, timetable.total_steps),
+        validate=data.validate,
+        interval=options.interval,
+        stop=stop,
+        session={
+            "device": describe_device(ranks.device),
+            "world_size": ranks.world,
+            "threads": settings["threads"],
+            "workers": workers,
+        },
+    )
+    trainer.run()
+
+    if not ranks.first:
+        return {}
+    weights = weights_of(model)
+    save_weights(store.folder / WEIGHTS, weights)
+    return write_finished(
+        store,
+        {
+            "weights": {"content": digest_of_weights(weights), "tensors": len(weights), **start},
+            "training": {
+                "samples": data.samples,
+                "steps": timetable.total_steps,
+                "steps_per_epoch": timetable.steps_per_epoch,
+                "bn_frozen_from_step": timetable.freeze_bn_at,
+                "resumed_from": [session["from_step"] for session in trainer.sessions[1:]],
+                "sessions": trainer.sessions,
+            },
+            "seeds": {"run": seed, "initialisation": derive(seed, "init")},
+            "settings": settings,
+            "device": describe_device(ranks.device),
+            "world_size": ranks.world,
+            "peak_memory_bytes": peak_memory(ranks.device),
+        },
+    )
+
+
+def _initial_model(job: Job, parts: Parts, ranks: Ranks) -> tuple[nn.Module, dict[str, Any]]:
+    """The model as it is before step 0, and where its weights came from."""
+    weights = read_json(job.input("weights"))["path"] if "weights" in job.inputs else None
+    torch.manual_seed(derive(job.params["seed"], "init"))
+    model = parts.build_model(job.params["model"], weights)
+    start: dict[str, Any] = {"backbone_file": weights, "init_from": None}
+    if "init_from" in job.inputs:
+        path = _weights_of_run(job.input("init_from"))
+        start["init_from"] = {"path": str(path), **load_matching(model, path)}
+    if ranks.world > 1:
+        model = convert_sync_batchnorm(model, ranks.device)
+    return model.to(ranks.device), start
+
+
+def _weights_of_run(path: str) -> Path:
+    """The weights file that an earlier run's sidecar names, or the path itself."""
+    if Path(path).suffix != ".json":
+        return Path(path)
+    return Path(read_json(path)["outputs"]["model"]["path"])
+
+
+def _write_outputs(job: Job, store: CheckpointFolder, record: dict[str, Any]) -> None:
+    copy_out(store.folder / WEIGHTS, Path(job.outputs["model"]), link=True)
+    copy_out(store.folder / "log.csv", Path(job.outputs["log"]))
+    copy_out(store.folder / "curve.csv", Path(job.outputs["curve"]))
+    facts = record["facts"]
+    job.write_sidecar(facts["weights"]["content"], PACKAGES, **facts)
+
+
+def _content(path: str | list[str]) -> Any:
+    return [content_of(one) for one in path] if isinstance(path, list) else content_of(path)

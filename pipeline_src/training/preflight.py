@@ -1,0 +1,50 @@
+"""Checks of a recipe that need the data set's size and the number of processes, before anything is built."""
+
+import math
+from typing import Any
+
+from pipeline_src.errors import InputError
+
+
+def check_batch(recipe: dict[str, Any], samples: int, world: int) -> None:
+    """Refuse a batch that this data set or this number of processes cannot form.
+
+    Raises `InputError` that names the key of the recipe.
+    """
+    batch, accumulate = recipe["batch"], recipe["accumulate"]
+    parts = world * accumulate
+    split = f"{world} processes x {accumulate} micro-batches"
+    if batch % parts:
+        raise InputError(f"recipe.batch: {batch} cannot be split into {split}; use a multiple of {parts}")
+    if samples == 0:
+        raise InputError("split train: holds no samples; training needs at least one")
+    if not recipe["drop_last"]:
+        rest = samples % batch
+        if rest % parts:
+            raise InputError(
+                f"recipe.drop_last: false leaves a last batch of {rest} samples, which cannot be split into "
+                f"{split}; use true"
+            )
+    elif samples < batch:
+        raise InputError(
+            f"recipe.batch: {batch} is more than the {samples} samples of split train, and recipe.drop_last "
+            f"drops short batches; use a batch of at most {samples}"
+        )
+
+
+def check_crop(recipe: dict[str, Any], model: dict[str, Any]) -> None:
+    """Refuse a crop that leaves batch normalisation with one value per channel, which has no variance.
+
+    Raises `InputError` that names the key of the recipe.
+    """
+    stride = model["backbone"]["output_stride"]
+    smallest = min(model["pyramid"]["scales"]) if model["pyramid"] else 1.0
+    height, width = recipe["augment"]["crop"]
+    cells = math.ceil(height * smallest / stride) * math.ceil(width * smallest / stride)
+    # Synchronised over ranks, not over micro-batches.
+    samples = recipe["batch"] // recipe["accumulate"]
+    if cells * samples < 2:
+        raise InputError(
+            f"recipe.augment.crop: {height}x{width} at stride {stride} leaves one value per channel in a "
+            f"micro-batch of {samples}, which has no variance; use a larger crop or batch"
+        )

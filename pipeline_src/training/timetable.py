@@ -1,0 +1,41 @@
+"""When things happen in a training, in steps: its length, the freezing of BN, the validations."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """Everything about time that a resolved recipe says, in optimiser steps counted from 0."""
+
+    steps_per_epoch: int
+    total_steps: int
+    freeze_bn_at: int | None
+    """First step with fixed batch normalisation."""
+    validate_every: int | None
+
+    @classmethod
+    def of(cls, recipe: dict[str, Any], samples: int) -> "Timetable":
+        """The timetable of a resolved recipe on a training split of `samples` samples."""
+        batch = recipe["batch"]
+        steps = samples // batch if recipe["drop_last"] else -(-samples // batch)
+        freeze, validate = recipe["freeze_bn_at_epoch"], recipe["validate_every"]
+        every = None
+        if validate is not None:
+            every = validate["epochs"] * steps if validate.get("epochs") else validate["iterations"]
+        return cls(
+            steps_per_epoch=steps,
+            total_steps=recipe["iterations"] or recipe["epochs"] * steps,
+            freeze_bn_at=None if freeze is None else freeze * steps,
+            validate_every=every,
+        )
+
+    def bn_frozen(self, step: int) -> bool:
+        """Whether update `step` finds batch normalisation fixed."""
+        return self.freeze_bn_at is not None and step >= self.freeze_bn_at
+
+    def validation_due(self, done: int) -> bool:
+        """Whether to validate after `done` updates; the end of the training always is."""
+        if self.validate_every is None or done == 0:
+            return False
+        return done % self.validate_every == 0 or done == self.total_steps

@@ -1,0 +1,78 @@
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pipeline_src.errors import InputError
+from pipeline_src.training.weights import digest_of_weights, load_matching, save_weights, weights_of
+from tests.training.toy_training import ToyModel
+
+
+def toy_model(seed=0):
+    torch.manual_seed(seed)
+    return ToyModel()
+
+
+def test_saved_weights_are_all_parameters_and_buffers_to_the_bit(tmp_path):
+    model = toy_model()
+    save_weights(tmp_path / "m.safetensors", weights_of(model))
+    loaded = load_file(tmp_path / "m.safetensors")
+    assert loaded.keys() == model.state_dict().keys()
+    assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
+
+
+def test_tied_and_transposed_weights_can_be_saved(tmp_path):
+    model = nn.ModuleList([nn.Linear(3, 2), nn.Linear(3, 2)])
+    model[1].weight = model[0].weight
+    model.register_buffer("turned", torch.arange(6.0).reshape(2, 3).T)
+    save_weights(tmp_path / "m.safetensors", weights_of(model))
+    loaded = load_file(tmp_path / "m.safetensors")
+    assert torch.equal(loaded["0.weight"], loaded["1.weight"])
+    assert torch.equal(loaded["turned"], model.turned)
+
+
+def test_digest_ignores_order_and_file_but_sees_name_type_shape_and_value(tmp_path):
+    weights = {"a": torch.zeros(2, 3), "b": torch.tensor(4), "c": torch.ones(2, dtype=torch.bfloat16)}
+    digest = digest_of_weights(weights)
+    assert digest == digest_of_weights(dict(reversed(weights.items())))
+    save_weights(tmp_path / "m.safetensors", weights)
+    assert digest == digest_of_weights(load_file(tmp_path / "m.safetensors"))
+
+    changed = [
+        {"a": weights["a"], "b": weights["b"], "d": weights["c"]},
+        {**weights, "a": torch.zeros(3, 2)},
+        {**weights, "a": torch.zeros(2, 3, dtype=torch.int32)},
+        {**weights, "b": torch.tensor(5)},
+        {**weights, "a": torch.tensor([[0.0, 0, 0], [0, 0, 1e-45]])},
+    ]
+    assert digest not in {digest_of_weights(other) for other in changed}
+
+
+def test_matching_tensors_are_loaded_and_the_rest_is_listed(tmp_path):
+    given, model = toy_model(1).state_dict(), toy_model(2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    given["head.weight"] = torch.zeros(5, 6, 1, 1)
+    given["neck.weight"] = torch.zeros(2)
+    del given["bn.bias"]
+    save_file(given, tmp_path / "other.safetensors")
+
+    listed = load_matching(model, tmp_path / "other.safetensors")
+    after = model.state_dict()
+    assert listed == {
+        "loaded": 6,
+        "other_shape": ["head.weight"],
+        "only_in_model": ["bn.bias"],
+        "only_in_file": ["neck.weight"],
+    }
+    assert torch.equal(after["conv.weight"], given["conv.weight"])
+    assert torch.equal(after["head.weight"], before["head.weight"])
+    assert not torch.equal(after["conv.weight"], before["conv.weight"])
+
+
+def test_a_file_that_matches_nothing_or_is_no_weights_file_is_refused_by_name(tmp_path):
+    foreign, broken = tmp_path / "foreign.safetensors", tmp_path / "broken.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    broken.write_bytes(b"not weights")
+    for path in (foreign, broken, tmp_path / "missing.safetensors"):
+        with pytest.raises(InputError, match=path.name):
+            load_matching(toy_model(), path)
