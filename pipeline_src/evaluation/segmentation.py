@@ -1,0 +1,159 @@
+"""Evaluation of a segmentation network at the images' own sizes.
+
+One image at a time goes through the network as a whole; the prediction has the size of the image
+as it is on disk, and is counted in one confusion matrix over the whole split. Another way to get
+from an image to its logits (a sliding window, several scales) is another `Inference` function.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from pipeline_src.errors import InputError
+from pipeline_src.evaluation.confusion import IGNORE_INDEX, Confusion
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluationDataset(Protocol):
+    """Items are (image float32 `(3, H, W)`, normalised; mask `(H, W)` of class ids; record id)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[Any, Any, str]: ...
+
+
+Inference = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
+"""Maps a model and images `(1, 3, H, W)` to logits `(1, C, H, W)` of the same size."""
+
+OnPrediction = Callable[[int, str, NDArray[Any], NDArray[Any], NDArray[Any]], None]
+"""Called with (index in the dataset, id, image `(3, H, W)`, mask `(H, W)`, prediction `(H, W)`)."""
+
+
+def whole_image(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits of the images in one forward pass; the model upsamples them to the images' size."""
+    return model(images)
+
+
+def evaluate_model(
+    model: torch.nn.Module,
+    dataset: EvaluationDataset,
+    num_classes: int,
+    device: torch.device | str,
+    *,
+    on_prediction: OnPrediction | None = None,
+    ignore_index: int = IGNORE_INDEX,
+    inference: Inference = whole_image,
+    workers: int = 0,
+    title: str = "evaluate",
+) -> dict[str, Any]:
+    """Score `model` on every item of `dataset` and return plain numbers, all scores in 0..1.
+
+    Returns `{"miou", "pixel_accuracy", "mean_accuracy", "per_class_iou": [C], "pixels",
+    "ignored_pixels", "images", "confusion": [C][C]}`; a score that is undefined (a class that
+    occurs neither in the ground truth nor in a prediction, a split without a labelled pixel) is
+    None. `confusion[t][p]` counts pixels of class t that were predicted as p.
+
+    Where `torch.distributed` is initialised, every rank has to call this: rank r of w takes images
+    r, r + w, ... and the counts are summed, so all ranks return the same numbers, which equal those
+    of a single process. `on_prediction` is called on the rank that holds the image.
+
+    The model is in evaluation mode meanwhile; afterwards every module has the mode that it had
+    (a module whose batch normalisation was fixed stays fixed). No gradients are recorded.
+
+    Raises `ValueError` when logits are not finite or not of the image's size, or an id is outside
+    the classes, and `InputError` for a file that cannot be read.
+    """
+    rank, world = _rank_and_world()
+    indices = range(rank, len(dataset), world)
+    items: DataLoader[Any] = DataLoader(
+        cast(Dataset[Any], dataset), batch_size=None, sampler=indices, num_workers=workers
+    )
+    confusion = Confusion(num_classes, ignore_index)
+    with _evaluation_mode(model), torch.no_grad():
+        for index, (image, mask, name) in zip(
+            indices, _watched(items, len(indices), rank, title), strict=True
+        ):
+            truth = np.asarray(mask)
+            logits = inference(model, torch.as_tensor(image).unsqueeze(0).to(device))
+            prediction = predicted_classes(logits, truth.shape, num_classes, name)
+            confusion.add(truth, prediction)
+            if on_prediction is not None:
+                on_prediction(index, name, np.asarray(image), truth, prediction)
+    if world > 1:
+        _sum_over_ranks(confusion, device)
+    return {**confusion.scores(), "images": len(dataset), "confusion": confusion.counts.tolist()}
+
+
+def predicted_classes(
+    logits: torch.Tensor, size: tuple[int, ...], num_classes: int, name: str
+) -> NDArray[Any]:
+    """Class ids int32 `(H, W)` from logits `(1, C, H, W)` of the image `name`.
+
+    Raises `ValueError` when the logits have another shape or are not finite.
+    """
+    if tuple(logits.shape) != (1, num_classes, *size):
+        raise ValueError(f"{name}: logits are {tuple(logits.shape)}, expected {(1, num_classes, *size)}")
+    if not torch.isfinite(logits).all():
+        raise ValueError(f"{name}: the logits are not finite; the model has diverged")
+    # Not uint8: an id beyond 255 has to stay visible, not wrap around.
+    return logits[0].argmax(dim=0).to(torch.int32).cpu().numpy()
+
+
+def _rank_and_world() -> tuple[int, int]:
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def _sum_over_ranks(confusion: Confusion, device: torch.device | str) -> None:
+    """Replace the counts of this rank by the sum over all ranks (int64, hence exact)."""
+    local = np.append(confusion.counts.reshape(-1), confusion.ignored)
+    total = torch.from_numpy(local).to(device)
+    distributed.all_reduce(total)
+    summed = total.cpu().numpy()
+    confusion.counts = summed[:-1].reshape(confusion.counts.shape)
+    confusion.ignored = int(summed[-1])
+
+
+def _loaded(items: Any) -> Iterator[Any]:
+    """The items; bad input found in a loader process is reported in one line, as elsewhere."""
+    try:
+        yield from items
+    except InputError as error:
+        # From a loader process it comes with that process's traceback before its own line.
+        last = str(error).strip().splitlines()[-1]
+        raise InputError(last.removeprefix(f"{InputError.__module__}.{InputError.__qualname__}: ")) from None
+
+
+@contextmanager
+def _evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        # Module by module: `model.train()` would also wake what was deliberately fixed.
+        for module, training in before:
+            module.training = training
+
+
+def _watched(items: Any, total: int, rank: int, title: str) -> Iterator[Any]:
+    """A progress bar on a terminal; elsewhere a log line at every tenth of the way."""
+    if rank == 0 and sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=title, unit="image", leave=False)
+        return
+    step = max(1, total // 10)
+    for done, item in enumerate(items, start=1):
+        yield item
+        if rank == 0 and (done % step == 0 or done == total):
+            logger.info("%s: %d of %d images", title, done, total)

@@ -1,0 +1,33 @@
+"""Opens a trained run: the network of a training's sidecar with the weights that belong to it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from pipeline_src.errors import InputError
+from pipeline_src.files import digest_file, read_json
+from pipeline_src.models.build import build_model
+
+
+def load_trained(model: dict[str, Any], sidecar_path: str | Path, device: torch.device) -> torch.nn.Module:
+    """The network of the resolved section `model` with the weights that a training's sidecar names.
+
+    Raises `InputError` when the weights are gone, are not those that the training wrote (SHA-256),
+    or do not fit the network.
+    """
+    weights = read_json(sidecar_path)["outputs"]["model"]
+    path = Path(weights["path"])
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, though {sidecar_path} names it; train the run again")
+    if digest_file(path) != weights["sha256"]:
+        raise InputError(f"{path}: is not the file that {sidecar_path} describes; train the run again")
+    network = build_model(model, None)
+    try:
+        network.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: does not fit the model of the job ({reason})") from None
+    return network.to(device).eval()
