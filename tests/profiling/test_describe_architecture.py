@@ -1,0 +1,54 @@
+"""The description of an architecture, made without memory, equals that of the real network."""
+
+import pytest
+import torch
+
+from pipeline_src.models.build import build_model
+from pipeline_src.profiling.describe import describe_architecture
+from pipeline_src.profiling.flops import count_flops
+from pipeline_src.profiling.parameters import count_parameters
+from tests.profiling.sections import NAMES, section
+
+
+@pytest.mark.parametrize("depth", [0, 2, 5])
+@pytest.mark.parametrize("family", NAMES)
+def test_totals_and_parts_equal_those_of_the_real_network(family: str, depth: int) -> None:
+    crop = (66, 97)
+    described = describe_architecture(section(family, depth), crop)
+    model = build_model(section(family, depth))
+    image = torch.randn(1, 3, *crop)
+    parts = described["parts"]
+    assert described["parameters"] == count_parameters(model)
+    assert described["flops"] == count_flops(model, image)
+    assert described["channels"] == model.pyramid.channels
+    assert described["crop"] == [66, 97]
+    for key in ("parameters", "flops"):
+        assert sum(part[key] for part in parts.values()) == described[key]
+    backbone = model.pyramid.backbone if depth else model.pyramid
+    assert parts["backbone"]["parameters"] == count_parameters(backbone)
+    assert parts["decoder"]["parameters"] == count_parameters(model.decoder)
+    assert parts["decoder"]["flops"] == count_flops(model.decoder, model.pyramid.eval()(image))
+    if depth:
+        encoders = model.pyramid.encoders
+        assert parts["pyramid"]["parameters"] == count_parameters(encoders)
+        assert parts["pyramid"]["flops"] > 0
+    else:
+        assert parts["backbone"]["flops"] == count_flops(backbone, image)
+        assert parts["pyramid"] == {"parameters": 0, "flops": 0}
+
+
+def test_depth_changes_flops_and_not_parameters() -> None:
+    described = [describe_architecture(section("resnet", depth), (128, 128)) for depth in range(6)]
+    parameters = [value["parameters"] for value in described]
+    assert parameters[0] < parameters[1] == parameters[2] == parameters[3] == parameters[4] == parameters[5]
+    flops = [value["flops"] for value in described]
+    assert flops == sorted(set(flops))
+
+
+def test_the_real_resnet50_needs_no_memory() -> None:
+    model = section("resnet", 5)
+    model["backbone"]["args"] = {}
+    described = describe_architecture(model, (4096, 4096))
+    assert described["parts"]["backbone"]["parameters"] == 23_508_032
+    # A network that keeps the proportions does 64 times the work of 512 x 512, twice.
+    assert described["flops"] == 64 * describe_architecture(model, (512, 512))["flops"]

@@ -1,0 +1,87 @@
+"""What is timed, how often, and how it is summarised."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipeline_src.errors import InputError
+from pipeline_src.profiling.latency import measure_latency, summarise
+from pipeline_src.profiling.memory import measure_peak_memory
+from pipeline_src.profiling.training_step import TrainingStep
+from tests.profiling.sections import RECIPE
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 10])
+def test_summary_is_median_and_quartiles(n: int) -> None:
+    seconds = np.random.default_rng(n).exponential(size=n)
+    latency = summarise(list(seconds))
+    expected = np.percentile(seconds, [50, 25, 75])
+    np.testing.assert_allclose([latency.median, latency.lower_quartile, latency.upper_quartile], expected)
+    assert latency.repeats == n
+
+
+def test_warm_up_calls_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    durations = iter([100.0, 50.0, 1.0, 2.0, 3.0])
+
+    def call() -> None:
+        clock[0] += next(durations)
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    latency = measure_latency(call, CPU, repeats=3, warmup=2)
+    assert (latency.lower_quartile, latency.median, latency.upper_quartile) == (1.5, 2.0, 2.5)
+    with pytest.raises(StopIteration):
+        next(durations)
+
+
+def test_a_cpu_has_no_peak_memory_and_runs_nothing_for_it() -> None:
+    calls: list[int] = []
+    assert measure_peak_memory(lambda: calls.append(1), CPU) is None
+    assert calls == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_peak_memory_covers_what_the_call_allocates() -> None:
+    device = torch.device("cuda")
+    baseline = torch.cuda.memory_allocated(device)
+
+    def call() -> None:
+        torch.empty(64 * 2**20, dtype=torch.uint8, device=device)
+
+    peak = measure_peak_memory(call, device)
+    assert peak is not None
+    assert 64 * 2**20 <= peak - baseline < 80 * 2**20
+
+
+def reference_step(model: nn.Module, step: TrainingStep) -> dict[str, torch.Tensor]:
+    """One step of plain SGD with momentum from rest, by hand."""
+    loss = nn.functional.cross_entropy(model(step.images), step.masks)
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(loss, parameters)
+    options = RECIPE["optimizer"]
+    return {
+        name: p.detach() - options["lr"] * (g + options["weight_decay"] * p.detach())
+        for name, p, g in zip(names, parameters, gradients, strict=True)
+    }
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_a_training_step_updates_the_weights_as_sgd_does(accumulate: int) -> None:
+    torch.manual_seed(accumulate)
+    model = nn.Conv2d(3, 4, 3, padding=1)
+    recipe = {**RECIPE, "accumulate": accumulate}
+    step = TrainingStep(model, recipe, batch=6, crop=(8, 10), num_classes=4)
+    assert step.images.shape == (6, 3, 8, 10)
+    expected = reference_step(model, step)
+    step()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), expected[name])
+
+
+def test_half_precision_on_a_cpu_is_refused() -> None:
+    with pytest.raises(InputError, match="fp16"):
+        TrainingStep(nn.Conv2d(3, 2, 1), {**RECIPE, "amp": "fp16"}, batch=1, crop=(4, 4), num_classes=2)

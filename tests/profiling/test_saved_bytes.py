@@ -1,0 +1,132 @@
+"""Bytes saved for backward: by hand, by walking the graph, and fake tensors against real ones."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline_src.models.build import build_model
+from pipeline_src.profiling.saved_bytes import saved_bytes, training_saved_bytes
+from tests.profiling.sections import section
+
+
+def test_linear_saves_its_input() -> None:
+    layer, x = nn.Linear(7, 3), torch.randn(5, 7)
+    assert saved_bytes(lambda: layer(x), layer) == 5 * 7 * 4
+
+
+def test_a_tensor_that_two_operators_need_counts_once() -> None:
+    for inplace in (False, True):
+        model = nn.Sequential(nn.Linear(7, 6), nn.ReLU(inplace=inplace), nn.Linear(6, 2))
+        x = torch.randn(5, 7)
+        # ReLU and the second layer keep the same activations.
+        assert saved_bytes(lambda model=model, x=x: model(x), model) == (5 * 7 + 5 * 6) * 4
+
+
+def test_batch_norm_saves_its_input_and_the_statistics_of_the_batch() -> None:
+    model, x = nn.BatchNorm2d(3), torch.randn(2, 3, 4, 5)
+    assert saved_bytes(lambda: model(x), model) == (2 * 3 * 4 * 5 + 2 * 3) * 4
+
+
+def test_views_of_one_storage_count_once_and_whole() -> None:
+    weight = nn.Parameter(torch.ones(4))
+    x = torch.randn(10, 4)
+    holder = nn.ParameterList([weight])
+    assert saved_bytes(lambda: (x[:3] * weight).sum() + (x[5:] * weight).sum(), holder) == 10 * 4 * 4
+
+
+def test_parameters_and_buffers_do_not_count() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(6))
+            self.register_buffer("scale", torch.randn(6))
+
+        def forward(self) -> Tensor:
+            return self.weight * self.scale * self.weight
+
+    model = Scaled()
+    # Only the product of weight and scale is new.
+    assert saved_bytes(model, model) == 6 * 4
+
+
+def test_what_is_discarded_during_the_forward_pass_does_not_count() -> None:
+    layer, x = nn.Linear(8, 8), torch.randn(4, 8)
+
+    def forward() -> Tensor:
+        layer(torch.randn(100, 8))
+        return layer(x)
+
+    assert saved_bytes(forward, layer) == 4 * 8 * 4
+
+
+def test_without_gradients_nothing_is_saved() -> None:
+    layer, x = nn.Linear(8, 8).requires_grad_(False), torch.randn(4, 8)
+    assert saved_bytes(lambda: layer(x), layer) == 0
+
+
+def bytes_in_graph(loss: Tensor, module: nn.Module) -> int:
+    """Brute force: every `_saved_*` tensor of every node that can be reached from the loss."""
+    storages, seen, queue = {}, set(), [loss.grad_fn]
+    while queue:
+        node = queue.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        queue += [following for following, _ in node.next_functions]
+        for name in dir(node):
+            if name.startswith("_saved_"):
+                value = getattr(node, name)
+                for tensor in value if isinstance(value, tuple | list) else [value]:
+                    if isinstance(tensor, Tensor):
+                        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers())}
+    return sum(size for pointer, size in storages.items() if pointer not in own)
+
+
+CASES = [
+    ("resnet", 0),
+    ("resnet", 3),
+    ("resnet", 5),
+    ("convnext", 2),
+    ("swin", 3),
+    ("twins", 1),
+    ("mobilenetv2", 2),
+]
+
+
+@pytest.mark.parametrize(("family", "depth"), CASES)
+def test_fake_tensors_give_the_bytes_of_a_real_cpu_step(family: str, depth: int) -> None:
+    params = section(family, depth)
+    for batch, crop in [(2, (75, 66))]:
+        torch.manual_seed(0)
+        model = build_model(params).train()
+        images, labels = torch.randn(batch, 3, *crop), torch.zeros(batch, *crop, dtype=torch.int64)
+        kept: list[Any] = []
+
+        def forward(model=model, images=images, labels=labels, kept=kept) -> Tensor:
+            kept.append(F.cross_entropy(model(images), labels))
+            return kept[0]
+
+        real = saved_bytes(forward, model)
+        assert training_saved_bytes(lambda: build_model(params), batch, crop) == real
+
+
+@pytest.mark.parametrize(("family", "depth"), [("resnet", 0), ("resnet", 3), ("mobilenetv2", 2)])
+def test_bytes_equal_a_walk_over_the_graph(family: str, depth: int) -> None:
+    model = build_model(section(family, depth)).train()
+    images, labels = torch.randn(2, 3, 64, 90), torch.zeros(2, 64, 90, dtype=torch.int64)
+    loss = F.cross_entropy(model(images), labels)
+    expected = bytes_in_graph(loss, model)
+    measured = saved_bytes(lambda: F.cross_entropy(model(images), labels), model)
+    assert measured == expected > 0
+
+
+def test_saved_bytes_rise_with_depth() -> None:
+    values = [
+        training_saved_bytes(lambda depth=depth: build_model(section("resnet", depth)), 2, (128, 128))
+        for depth in range(6)
+    ]
+    assert values == sorted(set(values))
