@@ -1,0 +1,153 @@
+"""A table as blocks of text cells, which Markdown, LaTeX and the HTML page print alike.
+
+First an overview in the paper's own layout, then one block for every column that there is something
+to compare in: seeds, spread and paper for scores, ratios for costs. A cell keeps the names of what
+it was made from, so that the page can link it.
+"""
+
+from typing import Any
+
+DASH = "–"
+Block = dict[str, Any]
+"""`{"title", "header": [text], "align": "lrr...", "rows": [[{"text", "runs"?, "architecture"?}]]}`"""
+
+
+def make_blocks(table: dict[str, Any], row_header: str) -> list[Block]:
+    """Blocks of the values that `Comparison.table` found."""
+    blocks = [_overview(table, row_header)]
+    has_baseline = any(not row["is_baseline"] for row in table["rows"])
+    for column in table["columns"]:
+        if column["kind"] == "score":
+            blocks.append(_score_block(table, column, row_header, has_baseline))
+        elif column["published"]:
+            blocks.append(_cost_block(table, column, row_header))
+    return blocks
+
+
+def number(value: float | None, digits: int, sign: bool = False) -> str:
+    """A number with fixed decimals and a real minus sign, or a dash."""
+    if value is None:
+        return DASH
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return f"±{text}" if sign else text
+    return ("−" if value < 0 else "+" if sign else "") + text
+
+
+def interval(values: list[float] | None, digits: int, sign: bool = False) -> str:
+    """`low … high`, or a dash."""
+    if values is None:
+        return DASH
+    return f"{number(values[0], digits, sign)} … {number(values[1], digits, sign)}"
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital at its start, unless it begins with a symbol such as mIoU."""
+    return text[:1].upper() + text[1:] if text[1:2].islower() else text
+
+
+def _overview(table: dict[str, Any], row_header: str) -> Block:
+    header, rows = [row_header], [[_text(row["label"])] for row in table["rows"]]
+    for column in table["columns"]:
+        header.append(f"{column['header']} ({column['unit']})")
+        for row, line in zip(table["rows"], rows, strict=True):
+            cell = row["cells"][column["key"]]
+            text = number(cell["mean"], column["digits"])
+            if cell["mean"] is None:
+                text = cell["verdict"] or DASH
+            elif column["kind"] == "score":
+                text += f" ± {number(cell['sd'], column['digits'])}"
+            line.append(_linked(text, cell))
+    return _block("Overview", header, rows, "l" + "r" * len(table["columns"]))
+
+
+def _score_block(table: dict[str, Any], column: dict[str, Any], row_header: str, has_baseline: bool) -> Block:
+    digits = column["digits"]
+    published = column["published"]
+    split = f" ({column['paper_split']})" if column["paper_split"] else ""
+    server = any(row["cells"][column["key"]]["server_verdict"] for row in table["rows"])
+    level = f"{100 * table['confidence']:g} % interval"
+    header = [row_header, "mean", "sd", "n", level]
+    header += [f"paper{split}", "difference"] if published else []
+    header += ["vs baseline", f"its {level}"] if has_baseline else []
+    header += ["paper vs baseline"] if has_baseline and published else []
+    header += ["verdict"] if published else []
+    header += [f"paper's split{split}"] if server else []
+    rows = []
+    for row in table["rows"]:
+        cell = row["cells"][column["key"]]
+        relative = cell["baseline_difference"] or {"mean": None, "interval": None}
+        line = [
+            _text(row["label"]),
+            _linked(number(cell["mean"], digits), cell),
+            _text(number(cell["sd"], digits)),
+            _text(str(cell["n"])),
+            _text(interval(cell["interval"], digits)),
+        ]
+        if published:
+            line += [
+                _text(number(cell["paper"], column["paper_digits"])),
+                _text(number(cell["difference"], digits, True)),
+            ]
+        if has_baseline:
+            line += [
+                _text(number(relative["mean"], digits, True)),
+                _text(interval(relative["interval"], digits, True)),
+            ]
+        if has_baseline and published:
+            line.append(_text(number(cell["paper_baseline_difference"], digits, True)))
+        if published:
+            line.append(_verdict(cell))
+        if server:
+            line.append(_text(cell["server_verdict"] or DASH))
+        rows.append(line)
+    align = "l" + "r" * (len(header) - 1 - published - server) + "l" * (published + server)
+    return _block(sentence(f"{column['header']} ({column['unit']})"), header, rows, align)
+
+
+def _cost_block(table: dict[str, Any], column: dict[str, Any], row_header: str) -> Block:
+    digits = column["digits"]
+    scatter = any(row["cells"][column["key"]]["quartiles"] for row in table["rows"])
+    header = [row_header, f"ours ({column['unit']})", *(["quartiles"] if scatter else []), "ratio"]
+    header += [f"paper ({column['paper_unit']})", "paper's ratio", "difference", "verdict"]
+    rows = []
+    for row in table["rows"]:
+        cell = row["cells"][column["key"]]
+        line = [_text(row["label"]), _linked(number(cell["mean"], digits), cell)]
+        if scatter:
+            line.append(_text(interval(cell["quartiles"], digits)))
+        line += [
+            _text(number(cell["ratio"], 2)),
+            _text(number(cell["paper"], column["paper_digits"])),
+            _text(number(cell["paper_ratio"], 2)),
+            _text(number(cell["difference"], 2, True)),
+            _verdict(cell),
+        ]
+        rows.append(line)
+    return _block(
+        sentence(f"{column['header']}, relative to the baseline row"),
+        header,
+        rows,
+        "l" + "r" * (len(header) - 2) + "l",
+    )
+
+
+def _block(title: str, header: list[str], rows: list[list[dict[str, Any]]], align: str) -> Block:
+    return {"title": title, "header": header, "align": align, "rows": rows}
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"text": text}
+
+
+def _linked(text: str, cell: dict[str, Any]) -> dict[str, Any]:
+    """A measured value with what it was made from: runs, or the architecture whose cost it is."""
+    if cell.get("runs"):
+        return {"text": text, "runs": cell["runs"]}
+    if cell.get("architecture"):
+        return {"text": text, "architecture": cell["architecture"]}
+    return {"text": text}
+
+
+def _verdict(cell: dict[str, Any]) -> dict[str, Any]:
+    return {"text": cell["verdict"] or DASH, "verdict": cell["verdict"], "reason": cell["reason"]}

@@ -1,0 +1,74 @@
+"""What a table says about itself: scale, data, how each column was measured, and on what."""
+
+from typing import Any
+
+from pipeline_src.reporting.blocks import sentence
+
+NEVER_EVIDENCE = "Its numbers are never evidence about a paper."
+
+
+def scale_sentence(scale: dict[str, Any], compared: bool = True) -> str:
+    """Name and note of the scale; one that is not to be compared says so, where there is a paper."""
+    note = scale.get("note") or ""
+    parts = [f"Scale {scale['name']}{': ' + note.rstrip('.') if note else ''}."]
+    if compared and not scale["comparable"]:
+        parts.append(NEVER_EVIDENCE)
+    return " ".join(parts)
+
+
+def describe_table(params: dict[str, Any], table: dict[str, Any]) -> list[str]:
+    """Sentences below a table's title, from its `params` and from what `Comparison.table` found."""
+    notes = [scale_sentence(params["scale"], compared=bool(params["paper"]))]
+    columns = table["columns"]
+    data = params.get("data")
+    scores = [column for column in columns if column["kind"] == "score"]
+    if data and scores:
+        notes.append(_data_sentence(data, table, scores))
+    notes += [_column_sentence(column, params.get("cost")) for column in columns]
+    baselines = {row["baseline_row"] for row in table["rows"] if not row["is_baseline"]}
+    if baselines:
+        notes.append(f"Baseline row: {', '.join(sorted(baselines))}.")
+    notes += [
+        f"{row['row']}: {row['status']}, {row['reason'].rstrip('.')}."
+        for row in table["rows"]
+        if row["reason"]
+    ]
+    if "none" in params.get("weights", []):
+        notes.append("Backbone weights: none, so the backbone started from a random initialisation.")
+    if params["assumptions"] and not params["scale"]["comparable"]:
+        notes.append(
+            "The assumptions describe the paper's recipe; this scale replaces its data, sizes and lengths."
+        )
+    if params.get("note"):
+        notes.append(params["note"])
+    return notes
+
+
+def _data_sentence(data: dict[str, Any], table: dict[str, Any], scores: list[dict[str, Any]]) -> str:
+    kinds = {"scenes": " (generated scenes)", "folder": " (a user's own folder)"}
+    ours = f"{data['dataset']} {data['split']}{kinds.get(data.get('kind', ''), '')}"
+    seeds = sorted(
+        {cell["n"] for row in table["rows"] for cell in [row["cells"][scores[0]["key"]]] if cell["n"]}
+    )
+    n = f", n = {seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "") if seeds else ""
+    splits = {column["paper_split"] for column in scores if column["paper_split"]}
+    paper = (
+        f"Paper: {data.get('paper_dataset') or data['dataset']} {', '.join(sorted(splits))}; "
+        if splits
+        else ""
+    )
+    return f"{paper}{'here' if paper else 'Data'}: {ours}, images at their original size{n}."
+
+
+def _column_sentence(column: dict[str, Any], cost: dict[str, Any] | None) -> str:
+    text = f"{sentence(column['header'])}: {column['meaning']}"
+    if column["kind"] == "cost" and cost and column["key"] != "parameters":
+        height, width = cost["crop"]
+        batch = 1 if column["key"] == "flops" else cost["batch"]
+        images = "one image" if batch == 1 else f"a batch of {batch}"
+        text += f", for {images} of {width}x{height}"
+    if column["devices"]:
+        text += f", measured on {'; '.join(column['devices'])}"
+    if column["published"] and column["kind"] == "cost":
+        text += "; compared as ratios to the baseline row, since the paper's hardware differs"
+    return text + "."

@@ -1,0 +1,211 @@
+"""Joins a study's long tables with the paper's numbers: the values of every cell of a table.
+
+The result is plain data (it becomes the table's JSON file). A score cell holds
+
+    mean, sd, n, interval, paper, difference, baseline_difference {mean, interval, n},
+    paper_baseline_difference, verdict, reason, paper_split, server_verdict, runs
+
+in points, and a cost cell
+
+    mean, quartiles, ratio, paper, paper_ratio, difference (of the ratios), verdict, reason, architecture
+
+None stands for what does not exist. How verdicts come about is said in `verdict.py`.
+"""
+
+from typing import Any
+
+from pipeline_src.reporting.columns import COLUMNS, Column, Source
+from pipeline_src.reporting.reference import SERVER_SPLITS
+from pipeline_src.reporting.rows import Row
+from pipeline_src.reporting.statistics import Summary, paired_difference, summarise
+from pipeline_src.reporting.status import DONE, SERVER_ONLY, Scale
+from pipeline_src.reporting.tidy import Record
+from pipeline_src.reporting.verdict import Rules, Verdict, judge_ratio, judge_score
+
+Cell = dict[str, Any]
+
+
+class Comparison:
+    """All values of one table.
+
+    `records` are the lines of both long tables that belong to it; `paper` lists the printed numbers
+    as `{"row", "metric", "value", "unit", "split"}`; `split` is the split of the data that we
+    evaluate on.
+    """
+
+    def __init__(
+        self,
+        rows: list[Row],
+        records: list[Record],
+        paper: list[dict[str, Any]],
+        scale: Scale,
+        rules: Rules,
+        split: str = "val",
+    ):
+        self.rows = rows
+        self.scale = scale
+        self.rules = rules
+        self.split = split
+        self._paper = {(entry["row"], entry["metric"]): entry for entry in paper}
+        self._scores: dict[tuple[str, str], dict[int, float]] = {}
+        self._costs: dict[tuple[str, str], float] = {}
+        self._devices: dict[str, set[str]] = {}
+        for record in records:
+            key = (record["row"], record["metric"])
+            if record["seed"] is None:
+                self._costs[key] = record["value"]
+                self._devices.setdefault(record["metric"], set()).add(record.get("device", ""))
+            else:
+                self._scores.setdefault(key, {})[record["seed"]] = record["value"]
+
+    def table(self, metrics: list[str]) -> dict[str, Any]:
+        """`{"confidence", "columns": [...], "rows": [{"row", "label", ..., "cells": {column: cell}}]}`."""
+        columns = [COLUMNS[metric] for metric in metrics]
+        sources = {column.key: self._source(column) for column in columns}
+        return {
+            "confidence": self.rules.confidence,
+            "columns": [self._describe(column, sources[column.key]) for column in columns],
+            "rows": [
+                {
+                    "row": row.name,
+                    "label": row.label,
+                    "baseline_row": row.baseline_row,
+                    "is_baseline": row.is_baseline,
+                    "status": row.status,
+                    "reason": row.reason,
+                    "architecture": row.architecture,
+                    "runs": [run.name for run in row.runs],
+                    "cells": {
+                        column.key: (
+                            self._score_cell(row, column, sources[column.key])
+                            if column.kind == "score"
+                            else self._cost_cell(row, column, sources[column.key])
+                        )
+                        for column in columns
+                    },
+                }
+                for row in self.rows
+            ],
+        }
+
+    def _source(self, column: Column) -> Source:
+        """The first source that every measured row has; the last one where there is none."""
+        measured = [row for row in self.rows if row.architecture is not None]
+        for source in column.sources:
+            if all((row.name, source.metric) in self._costs for row in measured):
+                return source
+        return column.sources[-1]
+
+    def _describe(self, column: Column, source: Source) -> dict[str, Any]:
+        printed = [e for (_, metric), e in self._paper.items() if metric == column.key]
+        devices = sorted(self._devices.get(source.metric, set()) - {""})
+        return {
+            "key": column.key,
+            "header": column.header,
+            "kind": column.kind,
+            "unit": source.unit,
+            "digits": source.digits,
+            "meaning": source.meaning,
+            "timed": source.timed,
+            "devices": devices if source.timed else [],
+            "published": bool(printed),
+            "paper_unit": printed[0]["unit"] if printed else None,
+            "paper_split": (printed[0]["split"] or None) if printed else None,
+            "paper_digits": max((_decimals(entry["value"]) for entry in printed), default=0),
+            "paper_source": printed[0].get("source") if printed else None,
+        }
+
+    def _printed(self, row: str | None, metric: str) -> float | None:
+        entry = self._paper.get((row, metric)) if row is not None else None
+        return None if entry is None else float(entry["value"])
+
+    def _score_cell(self, row: Row, column: Column, source: Source) -> Cell:
+        ours_by_seed = self._values(row, source)
+        ours = summarise(list(ours_by_seed.values()), self.rules.confidence) if ours_by_seed else None
+        paper = self._printed(row.name, column.key)
+        difference, paper_difference = None, None
+        if not row.is_baseline:
+            baseline = next(other for other in self.rows if other.name == row.baseline_row)
+            difference = paired_difference(
+                ours_by_seed, self._values(baseline, source), self.rules.confidence
+            )
+            paper_baseline = self._printed(row.baseline_row, column.key)
+            if paper is not None and paper_baseline is not None:
+                paper_difference = paper - paper_baseline
+        verdict = judge_score(
+            ours,
+            paper,
+            difference,
+            paper_difference,
+            is_baseline=row.is_baseline,
+            status=row.status,
+            scale=self.scale,
+            rules=self.rules,
+        )
+        split = self._paper[row.name, column.key]["split"] if paper is not None else None
+        on_server = split in SERVER_SPLITS and split != self.split and self.scale.comparable
+        return {
+            **_summary(ours),
+            "paper": paper,
+            "difference": None if ours is None or paper is None else ours.mean - paper,
+            "baseline_difference": None if difference is None else _summary(difference),
+            "paper_baseline_difference": paper_difference,
+            **_judged(verdict),
+            "paper_split": split or None,
+            "server_verdict": SERVER_ONLY if on_server else None,
+            "runs": [run.name for run in row.runs if run.seed in ours_by_seed],
+        }
+
+    def _cost_cell(self, row: Row, column: Column, source: Source) -> Cell:
+        value = self._costs.get((row.name, source.metric))
+        reference = row.baseline_row or row.name
+        baseline = self._costs.get((reference, source.metric))
+        paper = self._printed(row.name, column.key)
+        paper_baseline = self._printed(reference, column.key)
+        ratio = value / baseline if value is not None and baseline else None
+        paper_ratio = paper / paper_baseline if paper is not None and paper_baseline else None
+        verdict = judge_ratio(
+            ratio,
+            paper_ratio,
+            is_baseline=row.is_baseline,
+            # A row without data is never trained, but its architecture can be measured.
+            status=row.status if value is None else DONE,
+            scale=self.scale,
+            rules=self.rules,
+        )
+        return {
+            "mean": None if value is None else value / source.divisor,
+            "quartiles": self._quartiles(row, source),
+            "ratio": ratio,
+            "paper": paper,
+            "paper_ratio": paper_ratio,
+            "difference": None if ratio is None or paper_ratio is None else ratio - paper_ratio,
+            **_judged(verdict),
+            "architecture": row.architecture if value is not None else None,
+        }
+
+    def _quartiles(self, row: Row, source: Source) -> list[float] | None:
+        found = [self._costs.get((row.name, metric)) for metric in source.quartiles or ()]
+        values = [value / source.divisor for value in found if value is not None]
+        return values if len(values) == 2 else None
+
+    def _values(self, row: Row, source: Source) -> dict[int, float]:
+        """Value by seed, of the row's own runs only."""
+        found = self._scores.get((row.name, source.metric), {}) if row.status == DONE else {}
+        return {run.seed: found[run.seed] for run in row.runs if run.seed in found}
+
+
+def _summary(summary: Summary | None) -> dict[str, Any]:
+    if summary is None:
+        return {"mean": None, "sd": None, "n": 0, "interval": None}
+    interval = None if summary.interval is None else list(summary.interval)
+    return {"mean": summary.mean, "sd": summary.sd, "n": summary.n, "interval": interval}
+
+
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    return {"verdict": verdict.verdict, "reason": verdict.reason}
+
+
+def _decimals(value: float) -> int:
+    """Decimals that a printed number needs: 2 for 63.79."""
+    return len(f"{value:.10g}".partition(".")[2])

@@ -1,0 +1,67 @@
+"""What every figure has in common: one style, byte-stable files, and the data that it was drawn from."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from pipeline_src.files import atomic_path, write_text
+
+PACKAGE_FILES = ["fusebench.mplstyle"]
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+"""Okabe and Ito's colours, as in the style file."""
+
+LINES = ["-", "--", ":", "-."]
+GREY = "#6e6e6e"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished figure with the records (and their columns) that it shows, and notes for its caption."""
+
+    figure: Figure
+    columns: list[str]
+    records: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the project's style, whatever the user's own matplotlib settings are."""
+    with matplotlib.rc_context():
+        matplotlib.rc_file(Path(__file__).with_name(PACKAGE_FILES[0]), use_default_template=True)
+        yield
+
+
+def look(number: int) -> dict[str, str]:
+    """Colour and line style of the `number`-th series: distinct for the first 28."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": LINES[number // len(COLOURS) % len(LINES)],
+    }
+
+
+def save_drawing(drawing: Drawing, svg: str, png: str, table: str) -> None:
+    """Write both pictures and the CSV; the same drawing makes the same bytes (no dates, fixed ids)."""
+    with styled():
+        with atomic_path(svg) as temporary:
+            FigureCanvasSVG(drawing.figure).print_svg(temporary, metadata={"Date": None})
+        with atomic_path(png) as temporary:
+            canvas = FigureCanvasAgg(drawing.figure)
+            canvas.figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
+            canvas.print_png(temporary, metadata={"Software": None})
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, drawing.columns, lineterminator="\n")
+    writer.writeheader()
+    for record in drawing.records:
+        writer.writerow({key: "" if value is None else value for key, value in record.items()})
+    write_text(table, buffer.getvalue())

@@ -1,0 +1,300 @@
+"""Gathers what the HTML page shows, from the files of a scale: plain values, ready to be printed."""
+
+import base64
+import io
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pipeline_src.errors import InputError
+from pipeline_src.files import read_json
+from pipeline_src.reporting.overlays import read_overlays
+from pipeline_src.reporting.status import DONE
+from pipeline_src.reporting.tidy import describe_device
+
+_SVG_LIMIT = 400_000
+"""Larger pictures (photographs inside) are embedded as PNG."""
+
+_JPEG_QUALITY = 88
+
+Facts = list[tuple[str, str]]
+
+
+class Page:
+    """Everything on the page of one `report` job; `folder` is where the page will stand.
+
+    Links to files are relative to that folder, pictures are data URIs, anchors are `run-...` and
+    `cost-...`.
+    """
+
+    def __init__(self, params: dict[str, Any], inputs: dict[str, Any], folder: Path):
+        self.params = params
+        self.folder = folder
+        self._inputs = inputs
+        self.tables = {sidecar["table"]["name"]: sidecar for _, sidecar in self._read("tables")}
+        self.figures = {sidecar["figure"]["name"]: sidecar for _, sidecar in self._read("figures")}
+        done = [run for run in params["runs"] if run.get("status", DONE) == DONE]
+        self._train = self._by_name("train", [run["run"] for run in done])
+        self._evaluate = self._by_name("evaluate", [run["run"] for run in done])
+        self._cost = self._by_name("cost", params.get("architectures", []))
+
+    def context(self) -> dict[str, Any]:
+        """What the template prints."""
+        return {
+            "title": self.params["title"],
+            "scale": self.params["scale"],
+            "compared": self._compared(),
+            "weights_none": self._weights_none(),
+            "code_states": self._code_states(),
+            "studies": [self._study(study) for study in self.params["studies"]],
+            "runs": [self._run(run) for run in self.params["runs"]],
+            "costs": [self._architecture(name) for name in self.params.get("architectures", [])],
+            "missing": [run for run in self.params["runs"] if run.get("status", DONE) != DONE],
+            "datasets": [self._dataset(path, manifest) for path, manifest in self._read("manifests")],
+            "assumptions": self.params["assumptions"],
+            "verdicts": self.params["verdicts"],
+            "environments": self._environments(),
+        }
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _study(self, study: dict[str, Any]) -> dict[str, Any]:
+        tables = [
+            {**self.tables[name]["table"], "files": self._output_links(self.tables[name])}
+            for name in study["tables"]
+        ]
+        figures = [
+            {
+                **self.figures[name]["figure"],
+                "picture": self._picture(self.figures[name]),
+                "files": self._output_links(self.figures[name]),
+            }
+            for name in study["figures"]
+        ]
+        return {"key": study["study"], "title": study["title"], "tables": tables, "figures": figures}
+
+    def _run(self, run: dict[str, Any]) -> dict[str, Any]:
+        card = {
+            "name": run["run"],
+            "anchor": anchor("run", run["run"]),
+            "status": run.get("status", DONE),
+            "reason": run.get("reason"),
+            "row": run.get("row"),
+            "seed": run["seed"],
+            "facts": [],
+            "links": [],
+            "panels": [],
+            "miou": None,
+        }
+        if card["status"] != DONE:
+            return card
+        (train_path, train), (evaluate_path, evaluate) = self._train[run["run"]], self._evaluate[run["run"]]
+        card["miou"] = evaluate.get("scores", {}).get("miou")
+        card["facts"] = run_facts(train, evaluate)
+        files = [("train.json", train_path), ("evaluate.json", evaluate_path)]
+        for sidecar in (train, evaluate):
+            files += [(Path(o["path"]).name, o["path"]) for o in sidecar.get("outputs", {}).values()]
+        card["links"] = [
+            (name, self._link(path)) for name, path in files if not name.endswith(".safetensors")
+        ]
+        # Names end in the seed: pictures of one seed are enough.
+        siblings = [
+            r["run"] for r in self.params["runs"] if _without_seed(r["run"]) == _without_seed(run["run"])
+        ]
+        if run["run"] == siblings[0] and evaluate["overlays"]["images"]:
+            card["panels"] = [
+                {"name": image["id"], "picture": _jpeg(image["panel"])}
+                for image in read_overlays(evaluate)["images"]
+            ]
+        return card
+
+    def _architecture(self, name: str) -> dict[str, Any]:
+        path, sidecar = self._cost[name]
+        facts = [
+            ("device", describe_device(sidecar.get("device"))),
+            *_job_facts(sidecar),
+        ]
+        files = [("sidecar.json", path)]
+        files += [(Path(o["path"]).name, o["path"]) for o in sidecar.get("outputs", {}).values()]
+        return {
+            "name": name,
+            "anchor": anchor("cost", name),
+            "facts": [fact for fact in facts if fact[1]],
+            "links": [(file, self._link(target)) for file, target in files],
+        }
+
+    def _dataset(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        splits = []
+        for name, split in manifest["splits"].items():
+            labelled = sum(split["class_pixels"])
+            total = labelled + split["ignored_pixels"]
+            splits.append(
+                {
+                    "name": name,
+                    "images": split["images"],
+                    "smallest": "x".join(map(str, split["smallest"])),
+                    "largest": "x".join(map(str, split["largest"])),
+                    "ignored": split["ignored_pixels"] / total if total else 0.0,
+                    "shares": [pixels / labelled if labelled else 0.0 for pixels in split["class_pixels"]],
+                }
+            )
+        return {
+            "name": manifest["dataset"],
+            "format": manifest["format"],
+            "content": manifest["content"],
+            "classes": manifest["classes"],
+            "splits": splits,
+            "warnings": manifest.get("warnings", []),
+            "link": self._link(path),
+        }
+
+    def _environments(self) -> list[dict[str, Any]]:
+        """Each set of interpreter, platform and packages that trainings ran in, with how many did."""
+        seen: Counter[str] = Counter()
+        facts: dict[str, Facts] = {}
+        for _, sidecar in self._train.values():
+            environment = sidecar.get("environment", {})
+            packages = environment.get("packages", {})
+            entry = [
+                ("Python", str(environment.get("python", ""))),
+                ("platform", str(environment.get("platform", ""))),
+                *((name, str(version)) for name, version in packages.items()),
+                ("device", describe_device(sidecar.get("device"))),
+            ]
+            seen[str(entry)] += 1
+            facts[str(entry)] = [fact for fact in entry if fact[1]]
+        return [{"runs": count, "facts": facts[key]} for key, count in seen.most_common()]
+
+    def _code_states(self) -> list[dict[str, Any]]:
+        """Commits that the trainings and evaluations were made at, with how many were."""
+        states: Counter[tuple[str, bool]] = Counter()
+        for _, sidecar in [*self._train.values(), *self._evaluate.values()]:
+            git = sidecar.get("git", {})
+            states[git.get("commit") or "no git checkout", bool(git.get("dirty"))] += 1
+        return [
+            {"commit": commit, "dirty": dirty, "jobs": count}
+            for (commit, dirty), count in states.most_common()
+        ]
+
+    def _compared(self) -> bool:
+        """Whether a paper's numbers stand in any table."""
+        columns = [column for sidecar in self.tables.values() for column in sidecar["table"]["columns"]]
+        return any(column["published"] for column in columns)
+
+    def _weights_none(self) -> bool:
+        models = [sidecar["job"]["params"].get("model", {}) for _, sidecar in self._train.values()]
+        return any(model.get("backbone", {}).get("weights") == "none" for model in models)
+
+    # --- files ------------------------------------------------------------------------------------
+
+    def _paths(self, name: str) -> list[str]:
+        paths = self._inputs.get(name, [])
+        return [paths] if isinstance(paths, str) else paths
+
+    def _read(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        return [(path, read_json(path)) for path in self._paths(name)]
+
+    def _by_name(self, name: str, keys: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+        found = self._read(name)
+        if len(found) != len(keys):
+            raise InputError(f"inputs.{name}: has {len(found)} files for {len(keys)} entries")
+        return dict(zip(keys, found, strict=True))
+
+    def _link(self, path: str | Path) -> str:
+        return Path(os.path.relpath(path, self.folder)).as_posix()
+
+    def _output_links(self, sidecar: dict[str, Any]) -> list[tuple[str, str]]:
+        return [
+            (Path(output["path"]).suffix.lstrip("."), self._link(output["path"]))
+            for output in sidecar["outputs"].values()
+        ]
+
+    def _picture(self, sidecar: dict[str, Any]) -> str:
+        svg = Path(sidecar["outputs"]["svg"]["path"])
+        if svg.stat().st_size <= _SVG_LIMIT:
+            return _data_uri(svg.read_bytes(), "image/svg+xml")
+        return _data_uri(Path(sidecar["outputs"]["png"]["path"]).read_bytes(), "image/png")
+
+
+def _without_seed(run: str) -> str:
+    return run.rpartition("/")[0] or run
+
+
+def anchor(kind: str, name: str) -> str:
+    """A fragment for a run or an architecture: letters, digits, dots, dashes."""
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9.]+', '-', name)}"
+
+
+def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
+    """The essentials of a run, from the sidecars of its training and evaluation; unknowns are left out."""
+    params, training = train["job"]["params"], train.get("training", {})
+    model, recipe = params.get("model", {}), params.get("recipe", {})
+    backbone, pyramid = model.get("backbone", {}), model.get("pyramid")
+    scores = evaluate.get("scores", {})
+    facts = [
+        ("mIoU", _percent(scores.get("miou"))),
+        ("pixel accuracy", _percent(scores.get("pixel_accuracy"))),
+        ("backbone", backbone.get("timm")),
+        ("backbone weights", backbone.get("weights")),
+        ("pyramid", _settings(pyramid) if pyramid else "none"),
+        ("decoder", _settings(model.get("decoder"))),
+        ("optimiser", _settings(recipe.get("optimizer"))),
+        ("schedule", _settings(recipe.get("schedule"))),
+        ("batch", recipe.get("batch")),
+        ("seed", params.get("seed")),
+        ("training images", training.get("samples")),
+        ("steps", training.get("steps")),
+        ("resumed at steps", ", ".join(map(str, training.get("resumed_from") or []))),
+        ("device", describe_device(train.get("device"))),
+        ("processes", train.get("world_size")),
+        ("peak memory", _mebibytes(train.get("peak_memory_bytes"))),
+        ("data", (train.get("inputs", {}).get("manifest") or {}).get("content", "")[:12]),
+        *_job_facts(train),
+    ]
+    return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _job_facts(sidecar: dict[str, Any]) -> Facts:
+    git = sidecar.get("git", {})
+    commit = (git.get("commit") or "")[:12]
+    if commit and git.get("dirty"):
+        commit += " with uncommitted changes"
+    seconds = sidecar.get("timing", {}).get("seconds")
+    return [
+        ("commit", commit),
+        ("job digest", sidecar["job"]["digest"][:12]),
+        ("finished", str(sidecar.get("timing", {}).get("finished") or "")),
+        ("duration", "" if seconds is None else f"{seconds:.0f} s"),
+    ]
+
+
+def _settings(section: dict[str, Any] | None) -> str:
+    """A section of a resolved configuration in one line, its kind first."""
+    if not section:
+        return ""
+    rest = [f"{key} {value}" for key, value in section.items() if key != "kind"]
+    return ", ".join([str(section.get("kind", "")), *rest])
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{100 * value:.2f} %"
+
+
+def _mebibytes(value: float | None) -> str | None:
+    return None if value is None else f"{value / 2**20:.0f} MiB"
+
+
+def _jpeg(path: Path) -> str:
+    """A picture of a prediction, small enough to embed many."""
+    buffer = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return _data_uri(buffer.getvalue(), "image/jpeg")
+
+
+def _data_uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,99 @@
+"""The papers' printed numbers and our assumptions: two tracked tables, read row by row.
+
+`workflow/reference/paper_values.csv`: study, table, row, metric, value, unit, split, source.
+`workflow/reference/assumptions.csv`: id, study, tables, text, reason, switch, default.
+The planner hands each job the rows that concern it. Standard library only.
+"""
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.errors import InputError
+
+PAPER_COLUMNS = ("study", "table", "row", "metric", "value", "unit", "split", "source")
+ASSUMPTION_COLUMNS = ("id", "study", "tables", "text", "reason", "switch", "default")
+
+SERVER_SPLITS = ("test",)
+"""Splits whose ground truth only the data set's server has."""
+
+
+def read_paper_values(path: str | Path) -> list[dict[str, Any]]:
+    """All rows of the papers' numbers; `value` as a float.
+
+    Raises `InputError` naming the line for a missing column, a value that is no number, or a cell
+    (study, table, row, metric, split) that stands there twice.
+    """
+    rows: list[dict[str, Any]] = []
+    seen: set[tuple[str, ...]] = set()
+    for number, row in _rows(path, PAPER_COLUMNS):
+        key = tuple(row[name] for name in ("study", "table", "row", "metric", "split"))
+        if key in seen:
+            raise InputError(f"{path}: line {number}: {' / '.join(key)} stands there twice")
+        seen.add(key)
+        rows.append({**row, "value": _number(row["value"], f"{path}: line {number}: value")})
+    return rows
+
+
+def read_assumptions(path: str | Path) -> list[dict[str, Any]]:
+    """All assumptions; `tables` as a list of table names (separated by spaces in the file).
+
+    Raises `InputError` naming the line for a missing column, an empty text or reason, or an id that
+    stands there twice.
+    """
+    rows: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for number, row in _rows(path, ASSUMPTION_COLUMNS):
+        for name in ("id", "study", "text", "reason"):
+            if not row[name]:
+                raise InputError(f"{path}: line {number}: {name} is empty")
+        if row["id"] in seen:
+            raise InputError(f"{path}: line {number}: id {row['id']} stands there twice")
+        seen.add(row["id"])
+        rows.append({**row, "tables": row["tables"].split()})
+    return rows
+
+
+def paper_values_of(rows: list[dict[str, Any]], table: str) -> list[dict[str, Any]]:
+    """The printed numbers of one table, without the columns that name it, in file order."""
+    return [
+        {key: value for key, value in row.items() if key not in ("study", "table")}
+        for row in rows
+        if row["table"] == table
+    ]
+
+
+def assumptions_of(rows: list[dict[str, Any]], table: str) -> list[dict[str, Any]]:
+    """The assumptions that apply to one table, in file order."""
+    return [
+        {key: row[key] for key in ("id", "text", "reason", "switch", "default")}
+        for row in rows
+        if table in row["tables"]
+    ]
+
+
+def _rows(path: str | Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != columns:
+                raise InputError(f"{path}: columns are {reader.fieldnames}, expected {list(columns)}")
+            rows = []
+            for row in reader:
+                if None in row or None in row.values():
+                    raise InputError(f"{path}: line {reader.line_num}: expected {len(columns)} fields")
+                rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
+            return rows
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where} {text!r} is not a number")
+    return value

@@ -1,0 +1,149 @@
+"""Prints a finished table as Markdown (readable in a terminal), LaTeX (booktabs) and wide CSV."""
+
+import csv
+import io
+from typing import Any
+
+from pipeline_src.reporting.blocks import Block
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "–": "--",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "…": r"\ldots{}",
+}
+
+_WIDE = 10
+"""Blocks of so many columns are set in smaller type."""
+
+_SCORE_FIELDS = ("mean", "sd", "n", "paper", "difference", "verdict", "server_verdict")
+_COST_FIELDS = ("mean", "ratio", "paper", "paper_ratio", "difference", "verdict")
+
+
+def to_markdown(title: str, notes: list[str], blocks: list[Block], assumptions: list[dict[str, Any]]) -> str:
+    """Title, blocks as pipe tables with padded columns, then notes and numbered assumptions."""
+    lines = [f"# {title}", ""]
+    for block in blocks:
+        if len(blocks) > 1:
+            lines += [f"## {block['title']}", ""]
+        lines += [*_pipe_table(block), ""]
+    lines += [f"- {note}" for note in notes]
+    if assumptions:
+        lines += ["", "Where the paper is silent, we assume:", ""]
+        for number, entry in enumerate(assumptions, start=1):
+            lines.append(f"{number}. {_assumption(entry)}")
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(
+    name: str, title: str, notes: list[str], blocks: list[Block], assumptions: list[dict[str, Any]]
+) -> str:
+    r"""One `table` environment for every block, for a document that loads `booktabs`.
+
+    The first is labelled `tab:<name>` and carries the notes in its caption, the others are labelled
+    `tab:<name>-2` and so on. The assumptions follow as a list, since floats cannot break over pages.
+    """
+    lines = [r"% needs \usepackage{booktabs}"]
+    for number, block in enumerate(blocks, start=1):
+        label = name.replace("_", "-") + (f"-{number}" if number > 1 else "")
+        size = "footnotesize" if len(block["header"]) < _WIDE else "scriptsize"
+        caption = f"{title}. {' '.join(notes)}" if number == 1 else f"{title}: {block['title']}."
+        lines += [
+            r"\begin{table}",
+            rf"  \centering\{size}\setlength{{\tabcolsep}}{{4pt}}",
+            rf"  \caption{{{escape_latex(caption)}}}",
+            rf"  \label{{tab:{label}}}",
+            rf"  \begin{{tabular}}{{{block['align']}}}",
+            r"    \toprule",
+            f"    {_latex_row(block['header'])}",
+            r"    \midrule",
+            *(f"    {_latex_row([cell['text'] for cell in row])}" for row in block["rows"]),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        ]
+    if assumptions:
+        lines += [r"\noindent Where the paper is silent, we assume:", r"\begin{enumerate}"]
+        lines += [rf"  \item {escape_latex(_assumption(entry, code=False))}" for entry in assumptions]
+        lines += [r"\end{enumerate}"]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(table: dict[str, Any]) -> str:
+    """One line per row; `<column>_<field>` for every value, with the unit in a column of its own."""
+    header = ["row", "status"]
+    for column in table["columns"]:
+        fields = _SCORE_FIELDS if column["kind"] == "score" else _COST_FIELDS
+        header += [f"{column['key']}_unit", *(f"{column['key']}_{field}" for field in fields)]
+        if column["kind"] == "score":
+            header += [
+                f"{column['key']}_{name}"
+                for name in ("low", "high", "vs_baseline", "vs_baseline_low", "vs_baseline_high")
+            ]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    for row in table["rows"]:
+        line: list[Any] = [row["row"], row["status"]]
+        for column in table["columns"]:
+            cell = row["cells"][column["key"]]
+            fields = _SCORE_FIELDS if column["kind"] == "score" else _COST_FIELDS
+            line += [column["unit"], *(cell[field] for field in fields)]
+            if column["kind"] == "score":
+                relative = cell["baseline_difference"] or {"mean": None, "interval": None}
+                line += [*(cell["interval"] or (None, None)), relative["mean"]]
+                line += [*(relative["interval"] or (None, None))]
+        writer.writerow(["" if value is None else value for value in line])
+    return buffer.getvalue()
+
+
+def escape_latex(text: str) -> str:
+    """Plain text with everything escaped that LaTeX would read as a command."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _pipe_table(block: Block) -> list[str]:
+    cells = [block["header"], *([cell["text"] for cell in row] for row in block["rows"])]
+    cells = [[text.replace("|", "\\|") for text in line] for line in cells]
+    widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(cells[0]))]
+    lines = []
+    for line in cells:
+        padded = [
+            text.rjust(width) if align == "r" else text.ljust(width)
+            for text, width, align in zip(line, widths, block["align"], strict=True)
+        ]
+        lines.append(f"| {' | '.join(padded)} |")
+    rule = [
+        "-" * (width - 1) + ":" if align == "r" else "-" * width
+        for width, align in zip(widths, block["align"], strict=True)
+    ]
+    return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
+
+
+def _latex_row(texts: list[str]) -> str:
+    return " & ".join(escape_latex(text) for text in texts) + r" \\"
+
+
+def _assumption(entry: dict[str, Any], code: bool = True) -> str:
+    quote = "`" if code else ""
+    switch = entry.get("switch")
+    text = f"{entry['text'].rstrip('.')}. {entry['reason'].rstrip('.')}."
+    if switch:
+        here = entry.get("value")
+        changed = f", here {here}" if here is not None and str(here) != entry["default"] else ""
+        text += f" (switch: {quote}{switch}{quote}, default {entry['default']}{changed})"
+    return text

@@ -1,0 +1,19 @@
+"""Whether a row's values exist, and whether its scale may be compared with a paper. Standard library only."""
+
+from dataclasses import dataclass
+
+DONE = "run"
+NO_DATA = "no data"
+NOT_RUN = "not run"
+SERVER_ONLY = "server only"
+
+STATUSES = (DONE, NO_DATA, NOT_RUN, SERVER_ONLY)
+"""Status of a row: `run` when its values exist, else the verdict that says why they do not."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Name of the scale that was run, and whether its numbers may stand beside a paper's."""
+
+    name: str
+    comparable: bool

@@ -1,0 +1,138 @@
+"""The tracked tables of printed numbers and assumptions."""
+
+import json
+import re
+
+import pytest
+
+from pipeline_src.errors import InputError
+from pipeline_src.reporting.columns import COLUMNS
+from pipeline_src.reporting.reference import (
+    assumptions_of,
+    paper_values_of,
+    read_assumptions,
+    read_paper_values,
+)
+from tests.reporting.made_up_study import REFERENCE, REPOSITORY
+
+PAPER = REFERENCE / "paper_values.csv"
+ASSUMPTIONS = REFERENCE / "assumptions.csv"
+
+# Typed from the paper's Table 1, from depth 5 down to 0.
+DFP_MEMORY_MB = (4677, 4459, 3994, 3609, 3349, 3275)
+DFP_SECONDS = (0.098, 0.095, 0.086, 0.063, 0.059, 0.050)
+DFP_MIOU = (69.87, 69.66, 69.72, 69.69, 68.26, 63.79)
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "split", "printed"),
+    [
+        ("training_memory", "MB", "", DFP_MEMORY_MB),
+        ("testing_time", "s", "", DFP_SECONDS),
+        ("miou", "%", "test", DFP_MIOU),
+    ],
+)
+def test_dfp_table_1_holds_the_printed_numbers(metric, unit, split, printed):
+    values = {
+        row["row"]: (row["value"], row["unit"], row["split"])
+        for row in read_paper_values(PAPER)
+        if row["table"] == "dfp_table1" and row["metric"] == metric
+    }
+    expected = {f"depth {5 - place}": (value, unit, split) for place, value in enumerate(printed)}
+    assert values == expected
+
+
+def test_dfp_table_1_is_complete_and_has_no_more():
+    rows = [row for row in read_paper_values(PAPER) if row["study"] == "dfp"]
+    assert len(rows) == 18
+    assert len(paper_values_of(read_paper_values(PAPER), "dfp_table1")) == 18
+
+
+def test_every_metric_of_the_papers_is_a_column_that_a_table_can_have():
+    assert {row["metric"] for row in read_paper_values(PAPER)} <= COLUMNS.keys()
+
+
+def test_values_are_those_of_one_table_without_its_name():
+    rows = paper_values_of(read_paper_values(PAPER), "dfp_table1")
+    assert set(rows[0]) == {"row", "metric", "value", "unit", "split", "source"}
+    assert paper_values_of(read_paper_values(PAPER), "nobody_table7") == []
+
+
+def test_assumptions_belong_to_tables_and_keep_their_order():
+    rows = read_assumptions(ASSUMPTIONS)
+    chosen = assumptions_of(rows, "dfp_table1")
+    assert [row["id"] for row in chosen] == [row["id"] for row in rows if "dfp_table1" in row["tables"]]
+    assert assumptions_of(rows, "nobody_table7") == []
+    assert all(row["text"] and row["reason"] for row in chosen)
+
+
+def test_every_assumption_that_the_experiments_mark_is_listed():
+    ids = {row["id"] for row in read_assumptions(ASSUMPTIONS)}
+    marked = ("lr", "momentum", "loss", "train-set", "val-for-test", "stride", "fusion")
+    ours = ("encoder-branches", "encoder-layers", "split", "bn", "drop-last", "padding")
+    assert {f"dfp-{name}" for name in marked + ours} <= ids
+
+
+def test_every_switch_is_a_key_of_the_configuration():
+    schema = json.loads((REPOSITORY / "workflow" / "schemas" / "params.schema.json").read_text())
+    for row in read_assumptions(ASSUMPTIONS):
+        if row["switch"]:
+            assert _in_schema(schema, schema, row["switch"].split(".")), row["switch"]
+
+
+def _in_schema(node, schema, path):
+    """Whether some alternative of `node` has the key path."""
+    if not path:
+        return True
+    if "$ref" in node:
+        return _in_schema(schema["$defs"][node["$ref"].rsplit("/", 1)[1]], schema, path)
+    branches = [*node.get("anyOf", []), *node.get("oneOf", []), *node.get("allOf", [])]
+    if any(_in_schema(branch, schema, path) for branch in branches):
+        return True
+    if path[0] in node.get("properties", {}):
+        return _in_schema(node["properties"][path[0]], schema, path[1:])
+    for free in (node.get("additionalProperties"), *node.get("patternProperties", {}).values()):
+        if isinstance(free, dict) and _in_schema(free, schema, path[1:]):
+            return True
+    return False
+
+
+HEAD = "study,table,row,metric,value,unit,split,source\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("study,table\n", "columns are"),
+        (HEAD + "dfp,t,depth 1,miou,about 60,%,test,T1\n", r"line 2: value 'about 60' is not a number"),
+        (HEAD + "dfp,t,depth 1,miou,nan,%,test,T1\n", r"line 2: value 'nan' is not a number"),
+        (HEAD + "dfp,t,depth 1,miou,60\n", r"line 2: expected 8 fields"),
+        (HEAD + 2 * "dfp,t,depth 1,miou,60,%,test,T1\n", r"line 3: .* stands there twice"),
+    ],
+)
+def test_a_damaged_table_of_numbers_is_named_with_its_line(tmp_path, text, message):
+    path = tmp_path / "values.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        read_paper_values(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a,dfp,t,,because,x,1\n", "line 2: text is empty"),
+        ("a,dfp,t,text,,x,1\n", "line 2: reason is empty"),
+        (2 * "a,dfp,t,text,because,x,1\n", "line 3: id a stands there twice"),
+    ],
+)
+def test_a_damaged_table_of_assumptions_is_named_with_its_line(tmp_path, line, message):
+    path = tmp_path / "assumptions.csv"
+    path.write_text("id,study,tables,text,reason,switch,default\n" + line)
+    with pytest.raises(InputError, match=message):
+        read_assumptions(path)
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "none.csv"))):
+        read_paper_values(tmp_path / "none.csv")

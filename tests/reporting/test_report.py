@@ -1,0 +1,230 @@
+"""The HTML page: complete, self-contained, every link alive; and the captions of Snakemake's report."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote
+
+import docutils.core
+import jinja2
+import pytest
+
+from pipeline_src.errors import InputError
+from pipeline_src.steps.figure import make_figure
+from pipeline_src.steps.report import make_report
+from pipeline_src.steps.table import make_table
+from pipeline_src.steps.tabulate import tabulate
+from tests.reporting.made_up_study import REPOSITORY
+
+FIGURES = ("tradeoff", "curves", "predictions")
+FEW = ("curves",)
+"""Where a test does not look at the figures."""
+
+
+class Links(HTMLParser):
+    """Collects ids, link targets, picture sources and text of a page, and checks that tags nest."""
+
+    VOID = ("meta", "img", "br", "link")
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.targets, self.sources, self.open, self.text = [], [], [], [], []
+        self.tags = set()
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "a":
+            self.targets.append(attributes["href"])
+        if tag == "img":
+            self.sources.append(attributes["src"])
+            assert attributes["alt"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+
+@pytest.fixture
+def make_study(make_study):
+    """As elsewhere, with pictures of predictions."""
+    return lambda **options: make_study(**({"pictures": True} | options))
+
+
+def made(study, run_status=None, figures=FEW, paper=True, **changes):
+    tabulate(study.tabulate_job())
+    make_table(study.table_job(paper))
+    for kind in figures:
+        rows = ["depth 0", "depth 2"] if kind == "predictions" else None
+        make_figure(study.figure_job(kind, rows=rows, compared=paper))
+    job = study.report_job(figures=figures, run_status=run_status)
+    job.params.update(changes)
+    make_report(job)
+    page = Path(job.outputs["report"]).read_text()
+    links = Links()
+    links.feed(page)
+    return page, links, job
+
+
+def test_the_page_needs_nothing_from_outside(make_study):
+    page, links, _ = made(make_study(), figures=FIGURES)
+    assert all(source.startswith("data:image/") for source in links.sources)
+    assert not any(re.match(r"^[a-z]+:", target) for target in links.targets)
+    assert not {"script", "link", "iframe"} & links.tags
+    assert not re.search(r"url\(|@import", page)
+    assert not links.open
+
+
+def test_every_link_leads_somewhere(make_study):
+    _, links, job = made(make_study(seeds=2), figures=FIGURES)
+    folder = Path(job.outputs["report"]).parent
+    assert len(links.ids) == len(set(links.ids))
+    for target in links.targets:
+        if target.startswith("#"):
+            assert unquote(target[1:]) in links.ids, target
+        else:
+            assert (folder / unquote(target)).is_file(), target
+
+
+def test_every_run_and_architecture_has_a_section_with_its_sidecars(make_study):
+    study = make_study(seeds=2)
+    _, links, _ = made(study)
+    for _, run, _ in study.runs():
+        assert f"run-{run.replace('/', '-')}" in links.ids
+        assert f"runs/{run}/train.json" in links.targets
+        assert f"runs/{run}/evaluate.json" in links.targets
+    for row in study.rows:
+        assert f"cost-{row['architecture'].replace('/', '-')}" in links.ids
+        assert f"cost/{row['architecture']}/sidecar.json" in links.targets
+
+
+def test_every_number_of_a_table_links_to_what_it_was_measured_on(make_study):
+    study = make_study(seeds=2)
+    _, links, job = made(study)
+    table = json.loads(Path(job.inputs["tables"][0]).read_text())["table"]
+    for row in table["blocks"][0]["rows"]:
+        for cell in row[1:]:
+            names = cell.get("runs") or [cell["architecture"]]
+            kind = "run" if "runs" in cell else "cost"
+            for name in names:
+                assert f"#{kind}-{name.replace('/', '-')}" in links.targets
+
+
+def test_demo_says_that_it_is_no_evidence(make_study):
+    _, links, _ = made(make_study())
+    text = " ".join(links.text)
+    assert "demo numbers are never evidence about a paper" in text
+    assert "started without pretrained weights" in text
+    assert "not comparable (demo)" in text
+
+
+def test_a_comparable_scale_has_no_such_banner(make_study):
+    _, links, _ = made(make_study(seeds=3, comparable=True))
+    text = " ".join(links.text)
+    assert "never evidence" not in text
+    assert "agrees" in text
+
+
+def test_an_own_study_has_neither_verdicts_nor_a_banner_about_papers(make_study):
+    _, links, _ = made(make_study(), paper=False, assumptions=[])
+    text = " ".join(links.text)
+    assert "evidence" not in text
+    assert "verdicts" not in links.ids
+    assert "#verdicts" not in links.targets
+
+
+def test_two_studies_with_rows_of_one_name_both_show_pictures(make_study):
+    study = make_study(seeds=2)
+    for row in study.rows:
+        row["row"] = row["row"].replace("depth 5", "depth 4")
+    job = study.report_job(tables=False)
+    make_report(job)
+    page = Path(job.outputs["report"]).read_text()
+    assert page.count("data:image/jpeg") == 6 * 2
+
+
+def test_what_could_not_run_is_listed_with_its_reason(make_study):
+    study = make_study(seeds=2)
+    status = {"dfp/depth-5/seed-1": ("no data", "Cityscapes needs a login")}
+    _, links, _ = made(study, run_status=status)
+    text = " ".join(" ".join(links.text).split())
+    assert "What is missing" in text
+    assert text.count("Cityscapes needs a login") >= 1
+    assert "11 of 12 runs have results" in text
+    assert "runs/dfp/depth-5/seed-1/train.json" not in links.targets
+
+
+def test_uncommitted_changes_are_shown_at_the_top(make_study):
+    study = make_study()
+    path = study.root / "runs" / "dfp/depth-1/seed-0" / "train.json"
+    sidecar = json.loads(path.read_text())
+    sidecar["git"]["dirty"] = True
+    path.write_text(json.dumps(sidecar))
+    page, _, _ = made(study)
+    assert "Made with uncommitted changes." in page
+    assert page.index("Made with uncommitted changes.") < page.index("<nav>")
+
+
+def test_assumptions_data_and_environment_are_on_the_page(make_study):
+    study = make_study()
+    _, links, _ = made(study)
+    text = " ".join(" ".join(links.text).split())
+    for entry in study.table_params()["assumptions"]:
+        assert f"assumption-{entry['id']}" in links.ids
+        assert entry["reason"] in text
+    assert "1,464" in text and "not labelled" in text and "4.3 %" in text
+    assert "3.11.7" in text and "2.15.0" in text
+    assert "120" in text  # the step that a training was resumed at
+
+
+def test_predictions_are_shown_once_per_row(make_study):
+    study = make_study(seeds=3)
+    _, links, _ = made(study)
+    assert sum(source.startswith("data:image/jpeg") for source in links.sources) == 6 * 2
+
+
+def test_text_from_files_cannot_become_markup(make_study):
+    study = make_study()
+    study.rows[0]["label"] = "<script>alert(1)</script>"
+    page, links, _ = made(study, title="A & B <i>")
+    assert "script" not in links.tags
+    assert "&lt;script&gt;" in page
+    assert "A &amp; B &lt;i&gt;" in page
+
+
+def test_the_same_files_make_the_same_page(make_study):
+    study = make_study()
+    first, _, _ = made(study)
+    second, _, _ = made(study)
+    assert first == second
+
+
+def test_lists_that_do_not_fit_are_refused(make_study):
+    study = make_study()
+    made(study)
+    job = study.report_job(figures=FEW)
+    job.inputs["train"].pop()
+    with pytest.raises(InputError, match=r"inputs\.train: has 5 files for 6 entries"):
+        make_report(job)
+
+
+@pytest.mark.parametrize("name", ["workflow", "table", "figure", "report"])
+def test_captions_of_the_workflows_report_are_valid(name):
+    text = (REPOSITORY / "workflow" / "report" / f"{name}.rst").read_text()
+    wildcards = SimpleNamespace(scale="demo", table="dfp_table1", figure="dfp_tradeoff")
+    job = SimpleNamespace(wildcards=wildcards, config={"scale": "demo"})
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    rendered = environment.from_string(text).render(snakemake=job)
+    assert "demo" in rendered
+    docutils.core.publish_string(
+        rendered, writer="html5", settings_overrides={"halt_level": 2, "report_level": 5}
+    )

@@ -1,0 +1,294 @@
+"""Tables with the paper's numbers: values recomputed by hand, and what each format has to be."""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.reporting.blocks import interval, number
+from pipeline_src.reporting.render import escape_latex, to_latex
+from pipeline_src.steps.table import make_table
+from pipeline_src.steps.tabulate import tabulate
+from tests.reporting.made_up_study import read_csv
+
+PAPER_MIOU = {5: 69.87, 4: 69.66, 3: 69.72, 2: 69.69, 1: 68.26, 0: 63.79}
+PAPER_MEMORY = {5: 4677, 4: 4459, 3: 3994, 2: 3609, 1: 3349, 0: 3275}
+
+
+def made(study, paper=True, change=None):
+    tabulate(study.tabulate_job())
+    job = study.table_job(paper)
+    if change:
+        job.params.update(change)
+    make_table(job)
+    with open(job.outputs["sidecar"]) as file:
+        return json.load(file)["table"], job
+
+
+def cells(table, column):
+    return {int(row["row"].split()[1]): row["cells"][column] for row in table["rows"]}
+
+
+def test_scores_are_means_over_seeds_with_spread_and_paired_difference(make_study):
+    study = make_study(seeds=5, comparable=True)
+    table, _ = made(study)
+    values = {depth: [] for depth in PAPER_MIOU}
+    for depth, run, _ in study.runs():
+        metrics = json.loads((study.root / "runs" / run / "metrics.json").read_text())
+        values[depth].append(100 * metrics["miou"])
+    for depth, cell in cells(table, "miou").items():
+        assert cell["mean"] == pytest.approx(statistics.fmean(values[depth]))
+        assert cell["sd"] == pytest.approx(statistics.stdev(values[depth]))
+        assert cell["n"] == 5
+        assert cell["paper"] == PAPER_MIOU[depth]
+        assert cell["difference"] == pytest.approx(cell["mean"] - PAPER_MIOU[depth])
+        if depth:
+            gap = statistics.fmean(a - b for a, b in zip(values[depth], values[0], strict=True))
+            assert cell["baseline_difference"]["mean"] == pytest.approx(gap)
+            assert cell["paper_baseline_difference"] == pytest.approx(PAPER_MIOU[depth] - PAPER_MIOU[0])
+        else:
+            assert cell["baseline_difference"] is None
+
+
+def test_costs_are_compared_as_ratios_to_the_baseline_row(make_study):
+    study = make_study(seeds=3, comparable=True)
+    table, _ = made(study)
+    saved = {}
+    for depth in PAPER_MEMORY:
+        cost = json.loads((study.root / "cost" / f"dfp/depth-{depth}" / "cost.json").read_text())
+        saved[depth] = cost["saved_bytes"]
+    for depth, cell in cells(table, "training_memory").items():
+        assert cell["mean"] == saved[depth] / 2**20
+        assert cell["ratio"] == saved[depth] / saved[0]
+        assert cell["paper_ratio"] == PAPER_MEMORY[depth] / PAPER_MEMORY[0]
+    assert cells(table, "training_memory")[5]["verdict"] == "direction only"  # 1.8 beside 1.43
+    assert cells(table, "training_memory")[0]["verdict"] is None
+
+
+def test_memory_is_the_gpus_where_every_row_was_measured_on_one(make_study):
+    table, _ = made(make_study(gpu=True))
+    column = table["columns"][0]
+    assert (column["key"], column["timed"]) == ("training_memory", True)
+    assert "GPU" in column["meaning"]
+
+
+def test_memory_never_mixes_two_quantities(make_study):
+    study = make_study(gpu=True)
+    path = study.root / "cost" / "dfp/depth-3" / "timing.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"peak_memory": None}))
+    table, _ = made(study)
+    assert "saved for the backward pass" in table["columns"][0]["meaning"]
+    ratios = [row["cells"]["training_memory"]["ratio"] for row in table["rows"]]
+    assert ratios == pytest.approx([1.8, 1.64, 1.48, 1.32, 1.16, 1.0])
+
+
+def test_verdicts_at_the_papers_scale_and_on_its_server(make_study):
+    table, _ = made(make_study(seeds=5, comparable=True))
+    for cell in cells(table, "miou").values():
+        assert cell["verdict"] == "agrees"
+        assert cell["server_verdict"] == "server only"
+        assert cell["paper_split"] == "test"
+
+
+def test_demo_is_never_comparable(make_study):
+    table, job = made(make_study(seeds=3))
+    for row in table["rows"]:
+        for column in ("miou", "training_memory", "testing_time"):
+            assert row["cells"][column]["verdict"] == "not comparable (demo)"
+    text = Path(job.outputs["md"]).read_text()
+    assert "never evidence about a paper" in text
+    assert "agrees" not in text.split("Where the paper")[0]
+
+
+def test_a_row_without_data_says_so_and_keeps_its_costs(make_study):
+    study = make_study(seeds=3, comparable=True)
+    study.rows[0] |= {"status": "no data", "reason": "the data set needs a login"}
+    table, job = made(study)
+    row = table["rows"][0]
+    assert row["cells"]["miou"]["verdict"] == "no data"
+    assert row["cells"]["miou"]["mean"] is None
+    assert row["cells"]["training_memory"]["verdict"] == "direction only"
+    assert "depth 5: no data, the data set needs a login." in Path(job.outputs["md"]).read_text()
+
+
+def test_a_study_whose_baseline_has_no_data_is_inconclusive(make_study):
+    study = make_study(seeds=3, comparable=True)
+    study.rows[-1] |= {"status": "not run"}
+    table, _ = made(study)
+    assert cells(table, "miou")[3]["verdict"] == "inconclusive (n < 3)"
+    assert cells(table, "miou")[0]["verdict"] == "not run"
+
+
+def test_one_seed_prints_dashes(make_study):
+    table, _ = made(make_study(seeds=1))
+    block = next(block for block in table["blocks"] if block["title"] == "mIoU (%)")
+    place = {name: index for index, name in enumerate(block["header"])}
+    for row in block["rows"]:
+        assert row[place["sd"]]["text"] == "–"
+        assert row[place["95 % interval"]]["text"] == "–"
+        assert row[place["n"]]["text"] == "1"
+
+
+def test_an_own_study_has_no_columns_of_a_paper(make_study):
+    table, job = made(make_study(seeds=3), paper=False)
+    headers = " ".join(name for block in table["blocks"] for name in block["header"])
+    assert "paper" not in headers
+    assert "verdict" not in headers
+    assert "vs baseline" in headers
+    text = Path(job.outputs["md"]).read_text()
+    assert text.startswith("# Cost and accuracy")
+    assert "we assume" not in text
+    assert "evidence" not in text
+    assert "aper:" not in text
+
+
+def test_a_study_without_a_baseline_compares_nothing(make_study):
+    study = make_study(seeds=2)
+    for row in study.rows:
+        row["baseline_row"] = None
+    table, _ = made(study, paper=False)
+    assert "vs baseline" not in " ".join(name for block in table["blocks"] for name in block["header"])
+
+
+def test_every_measured_value_names_what_it_was_made_from(make_study):
+    table, _ = made(make_study(seeds=2))
+    overview = table["blocks"][0]
+    for row in overview["rows"]:
+        depth = row[0]["text"].replace(" ", "-")
+        assert row[1]["architecture"] == f"dfp/{depth}"
+        assert row[3]["runs"] == [f"dfp/{depth}/seed-0", f"dfp/{depth}/seed-1"]
+
+
+def test_other_times_leave_the_untimed_content_alone(make_study):
+    study = make_study()
+    made(study)
+    path = study.root / "tables" / "dfp_table1.json"
+    before = json.loads(path.read_text())
+    timing = study.root / "cost" / "dfp/depth-3" / "timing.json"
+    timing.write_text(json.dumps(json.loads(timing.read_text()) | {"latency": 9.0}))
+    made(study)
+    after = json.loads(path.read_text())
+    assert before["untimed_content"] == after["untimed_content"]
+    assert before["content"] != after["content"]
+
+
+def test_csv_has_one_line_per_row_and_full_precision(make_study):
+    table, job = made(make_study(seeds=3, comparable=True))
+    lines = read_csv(job.outputs["csv"])
+    assert [line["row"] for line in lines] == [row["row"] for row in table["rows"]]
+    for line, row in zip(lines, table["rows"], strict=True):
+        cell = row["cells"]["miou"]
+        assert float(line["miou_mean"]) == cell["mean"]
+        assert [float(line["miou_low"]), float(line["miou_high"])] == cell["interval"]
+        assert line["miou_verdict"] == cell["verdict"]
+        assert float(line["training_memory_ratio"]) == row["cells"]["training_memory"]["ratio"]
+    assert lines[-1]["miou_vs_baseline"] == ""
+
+
+def test_markdown_columns_line_up_in_a_terminal(make_study):
+    _, job = made(make_study(seeds=3, comparable=True))
+    lines = Path(job.outputs["md"]).read_text().splitlines()
+    tables = [[]]
+    for line in lines:
+        if line.startswith("|"):
+            tables[-1].append(line)
+        elif tables[-1]:
+            tables.append([])
+    tables = [table for table in tables if table]
+    assert len(tables) == 4
+    for table in tables:
+        assert len({len(line) for line in table}) == 1
+        bars = [[m.start() for m in re.finditer(r"\|", line)] for line in table]
+        assert all(positions == bars[0] for positions in bars)
+
+
+def test_assumptions_are_numbered_under_the_table(make_study):
+    study = make_study()
+    _, job = made(study)
+    text = Path(job.outputs["md"]).read_text()
+    entries = study.table_params()["assumptions"]
+    for number_, entry in enumerate(entries, start=1):
+        assert f"{number_}. {entry['text']}." in text
+    assert "`recipes.dfp.optimizer.momentum`, default 0.9" in text
+    assert Path(job.outputs["tex"]).read_text().count(r"\item") == len(entries)
+
+
+def test_an_assumption_that_was_switched_says_so(make_study):
+    study = make_study()
+    entries = study.table_params()["assumptions"]
+    values = {"dfp-momentum": "0.5", "dfp-stride": "32"}
+    entries = [{**entry, "value": values.get(entry["id"])} for entry in entries]
+    _, job = made(study, change={"assumptions": entries})
+    text = Path(job.outputs["md"]).read_text()
+    assert "default 0.9, here 0.5)" in text
+    assert "default 32)" in text
+
+
+def test_the_caption_says_what_was_measured_and_where(make_study):
+    table, _ = made(make_study(seeds=3, comparable=True))
+    notes = " ".join(table["notes"])
+    assert "Paper: PASCAL VOC2012 test; here: voc2012 val" in notes
+    assert "n = 3" in notes
+    assert "measured on cpu (x86_64), 2 threads, torch 2.15.0" in notes
+    assert "a batch of 3 of 512x512" in notes
+    assert "one image of 512x512" in notes
+    assert "Scale paper: the paper's recipe." in notes
+
+
+SPECIAL = "a_b & 50 % of {x} <y> #1 $2 ^ ~ \\ | – − ± …"
+
+
+def test_latex_escapes_everything_that_is_a_command():
+    escaped = escape_latex(SPECIAL)
+    for command in "_&%#":
+        assert not re.search(rf"(?<!\\){re.escape(command)}", escaped)
+    assert not set("–−±…") & set(escaped)
+    without_math = re.sub(r"\$[^$]*\$", "", escaped.replace(r"\$", ""))
+    assert "<" not in without_math and "|" not in without_math
+
+
+def test_latex_is_balanced_and_has_as_many_cells_as_columns(make_study):
+    _, job = made(make_study(seeds=3, comparable=True))
+    text = Path(job.outputs["tex"]).read_text()
+    opened, closed = re.findall(r"\\begin\{(\w+)\}", text), re.findall(r"\\end\{(\w+)\}", text)
+    assert sorted(opened) == sorted(closed)
+    plain = text.replace(r"\{", "").replace(r"\}", "")
+    assert plain.count("{") == plain.count("}")
+    for columns, body in re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        rows = [line for line in body.splitlines() if line.rstrip().endswith(r"\\")]
+        assert len(rows) == 7
+        assert all(len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1 for row in rows)
+    assert re.search(r"\\toprule.*\\midrule.*\\bottomrule", text, re.DOTALL)
+    assert text.isascii()
+
+
+def test_latex_survives_names_with_special_characters():
+    block = {"title": SPECIAL, "header": [SPECIAL, "b"], "align": "lr", "rows": [[{"text": SPECIAL}] * 2]}
+    text = to_latex("x_table1", SPECIAL, [SPECIAL], [block], [])
+    assert r"\label{tab:x-table1}" in text
+    assert text.count(r"\begin{table}") == 1
+    assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "sign", "text"),
+    [
+        (None, 2, False, "–"),
+        (63.789, 2, False, "63.79"),
+        (-1.25, 1, False, "−1.2"),
+        (1.0, 2, True, "+1.00"),
+        (-1.0, 2, True, "−1.00"),
+        (0.0, 2, True, "±0.00"),
+        (-0.001, 2, True, "±0.00"),
+        (-0.001, 2, False, "0.00"),
+    ],
+)
+def test_numbers_are_printed_with_fixed_decimals(value, digits, sign, text):
+    assert number(value, digits, sign) == text
+
+
+def test_intervals_are_printed_low_to_high():
+    assert interval([-1.0, 2.0], 1, True) == "−1.0 … +2.0"
+    assert interval(None, 1) == "–"
