@@ -1,0 +1,125 @@
+"""The planner's unit: one job with its identity, where it reads and writes, and what it waits for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.files import digest_of, read_json, write_json
+from pipeline_src.provenance.closure import code_identity
+from pipeline_src.provenance.job import JOB_FORMAT
+
+Key = tuple[str, str]
+"""A job's step and name."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job before it runs.
+
+    `params` identify the work and `components` are the entries of the component table that it
+    names; both, with the step's code, make `digest`. `inputs` and `outputs` are paths.
+    """
+
+    step: str
+    name: str
+    scale: str
+    params: dict[str, Any]
+    outputs: dict[str, str]
+    inputs: dict[str, str | list[str]] = field(default_factory=dict)
+    components: tuple[str, ...] = ()
+    threads: int = 1
+    gpu: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Step and name."""
+        return self.step, self.name
+
+    @property
+    def file(self) -> Path:
+        """Where the job file stands."""
+        return Path("work", self.scale, "jobs", self.step, f"{self.name}.json")
+
+    @property
+    def sidecar(self) -> str:
+        """The output that is written last and says how the others came to be."""
+        return self.outputs["sidecar"]
+
+    @property
+    def input_paths(self) -> Iterator[tuple[str, str]]:
+        """`(input name, path)` for every input file."""
+        for name, paths in self.inputs.items():
+            for path in [paths] if isinstance(paths, str) else paths:
+                yield name, path
+
+    @cached_property
+    def code(self) -> dict[str, Any]:
+        """Identity of the code that the job can reach."""
+        return code_identity(f"pipeline_src.steps.{self.step}", self.components)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the job: step, parameters and code; paths and machine do not count.
+
+        A parameter that is null says that something is not used, which is the same as not saying it:
+        a new optional parameter does not rerun the jobs that leave it out.
+        """
+        params = without_null(self.params)
+        return digest_of({"step": self.step, "params": params, "code": self.code["digest"]})
+
+    def write(self, why: str | None) -> bool:
+        """Write the job file unless it already says the same; returns whether it was written."""
+        value = {
+            "format": JOB_FORMAT,
+            "step": self.step,
+            "name": self.name,
+            "scale": self.scale,
+            "params": self.params,
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "code": self.code,
+            "digest": self.digest,
+            "why": why,
+        }
+        if self.file.is_file() and read_json(self.file) == value:
+            return False
+        write_json(self.file, value)
+        return True
+
+
+def without_null(value: Any) -> Any:
+    """The same tree without the entries of mappings that are null."""
+    if isinstance(value, dict):
+        return {key: without_null(entry) for key, entry in value.items() if entry is not None}
+    return [without_null(entry) for entry in value] if isinstance(value, list) else value
+
+
+class Plan:
+    """All jobs of one scale, each once, in an order in which inputs come before their users."""
+
+    def __init__(self, scale: str) -> None:
+        self.scale = scale
+        self.jobs: dict[Key, PlannedJob] = {}
+        self.makers: dict[str, PlannedJob] = {}
+
+    def add(self, job: PlannedJob) -> PlannedJob:
+        """Add a job whose inputs are in the plan already; the same job twice is added once."""
+        known = self.jobs.get(job.key)
+        if known is not None:
+            assert known == job, f"two different jobs are called {job.key}"
+            return known
+        self.jobs[job.key] = job
+        for path in job.outputs.values():
+            assert path not in self.makers, f"{path} has two makers"
+            self.makers[path] = job
+        return job
+
+    def of(self, step: str) -> list[PlannedJob]:
+        """All jobs of a step."""
+        return [job for job in self.jobs.values() if job.step == step]
+
+    def needed_by(self, job: PlannedJob) -> list[PlannedJob]:
+        """The jobs that make `job`'s inputs."""
+        return [self.makers[path] for _, path in job.input_paths if path in self.makers]

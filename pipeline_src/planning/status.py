@@ -1,0 +1,144 @@
+"""What would run and why: every job compared with the sidecar that its last run left.
+
+A job is fresh when its outputs exist, its sidecar carries the same identity (parameters and
+code), and its inputs say what they said then. File times play no part, so a clone, a touched
+file or a pulled result reruns nothing.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.errors import InputError
+from pipeline_src.files import content_of, read_json
+from pipeline_src.planning.jobs import Key, Plan, PlannedJob
+from pipeline_src.provenance.closure import explain_change
+
+NOT_DONE = "not done yet"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether a job is `fresh`; if not, why, and the step at which a training would resume."""
+
+    reasons: tuple[str, ...] = ()
+    resume_step: int | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Nothing to do."""
+        return not self.reasons
+
+    @property
+    def why(self) -> str | None:
+        """All reasons in one line."""
+        return "; ".join(self.reasons) or None
+
+
+def assess(plan: Plan) -> dict[Key, Status]:
+    """The status of every job, inputs first."""
+    statuses: dict[Key, Status] = {}
+    for job in plan.jobs.values():
+        statuses[job.key] = _assess_one(job, plan, statuses)
+    return statuses
+
+
+def _assess_one(job: PlannedJob, plan: Plan, statuses: dict[Key, Status]) -> Status:
+    record = _read_record(job.sidecar)
+    if record is None:
+        reasons = [NOT_DONE]
+    else:
+        reasons = [
+            *_missing_outputs(job),
+            *_identity_changes(job, record),
+            *_input_changes(job, record, plan, statuses),
+        ]
+    return Status(tuple(reasons), _resume_step(job) if reasons else None)
+
+
+def _read_record(path: str) -> dict[str, Any] | None:
+    try:
+        record = read_json(path)
+    except InputError:
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("job"), dict) else None
+
+
+def _missing_outputs(job: PlannedJob) -> list[str]:
+    missing = [path for path in job.outputs.values() if not Path(path).exists()]
+    return [f"missing: {', '.join(missing)}"] if missing else []
+
+
+def _identity_changes(job: PlannedJob, record: dict[str, Any]) -> list[str]:
+    done = record["job"]
+    if done.get("digest") == job.digest:
+        return []
+    reasons = []
+    if parameters := changed_keys(done.get("params"), job.params):
+        reasons.append(f"parameters changed: {', '.join(parameters)}")
+    if code := explain_change(done.get("code") or {}, job.code):
+        reasons.append(f"code changed: {'; '.join(code)}")
+    return reasons or ["identity changed"]
+
+
+def _input_changes(
+    job: PlannedJob, record: dict[str, Any], plan: Plan, statuses: dict[Key, Status]
+) -> list[str]:
+    used = record.get("inputs", {})
+    reasons = [
+        f"input {name} {'added' if name in job.inputs else 'dropped'}"
+        for name in sorted(set(used) ^ set(job.inputs))
+    ]
+    for name in set(used) & set(job.inputs):
+        paths, before = job.inputs[name], used[name]
+        now = [paths] if isinstance(paths, str) else paths
+        before = [before] if isinstance(before, dict) else before
+        if len(now) != len(before):
+            reasons.append(f"input {name}: {len(now)} files instead of {len(before)}")
+            continue
+        for path, entry in zip(now, before, strict=True):
+            maker = plan.makers.get(path)
+            if maker is not None and not statuses[maker.key].fresh:
+                reasons.append(f"input {name} is made anew ({maker.step} {maker.name})")
+            elif _content(path) != entry["content"]:
+                reasons.append(f"input {name} changed: {path}")
+    return sorted(set(reasons))
+
+
+def _content(path: str) -> str | None:
+    try:
+        return _content_at(path, Path(path).stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@cache
+def _content_at(path: str, _mtime_ns: int) -> str:
+    return content_of(path)
+
+
+def _resume_step(job: PlannedJob) -> int | None:
+    """Optimiser steps that an interrupted training has saved under this very identity."""
+    if job.step != "train":
+        return None
+    folder = Path("work", job.scale, "checkpoints", job.name, job.digest[:12])
+    steps = [int(path.stem.split("-")[1]) for path in folder.glob("step-*.pt")]
+    return max(steps, default=None)
+
+
+def changed_keys(before: Any, after: Any, path: str = "") -> list[str]:
+    """Key paths in which two parameter trees differ, with old and new values where they are short."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = []
+        for key in sorted(before.keys() | after.keys()):
+            below = f"{path}.{key}" if path else str(key)
+            if key not in before or key not in after:
+                found.append(f"{below} {'added' if key in after else 'removed'}")
+            else:
+                found.extend(changed_keys(before[key], after[key], below))
+        return found
+    if before == after:
+        return []
+    texts = [str(before), str(after)]
+    return [f"{path} ({texts[0]} -> {texts[1]})" if max(map(len, texts)) < 60 else path]

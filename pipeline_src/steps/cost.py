@@ -1,0 +1,99 @@
+"""Workflow step `cost`: what an architecture costs, counted (cost.json) and timed (timing.json).
+
+`python -m pipeline_src.steps.cost JOB.json`. Params: `model`, `crop` [height, width], `batch`, `recipe`
+(`optimizer`, `amp`, `accumulate`, `loss`), `threads`, `repeats`, `warmup`. No data and no weights are needed.
+"""
+
+import argparse
+import logging
+from functools import partial
+from typing import Any
+
+import torch
+
+from pipeline_src.errors import run_command
+from pipeline_src.files import digest_of, write_json
+from pipeline_src.models.build import build_model
+from pipeline_src.profiling.describe import describe_architecture
+from pipeline_src.profiling.latency import measure_latency
+from pipeline_src.profiling.memory import measure_peak_memory
+from pipeline_src.profiling.saved_bytes import training_saved_bytes
+from pipeline_src.profiling.training_step import TrainingStep
+from pipeline_src.provenance.job import Job
+from pipeline_src.training.runtime import describe_device
+
+log = logging.getLogger("cost")
+
+
+def count_cost(params: dict[str, Any]) -> dict[str, Any]:
+    """The counted costs: the same on every machine.
+
+    FLOPs are of one image, saved bytes of what one forward pass sees: the batch, or a micro-batch of it.
+    """
+    model, crop = params["model"], (params["crop"][0], params["crop"][1])
+    cost = describe_architecture(model, crop)
+    cost["batch"] = params["batch"]
+    cost["saved_bytes"] = training_saved_bytes(
+        lambda: build_model(model), params["batch"] // params["recipe"]["accumulate"], crop
+    )
+    return {"content": digest_of(cost), **cost}
+
+
+def time_cost(params: dict[str, Any]) -> dict[str, Any]:
+    """The measured costs, with the device that they belong to: inference and training step of a batch.
+
+    `latency` and `step_time` are medians in seconds; `peak_memory` is in bytes, null without a GPU.
+    """
+    torch.set_num_threads(params["threads"])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, crop, batch = params["model"], (params["crop"][0], params["crop"][1]), params["batch"]
+    repeats, warmup = params["repeats"], params["warmup"]
+    torch.manual_seed(0)
+    module = build_model(model).to(device)
+
+    images = torch.randn(batch, 3, *crop, device=device)
+    module.eval()
+    with torch.inference_mode():
+        inference = measure_latency(partial(module, images), device, repeats, warmup)
+    del images
+    step = TrainingStep(module, params["recipe"], batch=batch, crop=crop, num_classes=model["num_classes"])
+    training = measure_latency(step, device, repeats, warmup)
+    return {
+        "crop": list(crop),
+        "batch": batch,
+        "latency": inference.median,
+        "latency_quartiles": [inference.lower_quartile, inference.upper_quartile],
+        "step_time": training.median,
+        "step_time_quartiles": [training.lower_quartile, training.upper_quartile],
+        "repeats": repeats,
+        "peak_memory": measure_peak_memory(step, device),
+        "device": {
+            "name": describe_device(device),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+    }
+
+
+def main() -> None:
+    """Command line: run one cost job."""
+    parser = argparse.ArgumentParser(description="Count and time one architecture.")
+    parser.add_argument("job", help="the job file")
+    job = Job.load(parser.parse_args().job, "cost")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    cost = count_cost(job.params)
+    write_json(job.outputs["cost"], cost)
+    log.info(
+        "%s: %d parameters, %.1f GFLOPs per image, %.1f MB saved for backward",
+        job.name, cost["parameters"], cost["flops"] / 1e9, cost["saved_bytes"] / 1e6,
+    )  # fmt: skip
+    timing = time_cost(job.params)
+    write_json(job.outputs["timing"], timing)
+    log.info("%s: %.3f s per batch, %.3f s per training step", job.name,
+             timing["latency"], timing["step_time"])  # fmt: skip
+    job.write_sidecar(cost["content"], packages=("torch", "torchvision", "timm"), device=timing["device"])
+
+
+if __name__ == "__main__":
+    run_command(main)

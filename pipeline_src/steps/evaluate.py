@@ -1,0 +1,121 @@
+"""Step `evaluate`: accuracy of a trained run at the images' own sizes, and some predictions as pictures.
+
+    python -m pipeline_src.steps.evaluate JOB.json [--workers N] [--device auto|cpu|cuda]
+
+    params   {"data": {"num_classes", "ignore_index"}, "model", "threads", "deterministic",
+              "evaluation": {"mode": "whole", "split": "val", "overlays": 4}}
+    inputs   {"manifest": manifest.json, "train": train.json}
+    outputs  {"sidecar", "metrics": metrics.json, "overlays": a folder}
+
+metrics.json: `{"content", "unit": "fraction", "split", "images", "pixels", "ignored_pixels", "miou",
+"pixel_accuracy", "mean_accuracy", "per_class": {class name: IoU or null}, "classes",
+"confusion": [true][predicted]}`. All scores are fractions in 0..1; null is what is undefined, such
+as the IoU of a class that neither occurs nor is predicted.
+"""
+
+import argparse
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline_src.data.dataset import SegmentationDataset
+from pipeline_src.data.transforms import EvalTransform
+from pipeline_src.errors import InputError, run_command
+from pipeline_src.evaluation.device import choose_device
+from pipeline_src.evaluation.overlays import OverlayWriter
+from pipeline_src.evaluation.segmentation import Inference, evaluate_model, whole_image
+from pipeline_src.evaluation.trained import load_trained
+from pipeline_src.files import digest_of, write_json
+from pipeline_src.provenance.job import Job
+from pipeline_src.training.runtime import configure, describe_device, peak_memory
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
+
+MODES: dict[str, Inference] = {"whole": whole_image}
+"""How logits come from an image, by `evaluation.mode`."""
+
+
+def evaluate(job: Job, device: torch.device, workers: int = 0) -> None:
+    """Write metrics.json, the overlays and the sidecar of `job`.
+
+    Raises `InputError` for weights that are not the run's, for a mode that does not exist, or for a
+    split without a labelled pixel.
+    """
+    params = job.params
+    settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
+    evaluation, data = params["evaluation"], params["data"]
+    if evaluation["mode"] not in MODES:
+        raise InputError(f"evaluation.mode: {evaluation['mode']!r} is unknown; use {', '.join(MODES)}")
+    norm = params["model"]["backbone"]
+    dataset = SegmentationDataset(
+        job.input("manifest"), evaluation["split"], EvalTransform.of(norm["mean"], norm["std"])
+    )
+    classes = list(dataset.classes)
+    if len(set(classes)) != data["num_classes"]:
+        raise InputError(
+            f"{job.input('manifest')}: names {len(set(classes))} different classes, the model has "
+            f"{data['num_classes']}"
+        )
+    model = load_trained(params["model"], job.input("train"), device)
+
+    folder = Path(job.outputs["overlays"])
+    shutil.rmtree(folder, ignore_errors=True)
+    overlays = OverlayWriter(
+        folder, evaluation["overlays"], classes, norm["mean"], norm["std"], data["ignore_index"]
+    )
+    scores = evaluate_model(
+        model,
+        dataset,
+        data["num_classes"],
+        device,
+        on_prediction=overlays,
+        ignore_index=data["ignore_index"],
+        inference=MODES[evaluation["mode"]],
+        workers=workers,
+        title=job.name,
+    )
+    if scores["miou"] is None:
+        raise InputError(f"{job.input('manifest')}: split {evaluation['split']!r} has no labelled pixel")
+    metrics = _metrics(scores, classes, evaluation["split"])
+    write_json(job.outputs["metrics"], metrics)
+    index = overlays.finish()
+    job.write_sidecar(
+        digest_of([metrics["content"], index["content"]]),
+        PACKAGES,
+        scores={name: metrics[name] for name in ("miou", "pixel_accuracy", "mean_accuracy")},
+        overlays={"folder": str(folder), "images": len(index["images"])},
+        settings=settings,
+        device=describe_device(device),
+        peak_memory_bytes=peak_memory(device),
+    )
+
+
+def _metrics(scores: dict[str, Any], classes: list[str], split: str) -> dict[str, Any]:
+    said = {
+        "unit": "fraction",
+        "split": split,
+        **{key: value for key, value in scores.items() if key not in ("per_class_iou", "confusion")},
+        "per_class": dict(zip(classes, scores["per_class_iou"], strict=True)),
+        "classes": classes,
+        "confusion": scores["confusion"],
+    }
+    return {"content": digest_of(said), **said}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job file named on the command line."""
+    parser = argparse.ArgumentParser(description="Evaluate one trained run.")
+    parser.add_argument("job", help="job file (JSON)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that load images (default: 0)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    evaluate(Job.load(options.job, "evaluate"), choose_device(options.device), options.workers)
+
+
+if __name__ == "__main__":
+    run_command(main)

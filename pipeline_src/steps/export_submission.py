@@ -1,0 +1,75 @@
+"""Step `export_submission`: a trained run's predictions for the VOC2012 evaluation server.
+
+python -m pipeline_src.steps.export_submission JOB.json [--device auto|cpu|cuda]
+
+params   {"model", "threads", "deterministic",
+          "list": "test",                  # optional: name of the list in ImageSets/Segmentation
+          "root": FOLDER}                  # instead of inputs["images"]: a folder that holds VOC2012
+inputs   {"train": train.json, "images": record of the extracted test archive, with "root"}
+outputs  {"sidecar", "archive": a tar.gz to upload}
+"""
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from pipeline_src.data.images import read_image
+from pipeline_src.data.readers.voc2012 import voc_root
+from pipeline_src.errors import run_command
+from pipeline_src.evaluation.device import choose_device
+from pipeline_src.evaluation.submission import predict, read_test_list, write_submission
+from pipeline_src.evaluation.trained import load_trained
+from pipeline_src.files import digest_file, read_json
+from pipeline_src.provenance.job import Job
+from pipeline_src.training.runtime import configure, describe_device
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
+logger = logging.getLogger(__name__)
+
+
+def export_submission(job: Job, device: torch.device) -> None:
+    """Predict every image of the test list and write the archive and the sidecar."""
+    params = job.params
+    settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
+    folder = params.get("root") or read_json(job.input("images"))["root"]
+    records = read_test_list(voc_root([Path(folder)]), params.get("list", "test"))
+    model = load_trained(params["model"], job.input("train"), device)
+    norm, num_classes = params["model"]["backbone"], params["model"]["num_classes"]
+
+    def predictions() -> Iterator[tuple[str, NDArray[Any]]]:
+        for number, (image_id, file) in enumerate(records, start=1):
+            image = read_image(file)
+            yield (
+                image_id,
+                predict(model, image, norm["mean"], norm["std"], num_classes, device, image_id),
+            )
+            if number % max(1, len(records) // 10) == 0:
+                logger.info("%s: %d of %d images", job.name, number, len(records))
+
+    count = write_submission(predictions(), job.outputs["archive"])
+    job.write_sidecar(
+        digest_file(job.outputs["archive"]),
+        PACKAGES,
+        images=count,
+        settings=settings,
+        device=describe_device(device),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job file named on the command line."""
+    parser = argparse.ArgumentParser(description="Write the VOC2012 server's archive for one trained run.")
+    parser.add_argument("job", help="job file (JSON)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    export_submission(Job.load(options.job, "export_submission"), choose_device(options.device))
+
+
+if __name__ == "__main__":
+    run_command(main)

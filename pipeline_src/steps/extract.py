@@ -1,0 +1,75 @@
+"""Step `extract`: an archive, unpacked into a folder of its own; for SBD, converted on the way."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data.checksums import remembered
+from pipeline_src.data.extract import extract
+from pipeline_src.errors import InputError, run_command
+from pipeline_src.files import digest_of, read_json
+from pipeline_src.provenance.job import Job
+
+CONVERSIONS = ("sbd_to_png",)
+
+
+def main() -> int:
+    """Command line of the step."""
+    parser = argparse.ArgumentParser(
+        description="Unpack one fetched archive. Inputs of the job: `archive` (the record of its fetch) and, "
+        "to make SBD's `aug` and `trainaug` lists too, `voc2012` (the record of VOC2012's extraction)."
+    )
+    parser.add_argument("job", help="job file (JSON)")
+    job = Job.load(parser.parse_args().job, "extract")
+    record = _record(job, "archive", ("path", "sha256"))
+    archive = Path(record["path"])
+    root = Path(job.outputs["sidecar"]).with_suffix("")
+    conversion = job.params.get("convert")
+    identity = {"archive": record["sha256"], "convert": conversion}
+    remembered_as = identity
+    unpack = None
+    packages: tuple[str, ...] = ()
+    if conversion == "sbd_to_png":
+        # scipy and numpy load only for the one archive that needs them
+        from pipeline_src.data.sbd import convert_sbd
+
+        voc_root = None
+        if "voc2012" in job.inputs:
+            voc = _record(job, "voc2012", ("root", "content"))
+            identity["voc2012"] = voc["content"]
+            voc_root = Path(voc["root"])
+        # a conversion is code: another version of it may draw other masks
+        remembered_as = {**identity, "code": job.code.get("digest")}
+        unpack = partial(convert_sbd, voc_root=voc_root)
+        packages = ("numpy", "pillow", "scipy")
+    elif conversion is not None:
+        raise InputError(f"job {job.name}: convert is {conversion!r}; known: {', '.join(CONVERSIONS)}")
+    if archive.is_file() and remembered(archive).sha256 != record["sha256"]:
+        raise InputError(
+            f"{archive}: changed since it was verified (sha256 {record['sha256']}); fetch it again"
+        )
+    extracted = extract(archive, root, remembered_as, unpack)
+    job.write_sidecar(
+        content=digest_of({**identity, "facts": extracted.facts}),
+        packages=packages,
+        root=str(root),
+        files=extracted.files,
+        bytes=extracted.bytes,
+        **extracted.facts,
+    )
+    return 0
+
+
+def _record(job: Job, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    if name not in job.inputs:
+        raise InputError(f"job {job.name}: input {name!r} is missing")
+    path = job.input(name)
+    record = read_json(path)
+    if not isinstance(record, dict) or any(not isinstance(record.get(key), str) for key in keys):
+        raise InputError(f"{path}: not the record that input {name!r} needs (no {' or '.join(keys)})")
+    return record
+
+
+if __name__ == "__main__":
+    run_command(main)

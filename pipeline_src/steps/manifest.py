@@ -1,0 +1,96 @@
+"""Step `manifest`: check every image and mask of a data set and describe it for the later jobs.
+
+    python -m pipeline_src.steps.manifest JOB.json [--workers N]
+
+Writes the index of records, then manifest.json, whose `content` is what training depends on.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.components import load
+from pipeline_src.data.fingerprint import DigestCache, cache_path
+from pipeline_src.data.labels import LabelSpace
+from pipeline_src.data.manifest import build_manifest
+from pipeline_src.errors import InputError, run_command
+from pipeline_src.files import read_json, write_json
+from pipeline_src.provenance.job import Job
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job of the file named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("job", help="job file (JSON)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=_available_cores(),
+        help="processes that decode files (default: all cores)",
+    )
+    options = parser.parse_args(arguments)
+    make_manifest(Job.load(options.job, "manifest"), options.workers)
+
+
+def make_manifest(job: Job, workers: int) -> None:
+    """Build both files of the job; raises `InputError` as `build_manifest` does."""
+    params = job.params
+    labels = LabelSpace.of(params["num_classes"], params["ignore_index"], params.get("class_ids"))
+    read = load(f"reader.{params['format']}")
+    roots = _roots(job)
+    listings = {name: read(roots, name, _split_spec(params, spec)) for name, spec in params["splits"].items()}
+    owned = params.get("root") is not None
+    cache = DigestCache(cache_path(params["dataset"]), next(iter(listings.values())).root) if owned else None
+    sidecar = Path(job.outputs["sidecar"])
+    problems_path = sidecar.with_name(f"{sidecar.name}.problems.txt")
+    try:
+        built = build_manifest(listings, labels, workers, problems_path, cache)
+    except InputError as error:
+        raise InputError(f"data set {params['dataset']!r}: {error}") from None
+    for warning in built.facts["warnings"]:
+        print(f"warning: data set {params['dataset']!r}: {warning}", file=sys.stderr)
+    write_json(job.outputs["index"], built.index)
+    job.write_sidecar(
+        built.content,
+        packages=("numpy", "pillow"),
+        dataset=params["dataset"],
+        format=params["format"],
+        index=job.outputs["index"],
+        classes=params.get("classes") or [str(label) for label in range(labels.num_classes)],
+        **built.facts,
+    )
+
+
+def _split_spec(params: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    return {"mask_suffix": params.get("mask_suffix"), **spec}
+
+
+def _roots(job: Job) -> list[Path]:
+    """The folders to read: the user's own, or what the records of extracted or drawn data name."""
+    if job.params.get("root") is not None:
+        root = Path(job.params["root"])
+        if not root.is_dir():
+            raise InputError(f"data set {job.params['dataset']!r}: {root}: no such folder")
+        return [root]
+    sources = job.inputs["sources"]
+    roots = []
+    for source in [sources] if isinstance(sources, str) else sources:
+        root = Path(read_json(source)["root"])
+        if not root.is_dir():
+            raise InputError(
+                f"data set {job.params['dataset']!r}: {root} is gone, though {source} records it; "
+                "delete that record to have it made again"
+            )
+        roots.append(root)
+    return roots
+
+
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    run_command(main)

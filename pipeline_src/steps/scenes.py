@@ -1,0 +1,101 @@
+"""Step `scenes`: draw seeded scenes and write them in the layout of a public data set.
+
+    python -m pipeline_src.steps.scenes JOB.json
+
+The folder lies beside its record (`data/scenes/NAME.json` describes `data/scenes/NAME`). It is
+written under another name and renamed when it is complete.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.components import load
+from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
+from pipeline_src.data.scenes.scene import Scene
+from pipeline_src.data.tracking import track
+from pipeline_src.errors import run_command
+from pipeline_src.files import digest_file
+from pipeline_src.provenance.job import Job
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job of the file named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("job", help="job file (JSON)")
+    options = parser.parse_args(arguments)
+    make_scenes(Job.load(options.job, "scenes"))
+
+
+def make_scenes(job: Job) -> None:
+    """Draw what the job's parameters say, replace the folder, and record it."""
+    params = job.params
+    settings = scene_settings(params)
+    write = load(f"scenes.{params['layout']}")
+    sidecar = Path(job.outputs["sidecar"])
+    root = sidecar.with_suffix("")
+    partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
+    partial.mkdir(parents=True)
+    try:
+        count = write(_scenes(settings, params["images"]), partial)
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        content = _content(partial, files)
+        size = sum(path.stat().st_size for path in files)
+        _replace(partial, root)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    job.write_sidecar(
+        content,
+        packages=("numpy", "pillow"),
+        root=str(root),
+        layout=params["layout"],
+        images=count,
+        files=len(files),
+        bytes=size,
+    )
+
+
+def scene_settings(params: dict[str, Any]) -> SceneSettings:
+    """The generator's settings from a job's parameters; `size` is `[w, h]` or `{"min": .., "max": ..}`.
+
+    Raises `InputError` that names the parameter.
+    """
+    size = params["size"]
+    smallest, largest = (size["min"], size["max"]) if isinstance(size, dict) else (size, size)
+    return SceneSettings(
+        seed=params["seed"],
+        smallest=(smallest[0], smallest[1]),
+        largest=(largest[0], largest[1]),
+        classes=params["classes"],
+        objects=(params["objects"][0], params["objects"][1]),
+    )
+
+
+def _scenes(settings: SceneSettings, images: dict[str, int]) -> Iterator[Scene]:
+    scenes = chain.from_iterable(generate_scenes(settings, split, count) for split, count in images.items())
+    return track(scenes, sum(images.values()), "drawing scenes", unit="scene")
+
+
+def _content(root: Path, files: list[Path]) -> str:
+    hasher = hashlib.sha256()
+    for path in files:
+        hasher.update(f"{path.relative_to(root).as_posix()}\0{digest_file(path)}\n".encode())
+    return hasher.hexdigest()
+
+
+def _replace(new: Path, target: Path) -> None:
+    """Put the finished folder in place; an older one is moved aside first, so that none is ever half new."""
+    old = target.with_name(f".{target.name}.old-{os.getpid()}")
+    if target.exists():
+        os.replace(target, old)
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    run_command(main)

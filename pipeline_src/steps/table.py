@@ -1,0 +1,107 @@
+"""Step `table`: one table with the paper's numbers and verdicts, as JSON, CSV, Markdown and LaTeX.
+
+    params   {"study": "dfp", "table": "dfp_table1", "number": 1,   # number: null for an own study
+              "title": "...", "row_header": "depth",
+              "scale": {"name", "comparable", "note"},
+              "data": {"dataset": "voc2012", "split": "val",       # evaluated on; null: no scores
+                       "kind": "scenes" | "archives" | "folder",   # optional
+                       "paper_dataset": "PASCAL VOC2012"},         # optional: the paper's data set
+              "cost": {"batch": 3, "crop": [512, 512]},            # optional: what costs were measured at
+              "rows": [...],                                       # see pipeline_src/reporting/rows.py
+              "metrics": ["training_memory", "testing_time", "miou", "parameters", "flops"],
+              "paper": [{"row", "metric", "value", "unit", "split", "source"}],   # [] : nothing to compare
+              "assumptions": [{"id", "text", "reason", "switch", "default"}],
+              "weights": ["pretrained"],                           # optional: weights of the rows' backbones
+              "note": "",                                          # optional: one more sentence
+              "verdicts": {"points", "ratio", "confidence", "minimum_seeds"}}
+    inputs   {"experiments": experiments.csv, "timed": experiments_timed.csv}   # of the study
+    outputs  {"sidecar": <table>.json, "csv", "md", "tex"}
+
+An assumption may also have `"value"`, what its switch is set to here, which is printed where it is
+not the default. `paper` and `assumptions` are rows of `workflow/reference/`, chosen by
+`reporting.reference.paper_values_of` and `assumptions_of`. The sidecar holds the table itself under
+`"table"`: columns, rows with all values, blocks of text as they are printed, notes.
+Beside `content`, `untimed_content` identifies the table without the columns that differ between
+machines.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline_src.errors import run_command
+from pipeline_src.files import digest_of, write_text
+from pipeline_src.provenance.job import Job
+from pipeline_src.reporting.blocks import make_blocks
+from pipeline_src.reporting.captions import describe_table
+from pipeline_src.reporting.comparison import Comparison
+from pipeline_src.reporting.render import to_csv, to_latex, to_markdown
+from pipeline_src.reporting.rows import parse_rows, parse_scale
+from pipeline_src.reporting.tidy import TIMED_COLUMNS, read_records
+from pipeline_src.reporting.verdict import Rules
+
+
+def make_table(job: Job) -> None:
+    """Write the table in all forms, and the sidecar that holds it."""
+    params = job.params
+    name = params["table"]
+    records = read_records(job.input("experiments")) + read_records(job.input("timed"), TIMED_COLUMNS)
+    comparison = Comparison(
+        rows=parse_rows(params),
+        records=[record for record in records if record["table"] == name],
+        paper=params["paper"],
+        scale=parse_scale(params),
+        rules=Rules(**params["verdicts"]),
+        split=(params.get("data") or {}).get("split", "val"),
+    )
+    values = comparison.table(params["metrics"])
+    title = _title(params)
+    notes = describe_table(params, values)
+    blocks = make_blocks(values, params.get("row_header") or "row")
+    assumptions = params["assumptions"]
+    write_text(job.outputs["csv"], to_csv(values))
+    write_text(job.outputs["md"], to_markdown(title, notes, blocks, assumptions))
+    write_text(job.outputs["tex"], to_latex(name, title, notes, blocks, assumptions))
+    job.write_sidecar(
+        digest_of([title, notes, values, assumptions]),
+        ("scipy",),
+        untimed_content=digest_of([title, _untimed(values), assumptions]),
+        table={
+            "name": name,
+            "study": params["study"],
+            "title": title,
+            "notes": notes,
+            **values,
+            "blocks": blocks,
+            "assumptions": assumptions,
+        },
+    )
+
+
+def _title(params: dict[str, Any]) -> str:
+    if params.get("number") is None:
+        return params["title"]
+    return f"{params['study']}, Table {params['number']}: {params['title']}"
+
+
+def _untimed(values: dict[str, Any]) -> Any:
+    """The table without columns of times, memory and devices."""
+    kept = [column for column in values["columns"] if not column["timed"]]
+    return [
+        kept,
+        [
+            {**row, "cells": {column["key"]: row["cells"][column["key"]] for column in kept}}
+            for row in values["rows"]
+        ],
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job file named on the command line."""
+    parser = argparse.ArgumentParser(description="Write one table in all forms.")
+    parser.add_argument("job", help="job file (JSON)")
+    make_table(Job.load(parser.parse_args(arguments).job, "table"))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,64 @@
+"""Step `tabulate`: the long tables `experiments.csv` and `experiments_timed.csv` of one study.
+
+    params   {"study": "dfp", "tables": ["dfp_table1", ...],       # that show these rows; may be []
+              "rows": [...],                                       # see pipeline_src/reporting/rows.py
+              "architectures": ["dfp/depth-3", ...]}               # each one that a row names, once
+    inputs   {"metrics": [metrics.json of every run of the rows, in order],
+              "cost": [cost.json of every architecture], "timing": [timing.json of every architecture]}
+    outputs  {"sidecar", "experiments", "timed"}
+
+The content of the result is that of `experiments.csv`; timed values do not enter it.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from pipeline_src.errors import InputError, run_command
+from pipeline_src.files import digest_file
+from pipeline_src.provenance.job import Job
+from pipeline_src.reporting.rows import parse_rows
+from pipeline_src.reporting.tidy import (
+    COLUMNS,
+    COSTS,
+    TIMED,
+    TIMED_COLUMNS,
+    cost_records,
+    score_records,
+    write_records,
+)
+
+
+def tabulate(job: Job) -> None:
+    """Write both tables and the sidecar of `job`."""
+    experiments, timed = job.outputs["experiments"], job.outputs["timed"]
+    study, rows = job.params["study"], parse_rows(job.params)
+    tables = job.params["tables"] or [""]
+    records = score_records(study, tables, rows, _paths(job, "metrics"))
+    records += cost_records(study, tables, rows, _costs(job, "cost"), COSTS)
+    write_records(experiments, records, COLUMNS)
+    measured = cost_records(study, tables, rows, _costs(job, "timing"), TIMED)
+    write_records(timed, measured, TIMED_COLUMNS)
+    job.write_sidecar(digest_file(experiments))
+
+
+def _paths(job: Job, name: str) -> list[str]:
+    paths = job.inputs.get(name, [])
+    return [paths] if isinstance(paths, str) else paths
+
+
+def _costs(job: Job, name: str) -> dict[str, str]:
+    architectures, paths = job.params["architectures"], _paths(job, name)
+    if len(architectures) != len(paths):
+        raise InputError(f"inputs.{name}: has {len(paths)} files for {len(architectures)} architectures")
+    return dict(zip(architectures, paths, strict=True))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job file named on the command line."""
+    parser = argparse.ArgumentParser(description="Write the long tables of one study.")
+    parser.add_argument("job", help="job file (JSON)")
+    tabulate(Job.load(parser.parse_args(arguments).job, "tabulate"))
+
+
+if __name__ == "__main__":
+    run_command(main)

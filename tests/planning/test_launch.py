@@ -1,0 +1,124 @@
+"""GPU slots: which GPUs a step sees, that no two share one, and that a killed step gives its own back."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.errors import InputError
+from pipeline_src.launch import acquire, command, visible_gpus
+
+HOLD = (
+    "import os, sys, time; from pipeline_src.launch import acquire;"
+    "taken, locks = acquire(int(sys.argv[1]), sys.argv[2].split(','), 0.05);"
+    "print(*taken, flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def hold(project):
+    """Start a process that holds slots; all of them are ended afterwards."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(count: int, gpus: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(count), gpus],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(project)},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def taken_by(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stdout is not None
+    return process.stdout.readline().split()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("0,1", ["0", "1"]), ("", []), ("-1", []), ("GPU-ab, GPU-cd", ["GPU-ab", "GPU-cd"])],
+)
+def test_visible_gpus_follow_the_environment(monkeypatch, value, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert visible_gpus() == expected
+
+
+def test_processes_get_different_gpus(hold):
+    found = [taken_by(hold(1, "0,1,2")) for _ in range(3)]
+    assert sorted(found) == [["0"], ["1"], ["2"]]
+
+
+def test_a_process_waits_until_a_killed_one_gives_its_gpus_back(hold):
+    first = hold(2, "0,1")
+    assert taken_by(first) == ["0", "1"]
+    second = hold(1, "0,1")
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(timeout=0.5)
+    first.send_signal(signal.SIGKILL)
+    assert taken_by(second) in (["0"], ["1"])
+
+
+def test_two_that_want_both_gpus_do_not_block_each_other(hold):
+    first, second = hold(2, "0,1"), hold(2, "0,1")
+    winner = first if first.stdout and os.read(first.stdout.fileno(), 1) else second
+    winner.kill()
+    other = second if winner is first else first
+    assert taken_by(other) == ["0", "1"]
+
+
+def test_more_gpus_than_there_are_is_refused():
+    with pytest.raises(InputError, match="3 GPUs were granted, but only 2 are visible: 0, 1"):
+        acquire(3, ["0", "1"])
+
+
+def test_several_gpus_start_through_torchrun():
+    assert command("train", ["job.json"], 0) == [sys.executable, "-m", "pipeline_src.steps.train", "job.json"]
+    several = command("train", ["job.json"], 4)
+    assert several[1:3] == ["-m", "torch.distributed.run"]
+    assert "--nproc-per-node=4" in several
+    assert several[-3:] == ["-m", "pipeline_src.steps.train", "job.json"]
+
+
+def launched_devices(project: Path, *options: str, **environment: str) -> str:
+    """What a step started by the launcher sees as CUDA_VISIBLE_DEVICES; `sitecustomize` stands in for it."""
+    Path("sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'pipeline_src.steps.train' in ' '.join(sys.orig_argv):\n"
+        "    print(os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')); sys.stdout.flush(); os._exit(0)\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if k not in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline_src.launch", *options, "train", "job.json"],
+        capture_output=True,
+        text=True,
+        env={**kept, "PYTHONPATH": f"{Path.cwd()}{os.pathsep}{project}", **environment},
+    )
+    return done.stdout.strip()
+
+
+def test_a_step_sees_one_gpu_only(project):
+    assert launched_devices(project, "--gpus", "1", CUDA_VISIBLE_DEVICES="2,3") == "2"
+
+
+def test_what_a_scheduler_chose_is_left_alone(project):
+    environment = {"CUDA_VISIBLE_DEVICES": "5,6", "SLURM_JOB_ID": "1"}
+    assert launched_devices(project, "--gpus", "1", **environment) == "5,6"
+
+
+def test_without_gpus_nothing_is_changed(project):
+    assert launched_devices(project, "--gpus", "0") == "unset"

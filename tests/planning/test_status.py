@@ -1,0 +1,171 @@
+"""Freshness by content: what makes a job stale, by which name, and what does not."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.files import content_of, write_json, write_text
+from pipeline_src.planning.jobs import Plan, PlannedJob
+from pipeline_src.planning.status import assess, changed_keys
+
+CODE = {
+    "digest": "c0",
+    "modules": {"pipeline_src/a.py": {"digest": "m0", "definitions": {"f": "d0", "g": "e0"}}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def planned(step: str, name: str, params: dict, inputs: dict | None = None, code: dict = CODE) -> PlannedJob:
+    outputs = {"sidecar": f"out/{step}/{name}.json", "value": f"out/{step}/{name}.txt"}
+    job = PlannedJob(step, name, "demo", params, outputs, inputs or {})
+    job.__dict__["code"] = code
+    return job
+
+
+def chain(code: dict = CODE, **params: int) -> Plan:
+    """`make` writes a file that `use` reads."""
+    plan = Plan("demo")
+    make = plan.add(planned("make", "x", {"a": 1} | params))
+    plan.add(planned("use", "y", {"b": 2}, {"made": make.outputs["value"]}, code))
+    return plan
+
+
+def run(plan: Plan, *keys: tuple[str, str], content: str = "same") -> None:
+    """Do jobs of the plan as a step would: outputs, then the sidecar."""
+    for key in keys or plan.jobs:
+        job = plan.jobs[key]
+        write_text(job.outputs["value"], content)
+        inputs = {}
+        for name, path in job.inputs.items():
+            inputs[name] = {"path": path, "content": content_of(path)}
+        record = {"step": job.step, "digest": job.digest, "params": job.params, "code": job.code}
+        write_json(job.sidecar, {"content": content, "job": record, "inputs": inputs})
+
+
+def reasons(plan: Plan) -> dict[str, str | None]:
+    return {step: status.why for (step, _), status in assess(plan).items()}
+
+
+def test_nothing_done_yet():
+    assert reasons(chain()) == {"make": "not done yet", "use": "not done yet"}
+
+
+def test_all_fresh_after_a_run_whatever_the_file_times():
+    plan = chain()
+    run(plan)
+    for path in Path("out").rglob("*.*"):
+        os.utime(path, (0, 0))
+    os.utime(plan.jobs["make", "x"].outputs["value"])
+    assert reasons(plan) == {"make": None, "use": None}
+
+
+def test_a_changed_parameter_is_named_and_its_users_wait():
+    run(chain())
+    assert reasons(chain(a=5)) == {
+        "make": "parameters changed: a (1 -> 5)",
+        "use": "input made is made anew (make x)",
+    }
+
+
+def test_a_parameter_that_is_null_is_one_that_is_not_there():
+    run(chain())
+    plan = chain()
+    plan.jobs["make", "x"].params["later"] = None
+    assert reasons(plan) == {"make": None, "use": None}
+    assert (
+        planned("s", "n", {"a": {"b": None, "c": [1]}}).digest == planned("s", "n", {"a": {"c": [1]}}).digest
+    )
+
+
+def test_changed_code_is_named_and_others_stay_fresh():
+    run(chain())
+    definitions = {"f": "d0", "g": "e1"}
+    code = {"digest": "c1", "modules": {"pipeline_src/a.py": {"digest": "m1", "definitions": definitions}}}
+    assert reasons(chain(code)) == {"make": None, "use": "code changed: pipeline_src/a.py: g"}
+
+
+def test_input_with_other_content_reruns_its_user():
+    plan = chain()
+    run(plan)
+    run(plan, ("make", "x"), content="other")
+    assert reasons(plan) == {"make": None, "use": "input made changed: out/make/x.txt"}
+
+
+def test_input_made_anew_with_the_same_content_reruns_nothing():
+    plan = chain()
+    run(plan)
+    run(plan, ("make", "x"))
+    assert reasons(plan) == {"make": None, "use": None}
+
+
+def test_a_missing_output_is_named():
+    plan = chain()
+    run(plan)
+    Path("out/use/y.txt").unlink()
+    assert reasons(plan)["use"] == "missing: out/use/y.txt"
+
+
+def test_a_damaged_sidecar_counts_as_not_done():
+    plan = chain()
+    run(plan)
+    Path("out/use/y.json").write_text("{")
+    assert reasons(plan)["use"] == "not done yet"
+
+
+def test_added_and_dropped_inputs_are_named():
+    run(chain())
+    plan = Plan("demo")
+    plan.add(planned("make", "x", {"a": 1}))
+    plan.add(planned("use", "y", {"b": 2}, {"other": "out/make/x.txt"}))
+    assert reasons(plan)["use"] == "input made dropped; input other added"
+
+
+def test_resume_step_is_that_of_the_same_identity():
+    plan = Plan("demo")
+    job = plan.add(planned("train", "r/seed-0", {"a": 1}))
+    folder = Path("work/demo/checkpoints/r/seed-0", job.digest[:12])
+    folder.mkdir(parents=True)
+    for step in (3, 40):
+        (folder / f"step-{step:08d}-0123456789abcdef.pt").touch()
+    assert assess(plan)[job.key].resume_step == 40
+    other = Plan("demo")
+    changed = other.add(planned("train", "r/seed-0", {"a": 2}))
+    assert assess(other)[changed.key].resume_step is None
+
+
+def test_job_files_are_written_only_when_they_say_something_new():
+    job = planned("make", "x", {"a": 1})
+    assert job.write("not done yet")
+    before = job.file.stat().st_mtime_ns
+    assert not job.write("not done yet")
+    assert job.file.stat().st_mtime_ns == before
+    assert replace(job, params={"a": 2}).params != json.loads(job.file.read_text())["params"]
+
+
+def test_two_jobs_may_not_make_the_same_file():
+    plan = Plan("demo")
+    plan.add(planned("make", "x", {"a": 1}))
+    assert plan.add(planned("make", "x", {"a": 1})) is plan.jobs["make", "x"]
+    with pytest.raises(AssertionError, match="two different jobs"):
+        plan.add(planned("make", "x", {"a": 2}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"a": {"b": 1}}, {"a": {"b": 1}}, []),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, ["a.b (1 -> 2)"]),
+        ({"a": 1}, {"b": 1}, ["a removed", "b added"]),
+        ({"a": [1]}, {"a": [1, 2]}, ["a ([1] -> [1, 2])"]),
+        ({"a": "x" * 100}, {"a": "y"}, ["a"]),
+    ],
+)
+def test_changed_keys_name_paths_and_short_values(before, after, expected):
+    assert changed_keys(before, after) == expected
