@@ -1,0 +1,89 @@
+"""The command line: options that every command shares, and one subcommand each."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from pipeline_src.cli.describe import run_describe
+from pipeline_src.cli.listing import run_list
+from pipeline_src.cli.plan import run_plan
+from pipeline_src.cli.submission import run_export_submission
+from pipeline_src.config.layers import Layer
+from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.study import Params
+from pipeline_src.errors import InputError
+
+EPILOG = """\
+examples:
+  python -m pipeline_src list --scale paper
+  python -m pipeline_src describe dfp/depth-2/seed-0 --scale paper
+  python -m pipeline_src plan --configfile examples/camvid.yaml
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser of all commands."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--scale", help="demo, lite, paper or one of your own (default: params.yaml's)")
+    shared.add_argument(
+        "--configfile", action="append", default=[], metavar="FILE", help="overlay on params.yaml; repeatable"
+    )
+    shared.add_argument(
+        "--config", action="append", default=[], metavar="KEY=VALUE", help="one overlay value; repeatable"
+    )
+    shared.add_argument("--json", action="store_true", help="print JSON")
+    top = argparse.ArgumentParser(
+        prog="python -m pipeline_src",
+        description="Look into the pipeline: what it trains, what a run is, what would run and why.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", parents=[shared], help="runs and the table rows that they serve")
+    listing.set_defaults(run=run_list)
+    describe = commands.add_parser(
+        "describe",
+        parents=[shared],
+        help="one run: resolved model, data and recipe, parameters, FLOPs (needs no data, no weights)",
+    )
+    describe.add_argument("run_name", metavar="RUN", help="a run as `list` names it")
+    describe.set_defaults(run=run_describe)
+    plan = commands.add_parser(
+        "plan", parents=[shared], help="what would run, what is cached, what would resume, and why"
+    )
+    plan.add_argument("--step", help="only jobs of this step, such as train")
+    plan.set_defaults(run=run_plan)
+    export = commands.add_parser(
+        "export-submission",
+        parents=[shared],
+        help="a trained run's predictions of VOC2012 test, as the evaluation server takes them",
+    )
+    export.add_argument("run_name", metavar="RUN", help="a run as `list` names it")
+    export.add_argument(
+        "--root", help="folder that holds VOC2012 with the test images (default: fetch the test archive)"
+    )
+    export.add_argument("--list", default="test", help="list below ImageSets/Segmentation (default: test)")
+    export.set_defaults(run=run_export_submission)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; raises `InputError` for bad parameters."""
+    options = parser().parse_args(arguments)
+    result: int = options.run(_params(options), options)
+    return result
+
+
+def _params(options: argparse.Namespace) -> Params:
+    overlays = [Layer(path, read_yaml(path)) for path in options.configfile]
+    for setting in options.config:
+        key, separator, value = setting.partition("=")
+        if not separator or not key:
+            raise InputError(f"--config {setting!r}: write it as KEY=VALUE")
+        tree: Any = yaml.safe_load(value)
+        for part in reversed(key.split(".")):
+            tree = {part: tree}
+        overlays.append(Layer("--config", tree))
+    return load_params(overlays=overlays, scale=options.scale)

@@ -1,0 +1,82 @@
+"""`plan`: what would run, what is cached, what would resume, with the reason for each."""
+
+import argparse
+import json
+import statistics
+from typing import Any
+
+from pipeline_src.cli.text import columns, duration
+from pipeline_src.config.study import Params
+from pipeline_src.errors import InputError
+from pipeline_src.files import read_json
+from pipeline_src.planning.jobs import Key, Plan, PlannedJob
+from pipeline_src.planning.status import Status, assess
+from pipeline_src.planning.summaries import plan_everything
+
+
+def run_plan(params: Params, options: argparse.Namespace) -> int:
+    """Print every job's state; nothing is written."""
+    plan = plan_everything(params)
+    statuses = assess(plan)
+    steps = list(dict.fromkeys(job.step for job in plan.jobs.values()))
+    if options.step is not None and options.step not in steps:
+        raise InputError(f"--step {options.step!r}: no such step; use {', '.join(steps)}")
+    jobs = [job for job in plan.jobs.values() if options.step in (None, job.step)]
+    estimates = _seconds_by_step(plan, statuses)
+    if options.json:
+        print(json.dumps(_as_json(params, jobs, statuses, estimates), indent=1))
+        return 0
+    rows = [["STATE", "STEP", "JOB", "WHY"]]
+    for job in jobs:
+        status = statuses[job.key]
+        rows.append([_state(status), job.step, job.name, status.why or ""])
+    print("\n".join(columns(rows)))
+    print()
+    for step in steps:
+        if options.step in (None, step):
+            print(_step_line(step, [job for job in jobs if job.step == step], statuses, estimates.get(step)))
+    return 0
+
+
+def _state(status: Status) -> str:
+    if status.fresh:
+        return "cached"
+    return "run" if status.resume_step is None else f"resume at step {status.resume_step}"
+
+
+def _as_json(
+    params: Params, jobs: list[PlannedJob], statuses: dict[Key, Status], estimates: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        "scale": params.scale,
+        "jobs": [
+            {
+                "step": job.step,
+                "name": job.name,
+                "state": "cached" if statuses[job.key].fresh else "run",
+                "why": list(statuses[job.key].reasons),
+                "resume_step": statuses[job.key].resume_step,
+                "digest": job.digest,
+                "outputs": job.outputs,
+            }
+            for job in jobs
+        ],
+        "median_seconds_of_done_jobs": estimates,
+    }
+
+
+def _step_line(step: str, jobs: list[PlannedJob], statuses: dict[Key, Status], seconds: float | None) -> str:
+    to_run = sum(not statuses[job.key].fresh for job in jobs)
+    line = f"{step}: {len(jobs) - to_run} cached, {to_run} to run"
+    if to_run and seconds is not None:
+        line += f", about {duration(to_run * seconds)} of work (median of done jobs: {duration(seconds)})"
+    return line
+
+
+def _seconds_by_step(plan: Plan, statuses: dict[Key, Status]) -> dict[str, float]:
+    """Median duration of this scale's done jobs, by step."""
+    seconds: dict[str, list[float]] = {}
+    for job in plan.jobs.values():
+        if statuses[job.key].fresh:
+            seconds.setdefault(job.step, []).append(read_json(job.sidecar)["timing"]["seconds"])
+    return {step: statistics.median(values) for step, values in seconds.items()}

@@ -1,0 +1,96 @@
+"""`list`, `describe`, `plan`: what they print, as text and as JSON, and how they refuse."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pipeline_src.cli.text import columns, duration, large
+
+
+@pytest.fixture
+def command(project):
+    def run(*arguments: str, status: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline_src", *arguments], cwd=project, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["list", "describe", "plan", "export-submission"])
+def test_every_command_explains_itself(command, name):
+    assert "--scale" in command(name, "--help")
+
+
+def test_list_names_runs_and_the_rows_that_they_serve(command):
+    found = json.loads(command("list", "--scale", "paper", "--json"))
+    assert len(found["runs"]) == 30
+    first = found["runs"][0]
+    assert first["run"] == "dfp/depth-5/seed-0"
+    assert first["serves"] == [{"table": "dfp_table1", "row": "depth 5"}]
+    text = command("list", "--scale", "paper")
+    assert "dfp/depth-0/seed-4" in text
+    assert "30 runs at scale paper" in text
+
+
+def test_describe_counts_the_paper_network_without_data_or_weights(command):
+    found = json.loads(command("describe", "dfp/depth-0/seed-0", "--scale", "paper", "--json"))
+    # torchvision's ResNet-50 without its classifier, and a 1x1 classifier of 21 classes on 2048 channels
+    assert found["cost"]["parameters"] == 25_557_032 - (2048 * 1000 + 1000) + 2048 * 21 + 21
+    assert found["cost"]["crop"] == [512, 512]
+    assert found["model"]["pyramid"] is None
+    assert found["recipe"]["epochs"] == 30
+    deep = json.loads(command("describe", "dfp/depth-5/seed-0", "--scale", "paper", "--json"))
+    assert deep["cost"]["flops"] > 2 * found["cost"]["flops"]
+    assert deep["cost"]["parts"].keys() == {"backbone", "pyramid", "decoder"}
+
+
+def test_describe_as_text_shows_every_section(command):
+    text = command("describe", "dfp/depth-2/seed-0")
+    for word in ("serves dfp: depth 2", "model:", "data:", "recipe:", "PARAMETERS", "backbone"):
+        assert word in text
+
+
+def test_an_unknown_run_is_one_line_with_close_names(command):
+    error = command("describe", "dfp/depth-7/seed-0", status=2)
+    assert error.startswith("error: no run 'dfp/depth-7/seed-0' at scale demo; did you mean dfp/depth-")
+    assert error.count("\n") == 1
+
+
+def test_plan_says_state_and_reason_of_every_job(command):
+    found = json.loads(command("plan", "--scale", "paper", "--json"))
+    train = [job for job in found["jobs"] if job["step"] == "train"]
+    assert len(train) == 30
+    assert all(
+        job["state"] in ("run", "cached") and (job["why"] or job["state"] == "cached") for job in train
+    )
+    assert "train: " in command("plan", "--step", "train")
+    assert "no such step" in command("plan", "--step", "trian", status=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--config", "seeds=0"), "error: --config: seeds: 0 is not allowed; use an integer above 0\n"),
+        (("--config", "seeds"), "error: --config 'seeds': write it as KEY=VALUE\n"),
+        (("--configfile", "absent.yaml"), "error: absent.yaml: no such file\n"),
+        (("--scale", "papr"), "use demo, lite or paper\n"),
+    ],
+)
+def test_bad_options_end_in_one_line(command, arguments, expected):
+    assert command("list", *arguments, status=2).endswith(expected)
+
+
+def test_config_values_reach_nested_keys(command):
+    found = command("describe", "dfp/depth-2/seed-0", "--config", "recipes.dfp.batch=6", "--json")
+    assert json.loads(found)["recipe"]["batch"] == 6
+
+
+def test_columns_align_and_numbers_are_readable():
+    assert columns([["a", "bb"], ["ccc", "d"]]) == ["a    bb", "ccc  d"]
+    assert [duration(s) for s in (5, 95, 7300)] == ["5 s", "1 min 35 s", "2 h 1 min"]
+    assert [large(v) for v in (12, 1500, 23_508_032, 4.27e10)] == ["12", "1.50 k", "23.51 M", "42.70 G"]
