@@ -1,0 +1,67 @@
+# Fusebench: from a clean clone to every table and figure of four papers.
+#
+#   snakemake --cores all                                   the scale of params.yaml (demo)
+#   snakemake --cores all --config scale=lite               another scale
+#   snakemake --cores all --configfile my.yaml              your differences, your data
+#   snakemake --cores all results/demo/tables/dfp_table1.md one table and what it needs
+#
+# What an experiment is stands in params.yaml, what a machine has in profiles/. The planner in
+# pipeline_src/planning decides which jobs there are and which are fresh; the rules below only say
+# how one is run. Nothing here imports torch.
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# The package is imported from here, and jobs are run here.
+sys.path.insert(0, str(Path(workflow.main_snakefile).parent))
+
+from pipeline_src.planning.workflow import open_plan
+
+PLAN = open_plan(
+    config,
+    overlays=[os.path.relpath(path) for path in workflow.overwrite_configfiles],
+    main_process=workflow.is_main_process,
+)
+SCALE = PLAN.scale
+PYTHON = sys.executable
+
+
+wildcard_constraints:
+    scale=SCALE,
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/cost.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        PLAN.targets("report"),
+
+
+rule data:
+    input:
+        PLAN.targets("manifest"),
+
+
+rule experiments:
+    input:
+        PLAN.targets("join"),
+
+
+onsuccess:
+    if workflow.is_main_process:
+        print(PLAN.closing_line())

@@ -1,0 +1,172 @@
+"""The demo as a newcomer runs it: everything is there, a second run does nothing, DVC agrees.
+
+The tests share one clone and build on one another, in this order.
+"""
+
+import csv
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline_src.config.layers import merge
+from pipeline_src.config.load import read_yaml
+
+RESULTS = "results/demo"
+SCALES_VERDICT = "not comparable (demo)"
+
+
+def records(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def jobs_run(output: str) -> dict[str, int]:
+    rows = re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
+
+
+def test_the_run_ends_by_saying_where_the_report_is(demo):
+    assert "The report is results/demo/report.html" in demo.path("first.log").read_text()
+    assert demo.path("results/demo/report.html").is_file()
+
+
+def test_every_run_of_every_row_has_its_records(demo):
+    found = records(demo.path(f"{RESULTS}/experiments.csv"))
+    assert list(found[0]) == ["study", "table", "row", "run", "seed", "metric", "value", "unit"]
+    scored = {(line["row"], line["seed"]) for line in found if line["metric"] == "miou"}
+    assert scored == {(f"depth {depth}", "0") for depth in range(6)} | {("depth 2", "1")}
+    assert all(0 <= float(line["value"]) <= 100 for line in found if line["metric"] == "miou")
+
+
+def test_costs_are_as_the_paper_describes_them(demo):
+    found = records(demo.path(f"{RESULTS}/experiments.csv"))
+
+    def by_depth(metric: str) -> list[float]:
+        values = {line["row"]: float(line["value"]) for line in found if line["metric"] == metric}
+        return [values[f"depth {depth}"] for depth in range(6)]
+
+    parameters, flops, saved = by_depth("parameters"), by_depth("flops"), by_depth("saved_bytes")
+    assert parameters[0] < parameters[1]
+    assert len(set(parameters[1:])) == 1
+    assert flops == sorted(flops) and saved == sorted(saved)
+
+
+def test_the_demo_is_never_compared_with_a_paper(demo):
+    table = json.loads(demo.path(f"{RESULTS}/tables/dfp_table1.json").read_text())["table"]
+    verdicts = {cell["verdict"] for row in table["rows"] for cell in row["cells"].values()}
+    assert verdicts <= {SCALES_VERDICT, None, ""}
+    assert SCALES_VERDICT in verdicts
+    markdown = demo.path(f"{RESULTS}/tables/dfp_table1.md").read_text()
+    assert "never evidence about a paper" in markdown
+
+
+@pytest.mark.parametrize("subject", ["tradeoff", "curves", "predictions"])
+@pytest.mark.parametrize("suffix", ["svg", "png", "csv"])
+def test_every_figure_stands_beside_its_data(demo, subject, suffix):
+    assert demo.path(f"{RESULTS}/figures/dfp_{subject}.{suffix}").stat().st_size > 100
+
+
+def test_the_report_is_one_self_contained_page_with_a_link_for_every_run(demo):
+    page = demo.path(f"{RESULTS}/report.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
+    links = set(re.findall(r"""href=["']([^"'#]+\.json)["']""", page))
+    assert {f"runs/dfp/depth-{depth}/seed-0/evaluate.json" for depth in range(6)} <= links
+    assert all(demo.path(f"{RESULTS}/{link}").is_file() for link in links)
+
+
+def test_sidecars_say_where_a_number_comes_from(demo):
+    sidecar = json.loads(demo.path(f"{RESULTS}/runs/dfp/depth-2/seed-1/train.json").read_text())
+    assert sidecar["job"]["params"]["seed"] == 1
+    assert re.fullmatch("[0-9a-f]{40}", sidecar["git"]["commit"])
+    assert sidecar["git"]["dirty"] is False
+    assert "pipeline_src/models/fusion/dfp.py" in sidecar["job"]["code"]["modules"]
+    assert {"torch", "timm"} <= set(sidecar["environment"]["packages"])
+    assert sidecar["training"]["resumed_from"] == []
+
+
+def test_a_second_run_does_nothing(demo):
+    output = demo.run("snakemake", "--cores", "all")
+    assert "Nothing to be done" in output
+    assert "0 to run" in output
+
+
+def test_snakemakes_own_report_is_made(demo):
+    demo.run("snakemake", "--report", "report.zip")
+    assert demo.path("report.zip").stat().st_size > 10_000
+
+
+def test_dvc_repro_finds_everything_done_and_then_does_nothing(demo):
+    before = demo.path(f"{RESULTS}/runs/dfp/depth-5/seed-0/train.json").stat().st_mtime_ns
+    demo.run("dvc", "repro")
+    assert demo.path(f"{RESULTS}/runs/dfp/depth-5/seed-0/train.json").stat().st_mtime_ns == before
+    assert "Data and pipelines are up to date" in demo.run("dvc", "repro")
+
+
+def test_dvc_shows_metrics_and_plots(demo):
+    shown = json.loads(demo.run("dvc", "metrics", "show", "--json"))
+    values = next(iter(shown.values()))["data"][f"{RESULTS}/metrics.json"]["data"]
+    assert set(values["dfp"]) == {f"depth {depth}" for depth in range(6)}
+    demo.run("dvc", "plots", "show", "--out", "plots")
+    assert "dfp_curves" in demo.path("plots/index.html").read_text()
+
+
+def test_results_lost_and_checked_out_from_dvc_are_complete(demo):
+    expected = demo.path(f"{RESULTS}/experiments.csv").read_bytes()
+    demo.run("rm", "-rf", RESULTS, ".snakemake")
+    demo.run("dvc", "checkout", "dvc.yaml", "--force")
+    assert demo.path(f"{RESULTS}/experiments.csv").read_bytes() == expected
+    counts = jobs_run(demo.run("snakemake", "-n"))
+    assert not {"train", "evaluate", "cost"} & set(counts)
+
+
+def test_an_edited_title_reruns_one_figure_and_the_report_through_dvc(demo):
+    demo.run("snakemake", "--cores", "all")
+    demo.edit("params.yaml", "Training loss and validation mIoU", "Loss and mIoU")
+    output = demo.run("dvc", "repro")
+    assert "train " not in output
+    assert jobs_run(output) == {"figure": 1, "report": 1}
+    assert "Loss and mIoU" in demo.path(f"{RESULTS}/report.html").read_text()
+
+
+def test_a_finished_training_whose_outputs_were_lost_is_not_trained_again(demo):
+    run = demo.path(f"{RESULTS}/runs/dfp/depth-1/seed-0")
+    before = json.loads((run / "train.json").read_text())
+    for name in ("train.json", "model.safetensors", "log.csv", "curve.csv"):
+        (run / name).unlink()
+    demo.run("snakemake", "--cores", "all")
+    after = json.loads((run / "train.json").read_text())
+    assert after["content"] == before["content"]
+    # the record of the one training, with its duration, is the old one
+    assert after["training"] == before["training"]
+
+
+def test_a_submission_holds_one_mask_for_every_listed_image(demo):
+    manifest = json.loads(demo.path(f"{RESULTS}/data/voc2012/manifest.json").read_text())
+    command = ("python", "-m", "pipeline_src", "export-submission", "dfp/depth-2/seed-0")
+    output = demo.run(*command, "--root", manifest["root"], "--list", "val")
+    archive = re.search(r"^(\S+\.tar\.gz) can be uploaded", output, flags=re.MULTILINE)
+    assert archive is not None
+    with tarfile.open(demo.path(archive[1])) as tar:
+        masks = [name for name in tar.getnames() if name.endswith(".png")]
+    assert len(masks) == manifest["splits"]["val"]["images"]
+    assert all(name.startswith("results/VOC2012/Segmentation/comp6_test_cls/") for name in masks)
+
+
+def test_dvc_experiments_choose_a_scale(demo):
+    tree = read_yaml(demo.path("params.yaml"))
+    tiny = {
+        "cost": {"crop": [64, 64], "repeats": 1},
+        "recipes": {"dfp": {"epochs": 1, "freeze_bn_at_epoch": 1, "augment": {"crop": [64, 64]}}},
+        "studies": {"dfp": {"vary": {"model.pyramid.depth": [0]}, "figures": [], "extra_seeds": []}},
+    }
+    tree["scales"]["tiny"] = merge(tree["scales"]["demo"], tiny)
+    demo.path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    demo.edit("dvc.yaml", demo.path("dvc.yaml").read_text().split("plots:")[1], " []\n")
+    demo.run("git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qam", "Add a scale")
+    demo.run("dvc", "exp", "run", "-S", "scale=tiny")
+    assert demo.path("results/tiny/report.html").is_file()
+    assert not demo.path("results/tiny/runs/dfp/depth-1").exists()

@@ -1,0 +1,73 @@
+"""A copy of the project to plan in, and what Snakemake says there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+PARTS = (
+    "Snakefile", "params.yaml", "dvc.yaml", "pyproject.toml", "pipeline_src", "workflow", "profiles", "data",
+    "tests/graph", "examples",
+)  # fmt: skip
+CACHED = shutil.ignore_patterns("__pycache__")
+FETCHED = shutil.ignore_patterns("extracted", "scenes", "user", "*.safetensors", "*.json", "*.tar", "*.zip")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the project's own files, without results."""
+
+    root: Path
+
+    @classmethod
+    def copy_to(cls, root: Path) -> "Checkout":
+        """Copy everything that planning reads."""
+        for part in PARTS:
+            source, target = PROJECT / part, root / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=FETCHED if part == "data" else CACHED)
+            else:
+                shutil.copy2(source, target)
+        return cls(root)
+
+    def run(self, *command: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project's environment here and check its exit status."""
+        program = Path(sys.executable).with_name(command[0])
+        inherited = {k: v for k, v in os.environ.items() if k not in ("CUDA_VISIBLE_DEVICES", "PYTHONPATH")}
+        done = subprocess.run(
+            [str(program), *command[1:]],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            env={**inherited, **environment},
+            timeout=300,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def finish(self, *arguments: str, **environment: str) -> None:
+        """Pretend that every job has run."""
+        self.run("python", "-m", "tests.graph.finished", *arguments, **environment)
+
+    def dry_run(self, *arguments: str, **environment: str) -> dict[str, int]:
+        """How many jobs of each rule `snakemake -n` would run."""
+        done = self.run("snakemake", "-n", *arguments, **environment)
+        return job_counts(done.stdout + done.stderr)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace text in a file of the checkout."""
+        path = self.root / file
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        path.write_text(text.replace(old, new, 1))
+
+
+def job_counts(output: str) -> dict[str, int]:
+    """The `Job stats` table of Snakemake's output, without its total and the target rule."""
+    rows = re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}

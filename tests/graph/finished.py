@@ -1,0 +1,62 @@
+"""Make a checkout look as if every job of a scale had run: `python -m tests.graph.finished [ARGS]`.
+
+Outputs hold arbitrary text; sidecars are those that the steps would have left. ARGS are those of
+`python -m pipeline_src plan`. Lets the graph tests ask what an edit reruns, without training.
+"""
+
+import sys
+from pathlib import Path
+
+from pipeline_src.cli.main import _params, parser
+from pipeline_src.files import content_of, digest_of, read_json, write_json, write_text
+from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.provenance.job import Job
+
+
+def finish(job: PlannedJob) -> None:
+    """Write a job's outputs and its sidecar."""
+    for name, path in job.outputs.items():
+        if name == "sidecar":
+            continue
+        if path.endswith(".json"):
+            write_json(path, {"content": digest_of([name, job.digest])})
+        elif Path(path).suffix:
+            write_text(path, f"{name} of {job.step} {job.name} {job.digest}\n")
+        else:
+            write_text(f"{path}/file.txt", "in a folder\n")
+    inputs = {
+        name: [{"path": p, "content": content_of(p)} for p in paths]
+        if isinstance(paths, list)
+        else {"path": paths, "content": content_of(paths)}
+        for name, paths in job.inputs.items()
+    }
+    record = {"step": job.step, "digest": job.digest, "params": job.params, "code": job.code}
+    write_json(
+        job.sidecar,
+        {
+            "content": digest_of([job.digest, inputs]),
+            "job": record,
+            "inputs": inputs,
+            "timing": {"seconds": 1.0},
+        },
+    )
+
+
+def finish_file(path: str) -> None:
+    """Finish the job of a job file."""
+    job = Job.load(path, read_json(path)["step"])
+    planned = PlannedJob(job.step, job.name, job.scale, job.params, job.outputs, job.inputs)
+    planned.__dict__["code"] = job.code
+    finish(planned)
+
+
+def main() -> None:
+    """Finish all jobs of the scale and overlays on the command line."""
+    options = parser().parse_args(["plan", *sys.argv[1:]])
+    for job in plan_everything(_params(options)).jobs.values():
+        finish(job)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""What Snakemake plans: all jobs at first, nothing after that, and exactly what an edit can change."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.graph.checkout import Checkout
+from tests.graph.lint_workflow import remaining
+
+DEMO = {
+    "scenes": 1, "manifest": 1, "train": 7, "evaluate": 7, "cost": 6,
+    "tabulate": 1, "join": 1, "table": 1, "figure": 3, "report": 1,
+}  # fmt: skip
+DFP = "pipeline_src/models/fusion/dfp.py"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Checkout:
+    """A checkout in which nothing was done."""
+    return Checkout.copy_to(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture
+def finished(tmp_path) -> Checkout:
+    """A checkout in which the demo is done."""
+    checkout = Checkout.copy_to(tmp_path)
+    checkout.finish("--scale", "demo")
+    return checkout
+
+
+def test_a_clean_checkout_plans_the_whole_demo(fresh):
+    assert fresh.dry_run() == DEMO
+
+
+@pytest.mark.parametrize(("scale", "runs"), [("lite", 6), ("paper", 30)])
+def test_other_scales_are_planned_without_their_data(fresh, scale, runs):
+    counts = fresh.dry_run("--config", f"scale={scale}")
+    assert counts["train"] == counts["evaluate"] == runs
+    assert counts["fetch"] == counts["extract"] == counts["weights"] == 1
+
+
+def test_one_table_needs_only_its_study(fresh):
+    counts = fresh.dry_run("results/demo/tables/dfp_table1.md")
+    assert counts == {key: DEMO[key] for key in DEMO if key not in ("join", "figure", "report")}
+
+
+def test_one_run_needs_only_its_data(fresh):
+    counts = fresh.dry_run("results/demo/runs/dfp/depth-3/seed-0/metrics.json")
+    assert counts == {"scenes": 1, "manifest": 1, "train": 1, "evaluate": 1}
+
+
+def test_the_default_profile_is_loaded_by_plain_snakemake(fresh):
+    done = fresh.run("snakemake", "-n")
+    assert "profiles/default" in done.stdout + done.stderr
+
+
+def test_the_graph_can_be_drawn(fresh):
+    assert fresh.run("snakemake", "--rulegraph").stdout.lstrip().startswith("digraph")
+
+
+def test_planning_imports_no_torch(fresh):
+    done = fresh.run("python", "-X", "importtime", "-m", "snakemake", "-n")
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "pipeline_src.planning.workflow" in imported
+    assert not imported & {"torch", "torchvision", "timm"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--config", "scale=dmo"), "error: --config: scale: 'dmo' is not a scale (did you mean 'demo'?)"),
+        (
+            ("--configfile", "bad.yaml"),
+            "error: bad.yaml: recipes.dfp.batch: -3 is not allowed; use an integer above 0",
+        ),
+    ],
+)
+def test_bad_parameters_end_in_one_line_before_any_job(fresh, arguments, expected):
+    (fresh.root / "bad.yaml").write_text("recipes: {dfp: {batch: -3}}\n")
+    done = fresh.run("snakemake", "-n", *arguments, status=2)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line and "profile" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(expected)
+
+
+def test_a_target_that_does_not_exist_says_so(fresh):
+    done = fresh.run("snakemake", "-n", "results/demo/runs/dfp/depth-9/seed-0/metrics.json", status=1)
+    assert "there is no run 'dfp/depth-9/seed-0' at scale demo" in done.stdout + done.stderr
+
+
+# --- reruns ------------------------------------------------------------------------------------
+
+
+def test_nothing_is_to_do_when_everything_is_done(finished):
+    assert finished.dry_run() == {}
+
+
+def test_results_without_snakemakes_own_records_are_still_done(finished):
+    for path in finished.root.rglob("results/**/*"):
+        path.touch()
+    assert not (finished.root / ".snakemake/metadata").exists()
+    assert finished.dry_run() == {}
+
+
+def test_editing_dfp_reruns_the_dfp_runs_and_nothing_else(finished):
+    finished.edit(DFP, "def forward(self,", "def unused(self):\n        return 1\n\n    def forward(self,")
+    done = finished.run("snakemake", "-n")
+    output = done.stdout + done.stderr
+    assert "scale demo: 30 jobs" not in output
+    trained = [line for line in output.splitlines() if line.startswith("Job") and ": train " in line]
+    # six runs: depths 1 to 5, depth 2 with two seeds; depth 0 is no pyramid and stays
+    assert len(trained) == 6
+    assert not [line for line in trained if "depth-0" in line]
+    assert f"code changed: {DFP}: DeepFeaturePyramid.unused" in output
+
+
+def test_editing_comments_docstrings_and_layout_reruns_nothing(finished):
+    for path in (finished.root / "pipeline_src").rglob("*.py"):
+        path.write_text("# a comment\n" + path.read_text() + "\n\n# another\n")
+    finished.edit(DFP, "def forward(self,", "def forward(  # here too\n        self,")
+    assert finished.dry_run() == {}
+
+
+def test_a_plots_style_reruns_its_figure_and_the_report(finished):
+    finished.edit("params.yaml", "Training loss and validation mIoU", "Another title")
+    assert finished.dry_run() == {"figure": 1, "report": 1}
+
+
+def test_a_parameter_of_one_run_reruns_its_runs_and_what_shows_them(finished):
+    finished.edit("params.yaml", "seed: 0\n", "seed: 1\n")
+    assert finished.dry_run() == {key: DEMO[key] for key in DEMO if key != "cost"}
+    finished.edit("params.yaml", "seed: 1\n", "seed: 0\n")
+    assert finished.dry_run() == {}
+
+
+def test_another_studys_parameters_rerun_nothing_of_this_one(finished):
+    recipe = "optimizer: {kind: sgd, lr: 1.0}, schedule: {kind: constant}, epochs: 1, batch: 2"
+    augment = "augment: {crop: [8, 8]}"
+    finished.edit("params.yaml", "recipes:\n", f"recipes:\n  other: {{{recipe}, {augment}}}\n")
+    assert finished.dry_run() == {}
+
+
+def test_a_deleted_result_is_made_again_with_what_shows_it(finished):
+    (finished.root / "results/demo/runs/dfp/depth-1/seed-0/metrics.json").unlink()
+    counts = finished.dry_run()
+    assert counts["evaluate"] == 1
+    assert "train" not in counts
+
+
+def test_changed_reference_numbers_rerun_their_table_only(finished):
+    finished.edit("workflow/reference/paper_values.csv", "69.87", "69.88")
+    counts = finished.dry_run()
+    assert set(counts) == {"table", "figure", "report"}
+
+
+def test_job_files_say_why(finished):
+    finished.edit("params.yaml", "overlays: 4", "overlays: 3")
+    finished.dry_run()
+    job = (finished.root / "work/demo/jobs/evaluate/dfp/depth-1/seed-0.json").read_text()
+    assert '"why": "parameters changed: evaluation.overlays (4 -> 3)"' in job
+
+
+# --- GPUs and cores ----------------------------------------------------------------------------
+
+FAKE_LAUNCH = """
+import json, sys, time
+from pathlib import Path
+from tests.graph.finished import finish_file
+granted, step, job = int(sys.argv[2]), sys.argv[3], sys.argv[4]
+start = time.time()
+time.sleep(2.0 if step == "train" else 0.1)
+finish_file(job)
+with open("spans.jsonl", "a") as log:
+    log.write(json.dumps([step, granted, start, time.time()]) + "\\n")
+"""
+
+
+def spans(checkout: Checkout, gpus: str) -> list[tuple[str, int, float, float]]:
+    """Run the jobs that may use a GPU, as naps, and return (step, GPUs, start, end) of each."""
+    checkout.finish("--scale", "demo")
+    (checkout.root / "pipeline_src/launch.py").write_text(
+        (checkout.root / "pipeline_src/launch.py").read_text().split("def main")[0]
+        + 'if __name__ == "__main__":\n    exec(open("fake.py").read())\n'
+    )
+    (checkout.root / "fake.py").write_text(FAKE_LAUNCH)
+    for folder in ("runs", "cost"):
+        shutil.rmtree(checkout.root / "results/demo" / folder)
+    checkout.run("snakemake", "--cores", "8", "experiments", CUDA_VISIBLE_DEVICES=gpus)
+    return [json.loads(line) for line in (checkout.root / "spans.jsonl").read_text().splitlines()]
+
+
+def most_at_once(found: list[tuple[str, int, float, float]], step: str) -> int:
+    """The largest number of jobs of a step that ran at one moment."""
+    chosen = [span for span in found if span[0] == step]
+    return max(sum(other[2] <= span[2] < other[3] for other in chosen) for span in chosen)
+
+
+@pytest.fixture(scope="module")
+def two_gpus(tmp_path_factory):
+    return spans(Checkout.copy_to(tmp_path_factory.mktemp("two")), "0,1")
+
+
+def test_no_more_trainings_run_at_once_than_there_are_gpus(two_gpus):
+    assert most_at_once(two_gpus, "train") == 2
+    assert {granted for _, granted, _, _ in two_gpus} == {1}
+
+
+def test_cost_jobs_run_alone(two_gpus):
+    for step, _, start, end in two_gpus:
+        if step == "cost":
+            assert sum(s < end and start < e for _, _, s, e in two_gpus) == 1
+
+
+def test_without_gpus_cores_are_the_limit_and_no_job_asks_for_a_gpu(tmp_path):
+    found = spans(Checkout.copy_to(tmp_path), "")
+    assert most_at_once(found, "train") > 2
+    assert {granted for _, granted, _, _ in found} == {0}
+
+
+def test_the_lint_filter_drops_one_remark_and_keeps_the_rest():
+    report = (
+        "Lints for rule a (line 1, x.smk):\n"
+        "    * Specify a conda environment or container for each rule.:\n      text\n"
+        "    * No log directive defined:\n      text\n"
+    )
+    assert remaining(report) == ["rule a (line 1, x.smk): No log directive defined"]

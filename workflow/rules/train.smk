@@ -1,0 +1,26 @@
+# One training for every run. Checkpoints live in work/ (undeclared), so a killed job resumes.
+
+
+rule train:
+    input:
+        unpack(job_inputs("train")),
+    output:
+        sidecar="results/{scale}/runs/{run}/train.json",
+        model="results/{scale}/runs/{run}/model.safetensors",
+        log="results/{scale}/runs/{run}/log.csv",
+        curve="results/{scale}/runs/{run}/curve.csv",
+    log:
+        "work/{scale}/logs/train/{run}.log",
+    benchmark:
+        "work/{scale}/benchmarks/train/{run}.tsv"
+    threads: job_threads("train")
+    resources:
+        gpu=gpus,
+        mem_mb=larger_on_retry(4000),
+        runtime=1440,
+    params:
+        python=PYTHON,
+    message:
+        "train {wildcards.run}"
+    shell:
+        "{params.python} -m pipeline_src.launch --gpus {resources.gpu} train {input.job} > {log} 2>&1"
