@@ -1,0 +1,149 @@
+"""What each depth of a Deep Feature Pyramid costs, as ratios to depth 0, beside the paper's ratios.
+
+`python -m benchmarks.dfp_cost [--crop 512 --batch 3 --backbone resnet50.tv_in1k --depths 5 4 3 2 1 0]`.
+Parameters, FLOPs and saved bytes are counted, the two times are measured on this machine, or left
+out with `--counted-only`. Paper: Chen et al., Table 1 (ResNet-50, batch 3, crop 512x512, one GTX 1060).
+"""
+
+import argparse
+import math
+import sys
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from pipeline_src.errors import InputError, run_command
+from pipeline_src.files import write_json
+from pipeline_src.models.backbones.table import lookup
+from pipeline_src.steps.cost import count_cost, time_cost
+
+PAPER_MEMORY_MB = {5: 4677, 4: 4459, 3: 3994, 2: 3609, 1: 3349, 0: 3275}
+PAPER_TEST_SECONDS = {5: 0.098, 4: 0.095, 3: 0.086, 2: 0.063, 1: 0.059, 0: 0.050}
+RECIPE = {
+    "optimizer": {"kind": "sgd", "lr": 5e-4, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": False},
+    "amp": "none",
+    "accumulate": 1,
+    "loss": {"reduction": "labelled_pixels"},
+}
+MEASURES = {
+    "parameters": ("parameters", 1e6, "M"),
+    "flops": ("FLOPs/image", 1e9, "G"),
+    "saved_bytes": ("saved bytes", 2**20, "MiB"),
+    "peak_memory": ("peak memory", 2**20, "MiB"),
+    "step_time": ("training step", 1, "s"),
+    "latency": ("inference", 1, "s"),
+}
+"""Measure: heading, divisor and unit of its column."""
+
+
+def cost_params(depth: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Parameters of the cost step for one depth."""
+    facts = lookup(options.backbone)
+    pyramid = {
+        "kind": "dfp",
+        "depth": depth,
+        "scales": options.scales,
+        "split": options.split,
+        "encoder": options.encoder,
+    }
+    return {
+        "model": {
+            "num_classes": 21,
+            "backbone": {
+                "timm": options.backbone,
+                "family": facts.family,
+                "weights": "none",
+                "args": {},
+                "output_stride": 32,
+                "out_norm": facts.out_norm,
+                "mean": list(facts.mean),
+                "std": list(facts.std),
+            },
+            "pyramid": pyramid if depth else None,
+            "decoder": {
+                "kind": "fcn",
+                "channels": 0,
+                "num_convs": 0,
+                "concat_input": False,
+                "dropout": 0.0,
+            },
+        },
+        "crop": [options.crop, options.crop],
+        "batch": options.batch,
+        "recipe": RECIPE,
+        "threads": options.threads,
+        "repeats": options.repeats,
+        "warmup": 1,
+    }
+
+
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Counted and timed costs of every depth.
+
+    The depths take turns, and each keeps its fastest round, so that other work on the machine does not
+    fall on one depth alone.
+    """
+    params = {depth: cost_params(depth, options) for depth in options.depths}
+    results = {depth: {"depth": depth, **count_cost(params[depth])} for depth in options.depths}
+    turns = [] if options.counted_only else [depth for _ in range(options.rounds) for depth in options.depths]
+    for depth in tqdm(turns, desc="timing", disable=not sys.stderr.isatty()):
+        timed, best = time_cost(params[depth]), results[depth]
+        for key in ("latency", "step_time"):
+            if timed[key] < best.get(key, math.inf):
+                best[key], best[f"{key}_quartiles"] = timed[key], timed[f"{key}_quartiles"]
+        best["peak_memory"], best["device"] = timed["peak_memory"], timed["device"]
+    return list(results.values())
+
+
+def print_table(results: list[dict[str, Any]]) -> None:
+    """A line per depth: value and ratio to depth 0 of every measure, and the paper's two ratios."""
+    base = next((result for result in results if result["depth"] == 0), None)
+    measures = [key for key in MEASURES if results[0].get(key) is not None]
+    headings = [f"{MEASURES[key][0]} [{MEASURES[key][2]}]" for key in measures]
+    print(
+        "depth  " + "  ".join(f"{heading:>24}" for heading in headings) + "   paper memory   paper test time"
+    )
+    for result in results:
+        cells = []
+        for key in measures:
+            ratio = f"x{result[key] / base[key]:.2f}" if base else "-"
+            cells.append(f"{result[key] / MEASURES[key][1]:>17.3f} {ratio:>6}")
+        memory = PAPER_MEMORY_MB[result["depth"]] / PAPER_MEMORY_MB[0]
+        seconds = PAPER_TEST_SECONDS[result["depth"]] / PAPER_TEST_SECONDS[0]
+        cells.append(f" {f'x{memory:.2f}':>13} {f'x{seconds:.2f}':>17}")
+        print(f"{result['depth']:>5}  " + "  ".join(cells))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--crop", type=int, default=512, help="side of the square crop in pixels")
+    parser.add_argument("--batch", type=int, default=3, help="images of a training step and of an inference")
+    parser.add_argument("--backbone", default="resnet50.tv_in1k", help="timm name with weight tag")
+    parser.add_argument("--depths", type=int, nargs="+", default=[5, 4, 3, 2, 1, 0])
+    parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 0.75, 0.5])
+    parser.add_argument("--split", default="before_downsampling")
+    parser.add_argument("--encoder", default="per_branch")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=3, help="timed calls of a round; their median counts")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds over all depths; the fastest counts")
+    parser.add_argument("--counted-only", action="store_true", help="no times: takes seconds and no memory")
+    parser.add_argument("--json", metavar="FILE", help="also write the results here")
+    options = parser.parse_args()
+    if not set(options.depths) <= PAPER_MEMORY_MB.keys():
+        raise InputError(f"--depths: {options.depths}; allowed: 5 4 3 2 1 0")
+
+    results = measure(options)
+    kind = "cuda" if torch.cuda.is_available() else f"cpu, {options.threads} threads"
+    print(
+        f"{options.backbone}, batch {options.batch}, {options.crop}x{options.crop}, split {options.split}, "
+        f"encoder {options.encoder}, torch {torch.__version__}, {kind}"
+    )
+    print_table(results)
+    if options.json:
+        write_json(options.json, results)
+
+
+if __name__ == "__main__":
+    run_command(main)

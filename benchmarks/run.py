@@ -1,0 +1,30 @@
+"""All benchmarks, one after the other: `make bench`, or `make bench-gpu` for those that use a GPU.
+
+Each prints ratios against a named peer on the same work in the same run; none of them is a test.
+"""
+
+import argparse
+import subprocess
+import sys
+
+from pipeline_src.errors import run_command
+
+ON_CPU = (["demo"], ["planning"], ["planning", "--scale", "demo"], ["fingerprint"], ["dfp_cost"])
+ON_GPU = (["dfp_cost"],)
+"""What measures something else on a GPU; it uses the first one that is visible."""
+
+
+def main() -> int:
+    """Run them; the status is that of the worst."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    worst = 0
+    for name, *arguments in ON_GPU if parser.parse_args().device == "cuda" else ON_CPU:
+        print(f"== {' '.join([name, *arguments])}", flush=True)
+        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments])
+        worst = max(worst, done.returncode)
+    return worst
+
+
+if __name__ == "__main__":
+    run_command(main)
