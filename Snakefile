@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(workflow.main_snakefile).parent))
 from pipeline_src.planning.workflow import open_plan
 
 PLAN = open_plan(
-    config,
+    given=workflow.config_settings.config,
     overlays=[os.path.relpath(path) for path in workflow.overwrite_configfiles],
     main_process=workflow.is_main_process,
 )

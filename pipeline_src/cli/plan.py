@@ -39,8 +39,8 @@ def run_plan(params: Params, options: argparse.Namespace) -> int:
 
 
 def _state(status: Status) -> str:
-    if status.fresh:
-        return "cached"
+    if not status.to_run:
+        return "cached" if status.fresh else "not needed"
     return "run" if status.resume_step is None else f"resume at step {status.resume_step}"
 
 
@@ -53,7 +53,7 @@ def _as_json(
             {
                 "step": job.step,
                 "name": job.name,
-                "state": "cached" if statuses[job.key].fresh else "run",
+                "state": "run" if statuses[job.key].to_run else _state(statuses[job.key]),
                 "why": list(statuses[job.key].reasons),
                 "resume_step": statuses[job.key].resume_step,
                 "digest": job.digest,
@@ -66,8 +66,11 @@ def _as_json(
 
 
 def _step_line(step: str, jobs: list[PlannedJob], statuses: dict[Key, Status], seconds: float | None) -> str:
-    to_run = sum(not statuses[job.key].fresh for job in jobs)
-    line = f"{step}: {len(jobs) - to_run} cached, {to_run} to run"
+    to_run = sum(statuses[job.key].to_run for job in jobs)
+    absent = sum(not statuses[job.key].needed for job in jobs)
+    line = f"{step}: {len(jobs) - to_run - absent} cached, {to_run} to run"
+    if absent:
+        line += f", {absent} not needed"
     if to_run and seconds is not None:
         line += f", about {duration(to_run * seconds)} of work (median of done jobs: {duration(seconds)})"
     return line

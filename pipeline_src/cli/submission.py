@@ -12,7 +12,7 @@ from pipeline_src.config.data import VocDataset
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
-from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.status import assess
 
 TEST_ARCHIVE = "voc2012_test"
@@ -66,14 +66,14 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
             f"first: snakemake --cores all {training.sidecar}"
         )
     for job in [*jobs, export]:
-        if not statuses[job.key].fresh and (status := _run(job, params)):
+        if not statuses[job.key].fresh and (status := _run(job, graph.plan, params)):
             return status
     print(f"{export.outputs['archive']} can be uploaded to the server")
     return 0
 
 
-def _run(job: PlannedJob, params: Params) -> int:
-    job.write(None)
+def _run(job: PlannedJob, plan: Plan, params: Params) -> int:
+    job.write(None, plan.origins(job))
     command = [sys.executable, "-m", f"pipeline_src.steps.{job.step}", str(job.file)]
     if job.step == "fetch" and params.mirror is not None:
         command += ["--mirror", params.mirror]

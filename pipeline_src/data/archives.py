@@ -61,6 +61,7 @@ class RemoteFile:
         values = {
             "name": self.name,
             "file": self.file,
+            "version": self.version or None,
             "urls": list(self.urls),
             "bytes": self.bytes,
             **self.checksums,

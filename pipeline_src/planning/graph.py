@@ -11,7 +11,6 @@ from pipeline_src.config.data import ArchivesSource, FolderSource, MaskSplit, Sc
 from pipeline_src.config.expand import Architecture, Experiments, Run, expand
 from pipeline_src.config.model import WeightsFile
 from pipeline_src.config.resolve import (
-    IGNORE_INDEX,
     dataset_classes,
     expand_path,
     model_components,
@@ -19,15 +18,15 @@ from pipeline_src.config.resolve import (
 )
 from pipeline_src.config.study import Params
 from pipeline_src.data.accepted import weights_row
-from pipeline_src.data.archives import load_archives, load_weights
+from pipeline_src.data.archives import DIGEST_LENGTH, load_archives, load_weights
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
-from pipeline_src.data.index import Manifest
+from pipeline_src.data.index import IGNORE_INDEX, Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.planning.jobs import Plan, PlannedJob
 
-TRAINING_KEYS = ("optimizer", "amp", "accumulate", "loss")
-"""What of a recipe decides the cost of a training step."""
+HOW_TO_FETCH = ("urls", "login", "bytes", *DIGEST_LENGTH)
+"""What of a table's row says where a file is and how it is checked; name and file identify it."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,10 @@ class GraphBuilder:
             for split in spec["splits"].values():
                 split["mask_suffix"] = suffix
         inputs: dict[str, str | list[str]] = {}
+        note = ""
         if isinstance(dataset.source, FolderSource):
-            spec.update(self._folder(key, dataset.source, spec))
+            folder, note = self._folder(key, dataset.source, spec)
+            spec.update(folder)
         elif isinstance(dataset.source, ScenesSource):
             inputs["sources"] = [self.scenes(key, dataset.source, dataset.format).sidecar]
         else:
@@ -111,24 +112,29 @@ class GraphBuilder:
                     "index": self.paths.results("data", key, "index.json"),
                 },
                 components=(f"reader.{dataset.format}",),
+                note=note,
             )
         )
 
-    def _folder(self, key: str, source: FolderSource, spec: dict[str, Any]) -> dict[str, Any]:
-        """Root and fingerprint of a user's folder; a folder that was merely touched keeps the old one."""
+    def _folder(self, key: str, source: FolderSource, spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Root and fingerprint of a user's folder, and what changed in it.
+
+        A folder that was merely touched keeps the old fingerprint.
+        """
         try:
             root = expand_path(source.root)
         except InputError as error:
             raise InputError(f"datasets.{key}.source.root: {error}") from None
         if not self.look:
-            return {"root": str(root), "fingerprint": None}
+            return {"root": str(root), "fingerprint": None}, ""
         manifest = Path(self.paths.manifest(key))
         try:
             state = folder_state(spec["format"], root, spec["splits"], manifest, cache_path(key))
         except InputError as error:
             raise InputError(f"datasets.{key}: {error}") from None
         fingerprint = Manifest.load(manifest).fingerprint if state.current else state.fingerprint
-        return {"root": str(root), "fingerprint": fingerprint}
+        note = state.explain() if state.state == "changed" else ""
+        return {"root": str(root), "fingerprint": fingerprint}, note
 
     def scenes(self, key: str, source: ScenesSource, layout: str) -> PlannedJob:
         """The job that draws a data set."""
@@ -153,6 +159,7 @@ class GraphBuilder:
                 scale=self.params.scale,
                 params=load_archives()[archive].params(),
                 outputs={"sidecar": f"data/archives/{archive}.json"},
+                loose=HOW_TO_FETCH,
             )
         )
         return self.plan.add(
@@ -171,6 +178,7 @@ class GraphBuilder:
         backbone = self.params.backbones[backbone_key]
         if backbone.weights == "none":
             return None
+        loose: tuple[str, ...] = ()
         if isinstance(backbone.weights, WeightsFile):
             own = backbone.weights
             try:
@@ -186,6 +194,7 @@ class GraphBuilder:
                     "or set weights: none or weights: {file: ...}"
                 )
             name, params = backbone.timm, weights_row(backbone.timm).params() | {"model": backbone.timm}
+            loose = HOW_TO_FETCH
         return self.plan.add(
             PlannedJob(
                 step="weights",
@@ -193,15 +202,21 @@ class GraphBuilder:
                 scale=self.params.scale,
                 params=params,
                 outputs={"sidecar": f"data/weights/{name}.json"},
+                loose=loose,
             )
         )
+
+    def _data_inputs(self, key: str) -> dict[str, str | list[str]]:
+        """The manifest of a data set and, so that its files are here, the records of what brings them."""
+        manifest = self.manifest(key)
+        return {"manifest": manifest.sidecar, **manifest.inputs}
 
     # --- networks -----------------------------------------------------------------------------
 
     def training(self, run: Run) -> PlannedJob:
         """The job that trains a run."""
         compute = self.params.compute
-        inputs: dict[str, str | list[str]] = {"manifest": self.manifest(run.dataset).sidecar}
+        inputs = self._data_inputs(run.dataset)
         weights = self.weights(run.backbone)
         if weights is not None:
             inputs["weights"] = weights.sidecar
@@ -247,7 +262,7 @@ class GraphBuilder:
                     "threads": compute.threads,
                     "deterministic": compute.deterministic,
                 },
-                inputs={"manifest": training.inputs["manifest"], "train": training.sidecar},
+                inputs={**self._data_inputs(run.dataset), "train": training.sidecar},
                 outputs={
                     "sidecar": self.paths.run(run.name, "evaluate.json"),
                     "metrics": self.paths.run(run.name, "metrics.json"),
@@ -261,7 +276,7 @@ class GraphBuilder:
 
     def cost(self, architecture: Architecture) -> PlannedJob:
         """The job that measures an architecture."""
-        cost, recipe = self.params.cost, architecture.recipe
+        cost = self.params.cost
         return self.plan.add(
             PlannedJob(
                 step="cost",
@@ -269,9 +284,7 @@ class GraphBuilder:
                 scale=self.params.scale,
                 params={
                     "model": architecture.model,
-                    "crop": cost.crop or recipe["augment"]["crop"],
-                    "batch": cost.batch or recipe["batch"],
-                    "recipe": {key: recipe[key] for key in TRAINING_KEYS},
+                    **architecture.setting,
                     "threads": cost.threads,
                     "repeats": cost.repeats,
                     "warmup": cost.warmup,

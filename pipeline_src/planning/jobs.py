@@ -19,7 +19,9 @@ class PlannedJob:
     """A job before it runs.
 
     `params` identify the work and `components` are the entries of the component table that it
-    names; both, with the step's code, make `digest`. `inputs` and `outputs` are paths.
+    names; both, with the step's code, make `digest`. `inputs` and `outputs` are paths. `loose`
+    names parameters that only say where to look or what to check: they do not identify the work.
+    `note` says of a user's folder what changed in it.
     """
 
     step: str
@@ -31,6 +33,8 @@ class PlannedJob:
     components: tuple[str, ...] = ()
     threads: int = 1
     gpu: bool = False
+    loose: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def key(self) -> Key:
@@ -66,11 +70,14 @@ class PlannedJob:
         A parameter that is null says that something is not used, which is the same as not saying it:
         a new optional parameter does not rerun the jobs that leave it out.
         """
-        params = without_null(self.params)
+        params = without_null({key: value for key, value in self.params.items() if key not in self.loose})
         return digest_of({"step": self.step, "params": params, "code": self.code["digest"]})
 
-    def write(self, why: str | None) -> bool:
-        """Write the job file unless it already says the same; returns whether it was written."""
+    def write(self, why: str | None, origins: dict[str, Any]) -> bool:
+        """Write the job file unless it already says the same; returns whether it was written.
+
+        `origins` are those of the inputs, as `Plan.origins` gives them.
+        """
         value = {
             "format": JOB_FORMAT,
             "step": self.step,
@@ -78,6 +85,7 @@ class PlannedJob:
             "scale": self.scale,
             "params": self.params,
             "inputs": self.inputs,
+            "origins": origins,
             "outputs": self.outputs,
             "code": self.code,
             "digest": self.digest,
@@ -103,6 +111,7 @@ class Plan:
         self.scale = scale
         self.jobs: dict[Key, PlannedJob] = {}
         self.makers: dict[str, PlannedJob] = {}
+        self._origins: dict[Key, str] = {}
 
     def add(self, job: PlannedJob) -> PlannedJob:
         """Add a job whose inputs are in the plan already; the same job twice is added once."""
@@ -123,3 +132,32 @@ class Plan:
     def needed_by(self, job: PlannedJob) -> list[PlannedJob]:
         """The jobs that make `job`'s inputs."""
         return [self.makers[path] for _, path in job.input_paths if path in self.makers]
+
+    def users(self) -> dict[Key, list[PlannedJob]]:
+        """For every job, the jobs that read what it makes."""
+        users: dict[Key, list[PlannedJob]] = {key: [] for key in self.jobs}
+        for job in self.jobs.values():
+            for maker in self.needed_by(job):
+                users[maker.key].append(job)
+        return users
+
+    def origin(self, path: str) -> str | None:
+        """Identity of everything that leads to a file: its maker's and, below it, its inputs' makers'.
+
+        None for a file that no job makes. It needs no file to be there, so a result can tell whether
+        an input that was since removed would be made in the same way again.
+        """
+        maker = self.makers.get(path)
+        if maker is None:
+            return None
+        if maker.key not in self._origins:
+            below = {name: self._origin_of(paths) for name, paths in maker.inputs.items()}
+            self._origins[maker.key] = digest_of([maker.digest, below])
+        return self._origins[maker.key]
+
+    def origins(self, job: PlannedJob) -> dict[str, Any]:
+        """`{input name: origin, or a list of them}` for a job's inputs."""
+        return {name: self._origin_of(paths) for name, paths in job.inputs.items()}
+
+    def _origin_of(self, paths: str | list[str]) -> Any:
+        return self.origin(paths) if isinstance(paths, str) else [self.origin(path) for path in paths]

@@ -2,7 +2,8 @@
 
 A job is fresh when its outputs exist, its sidecar carries the same identity (parameters and
 code), and its inputs say what they said then. File times play no part, so a clone, a touched
-file or a pulled result reruns nothing.
+file or a pulled result reruns nothing. What was removed, or never brought here, and would be made
+in the same way again, is made only when a job that has to run reads it.
 """
 
 from dataclasses import dataclass
@@ -10,25 +11,36 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.data.archives import DIGEST_LENGTH
 from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, read_json
 from pipeline_src.planning.jobs import Key, Plan, PlannedJob
 from pipeline_src.provenance.closure import explain_change
 
 NOT_DONE = "not done yet"
+NOT_NEEDED = "not here, and nothing needs it"
 
 
 @dataclass(frozen=True)
 class Status:
-    """Whether a job is `fresh`; if not, why, and the step at which a training would resume."""
+    """Whether a job is `fresh`; if not, why, and the step at which a training would resume.
+
+    A job that left nothing here and that no job to run reads is not fresh, but not `needed` either.
+    """
 
     reasons: tuple[str, ...] = ()
     resume_step: int | None = None
+    needed: bool = True
 
     @property
     def fresh(self) -> bool:
-        """Nothing to do."""
+        """Its results are here and say what they should."""
         return not self.reasons
+
+    @property
+    def to_run(self) -> bool:
+        """Something to do."""
+        return not self.fresh and self.needed
 
     @property
     def why(self) -> str | None:
@@ -41,6 +53,11 @@ def assess(plan: Plan) -> dict[Key, Status]:
     statuses: dict[Key, Status] = {}
     for job in plan.jobs.values():
         statuses[job.key] = _assess_one(job, plan, statuses)
+    users = plan.users()
+    for job in reversed(plan.jobs.values()):
+        absent = statuses[job.key].reasons == (NOT_DONE,)
+        if absent and users[job.key] and not any(statuses[user.key].to_run for user in users[job.key]):
+            statuses[job.key] = Status((NOT_NEEDED,), statuses[job.key].resume_step, needed=False)
     return statuses
 
 
@@ -73,9 +90,17 @@ def _missing_outputs(job: PlannedJob) -> list[str]:
 def _identity_changes(job: PlannedJob, record: dict[str, Any]) -> list[str]:
     done = record["job"]
     if done.get("digest") == job.digest:
-        return []
+        return [
+            f"the {name} that is expected changed"
+            for name in set(DIGEST_LENGTH) & set(job.loose)
+            if job.params.get(name) and record.get(name) != job.params[name]
+        ]
     reasons = []
-    if parameters := changed_keys(done.get("params"), job.params):
+    parameters = changed_keys(done.get("params"), job.params)
+    if job.note:
+        reasons.append(job.note)
+        parameters = [key for key in parameters if not key.startswith("fingerprint")]
+    if parameters:
         reasons.append(f"parameters changed: {', '.join(parameters)}")
     if code := explain_change(done.get("code") or {}, job.code):
         reasons.append(f"code changed: {'; '.join(code)}")
@@ -99,11 +124,20 @@ def _input_changes(
             continue
         for path, entry in zip(now, before, strict=True):
             maker = plan.makers.get(path)
-            if maker is not None and not statuses[maker.key].fresh:
+            if maker is not None and statuses[maker.key].reasons == (NOT_DONE,):
+                if not _would_be_the_same(maker, plan.origin(path), entry):
+                    reasons.append(f"input {name} is made anew ({maker.step} {maker.name})")
+            elif maker is not None and not statuses[maker.key].fresh:
                 reasons.append(f"input {name} is made anew ({maker.step} {maker.name})")
             elif _content(path) != entry["content"]:
                 reasons.append(f"input {name} changed: {path}")
     return sorted(set(reasons))
+
+
+def _would_be_the_same(maker: PlannedJob, origin: str | None, entry: dict[str, Any]) -> bool:
+    """Whether a file that is not here was made in the way in which it would be made now."""
+    expected = maker.params.get("sha256") if "sha256" in maker.loose else None
+    return entry.get("origin") == origin and expected in (None, entry["content"])
 
 
 def _content(path: str) -> str | None:

@@ -109,7 +109,7 @@ class Summaries:
                 "metrics": table.metrics,
                 "note": table.note,
                 "rows": self._rows(rows),
-                "cost": self._cost_setting(rows),
+                "cost": self._cost_settings(rows),
                 "weights": self._weights(rows),
                 "assumptions": [
                     {**row, "value": self._switched(row)}
@@ -241,12 +241,11 @@ class Summaries:
         )
 
     def _rows(self, rows: list[Row]) -> list[dict[str, Any]]:
-        baseline = next((row.label for row in rows if row.is_baseline), None)
         return [
             {
                 "row": row.label,
                 "architecture": row.architecture,
-                "baseline_row": None if row.is_baseline else baseline,
+                "baseline_row": row.baseline,
                 "runs": [{"run": run, "seed": seed} for run, seed in zip(row.runs, row.seeds, strict=True)],
             }
             for row in rows
@@ -287,10 +286,15 @@ class Summaries:
             "timed": self.paths.results("studies", key, "experiments_timed.csv"),
         }
 
-    def _cost_setting(self, rows: list[Row]) -> dict[str, Any]:
-        recipe = self.graph.experiments.architectures[rows[0].architecture].recipe
-        cost = self.params.cost
-        return {"batch": cost.batch or recipe["batch"], "crop": cost.crop or recipe["augment"]["crop"]}
+    def _cost_settings(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Batch and crop at which costs were measured, each once."""
+        settings = [self.graph.experiments.architectures[row.architecture].setting for row in rows]
+        found: list[dict[str, Any]] = []
+        for setting in settings:
+            entry = {"batch": setting["batch"], "crop": setting["crop"]}
+            if entry not in found:
+                found.append(entry)
+        return found
 
     def _switched(self, assumption: dict[str, Any]) -> str | None:
         """What an assumption's switch says here, as the file would write it; None without a switch."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.config.layers import Layer
-from pipeline_src.config.load import load_params
+from pipeline_src.config.load import load_params, read_yaml
 from pipeline_src.config.study import Params
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
 from pipeline_src.launch import visible_gpus
@@ -51,12 +51,20 @@ class WorkflowPlan:
                 f"`python -m pipeline_src plan --scale {self.scale}` lists what there is"
             ) from None
 
-    def inputs(self, step: str, wildcards: Any) -> dict[str, tuple[str | list[str], bool]]:
-        """`{name: (path or paths, fresh)}`, the job file among them, for the job of a rule."""
+    def inputs(
+        self, step: str, wildcards: Any, forced: bool = False
+    ) -> dict[str, tuple[str | list[str], bool]]:
+        """`{name: (path or paths, fresh)}`, the job file among them, for the job of a rule.
+
+        Of a fresh job, inputs that are not here are left out: Snakemake would have the job run again
+        as soon as another job makes them. Not so where the user has jobs run that need not (`forced`).
+        """
         job = self.job(step, wildcards)
         status = self.statuses.get(job.key)
         fresh = status is not None and status.fresh
         files: dict[str, str | list[str]] = {"job": str(job.file), **job.inputs}
+        if fresh and not forced:
+            files = {name: _present(paths) for name, paths in files.items()}
         return {name: (paths, fresh) for name, paths in files.items()}
 
     def threads(self, step: str, wildcards: Any) -> int:
@@ -84,7 +92,7 @@ class WorkflowPlan:
 
     def summary(self) -> list[str]:
         """How much is to be done, and by name what changed since a job was last done."""
-        stale = [job for job in self.plan.jobs.values() if not self.statuses[job.key].fresh]
+        stale = [job for job in self.plan.jobs.values() if self.statuses[job.key].to_run]
         lines = [f"scale {self.scale}: {len(self.plan.jobs)} jobs, {len(stale)} to run"]
         changed: dict[str, list[str]] = {}
         for job in stale:
@@ -97,19 +105,26 @@ class WorkflowPlan:
             lines.append(f"  {', '.join(jobs[:3])}{more}: {short}")
         if len(changed) > LISTED_REASONS:
             lines.append(f"  ... and {len(changed) - LISTED_REASONS} more; see `python -m pipeline_src plan`")
+        if not stale:
+            lines.append(self.closing_line())
         return lines
 
 
-def open_plan(config: Mapping[str, Any], overlays: list[str], main_process: bool) -> WorkflowPlan:
+def open_plan(given: Mapping[str, Any], overlays: list[str], main_process: bool) -> WorkflowPlan:
     """Plan the configured scale for the Snakefile; bad parameters end the program with one line.
+
+    `overlays` are the files of `--configfile`, read here as `params.yaml` is: Snakemake's own reading
+    takes `5e-4` for a text. `given` are the values of `--config`, which win over them.
 
     In the main process users' folders are looked at, every job is compared with its last result,
     job files are written where they changed, and what is to be done is said on stderr. The
     processes in which Snakemake runs single jobs only look up paths.
     """
-    where = " ".join(overlays) or "--config"
     try:
-        params = load_params(overlays=[Layer(where, dict(config))] if config else [])
+        layers = [Layer(path, read_yaml(path)) for path in overlays]
+        if given:
+            layers.append(Layer("--config", dict(given)))
+        params = load_params(overlays=layers)
         plan = plan_everything(params, look=main_process)
         if not main_process:
             return WorkflowPlan(params, plan, {})
@@ -122,9 +137,15 @@ def open_plan(config: Mapping[str, Any], overlays: list[str], main_process: bool
     return workflow_plan
 
 
+def _present(paths: str | list[str]) -> str | list[str]:
+    """The paths that are there; a single one that is not becomes an empty list."""
+    found = [path for path in ([paths] if isinstance(paths, str) else paths) if Path(path).exists()]
+    return found[0] if isinstance(paths, str) and found else found
+
+
 def write_job_files(plan: Plan, statuses: Mapping[Key, Status]) -> None:
     """Write the job files of all stale jobs, with the reason why each has to run."""
     for job in plan.jobs.values():
         status = statuses[job.key]
         if not status.fresh or not job.file.is_file():
-            job.write(status.why)
+            job.write(status.why, plan.origins(job))

@@ -33,6 +33,7 @@ class Job:
     code: dict[str, Any]
     digest: str
     why: str | None = None
+    origins: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
 
     @classmethod
@@ -56,6 +57,7 @@ class Job:
             code=value["code"],
             digest=value["digest"],
             why=value.get("why"),
+            origins=value.get("origins", {}),
         )
 
     def input(self, name: str) -> str:
@@ -90,10 +92,7 @@ class Job:
                     "why": self.why,
                 },
                 **facts,
-                "inputs": {
-                    name: [_input_record(p) for p in path] if isinstance(path, list) else _input_record(path)
-                    for name, path in self.inputs.items()
-                },
+                "inputs": {name: self._input_records(name) for name in self.inputs},
                 "outputs": results,
                 "git": describe_commit(),
                 "environment": describe_environment(packages),
@@ -105,14 +104,21 @@ class Job:
             },
         )
 
+    def _input_records(self, name: str) -> dict[str, Any] | list[dict[str, Any]]:
+        """Path, content and origin (the identity of what made it) of an input, or of each of a list."""
+        paths, origins = self.inputs[name], self.origins.get(name)
+        if isinstance(paths, str):
+            return _input_record(paths, origins)
+        return [_input_record(*pair) for pair in zip(paths, origins or [None] * len(paths), strict=True)]
+
 
 def describe_file(path: str | Path) -> dict[str, Any]:
     """Path, size in bytes and SHA-256 of a result file."""
     return {"path": str(path), "bytes": os.path.getsize(path), "sha256": digest_file(path)}
 
 
-def _input_record(path: str) -> dict[str, str]:
-    return {"path": path, "content": content_of(path)}
+def _input_record(path: str, origin: str | None) -> dict[str, Any]:
+    return {"path": path, "content": content_of(path), "origin": origin}
 
 
 def _timestamp(seconds: float) -> str:

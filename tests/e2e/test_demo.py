@@ -14,6 +14,7 @@ import yaml
 
 from pipeline_src.config.layers import merge
 from pipeline_src.config.load import read_yaml
+from tests.e2e.conftest import make_clone
 
 RESULTS = "results/demo"
 SCALES_VERDICT = "not comparable (demo)"
@@ -92,6 +93,7 @@ def test_a_second_run_does_nothing(demo):
     output = demo.run("snakemake", "--cores", "all")
     assert "Nothing to be done" in output
     assert "0 to run" in output
+    assert "The report is results/demo/report.html" in output
 
 
 def test_snakemakes_own_report_is_made(demo):
@@ -111,20 +113,33 @@ def test_dvc_shows_metrics_and_plots(demo):
     values = next(iter(shown.values()))["data"][f"{RESULTS}/metrics.json"]["data"]
     assert set(values["dfp"]) == {f"depth {depth}" for depth in range(6)}
     demo.run("dvc", "plots", "show", "--out", "plots")
-    assert "dfp_curves" in demo.path("plots/index.html").read_text()
+    page = demo.path("plots/index.html").read_text()
+    assert "dfp_curves" in page
+    assert "dfp_tradeoff" in page
 
 
-def test_results_lost_and_checked_out_from_dvc_are_complete(demo):
-    expected = demo.path(f"{RESULTS}/experiments.csv").read_bytes()
-    demo.run("rm", "-rf", RESULTS, ".snakemake")
-    demo.run("dvc", "checkout", "dvc.yaml", "--force")
-    assert demo.path(f"{RESULTS}/experiments.csv").read_bytes() == expected
-    counts = jobs_run(demo.run("snakemake", "-n"))
-    assert not {"train", "evaluate", "cost"} & set(counts)
+def test_results_pulled_into_a_fresh_clone_are_complete_and_nothing_runs_again(demo, tmp_path):
+    store = tmp_path / "remote"
+    demo.run("dvc", "remote", "add", "--local", "shared", str(store))
+    demo.run("dvc", "push", "--remote", "shared", "dvc.yaml")
+    fresh = make_clone(tmp_path / "fresh" / "clone")
+    fresh.path("dvc.lock").write_text(demo.path("dvc.lock").read_text())
+    fresh.run("dvc", "remote", "add", "--local", "shared", str(store))
+    fresh.run("dvc", "pull", "--remote", "shared", "dvc.yaml")
+    for name in (
+        "experiments.csv",
+        "metrics.json",
+        "report.html",
+        "runs/dfp/depth-1/seed-0/model.safetensors",
+    ):
+        assert fresh.path(f"{RESULTS}/{name}").read_bytes() == demo.path(f"{RESULTS}/{name}").read_bytes()
+    output = fresh.run("snakemake", "--cores", "all")
+    assert "Nothing to be done" in output
+    assert "Data and pipelines are up to date" in fresh.run("dvc", "repro")
+    assert not fresh.path("data/scenes").exists()
 
 
 def test_an_edited_title_reruns_one_figure_and_the_report_through_dvc(demo):
-    demo.run("snakemake", "--cores", "all")
     demo.edit("params.yaml", "Training loss and validation mIoU", "Loss and mIoU")
     output = demo.run("dvc", "repro")
     assert "train " not in output
@@ -137,7 +152,7 @@ def test_a_finished_training_whose_outputs_were_lost_is_not_trained_again(demo):
     before = json.loads((run / "train.json").read_text())
     for name in ("train.json", "model.safetensors", "log.csv", "curve.csv"):
         (run / name).unlink()
-    demo.run("snakemake", "--cores", "all")
+    demo.run("snakemake", "--cores", "all", f"{RESULTS}/runs/dfp/depth-1/seed-0/train.json")
     after = json.loads((run / "train.json").read_text())
     assert after["content"] == before["content"]
     # the record of the one training, with its duration, is the old one
@@ -158,14 +173,14 @@ def test_a_submission_holds_one_mask_for_every_listed_image(demo):
 
 def test_dvc_experiments_choose_a_scale(demo):
     tree = read_yaml(demo.path("params.yaml"))
+    curves = {"kind": "curves", "subject": "curves", "title": "Training"}
     tiny = {
         "cost": {"crop": [64, 64], "repeats": 1},
-        "recipes": {"dfp": {"epochs": 1, "freeze_bn_at_epoch": 1, "augment": {"crop": [64, 64]}}},
-        "studies": {"dfp": {"vary": {"model.pyramid.depth": [0]}, "figures": [], "extra_seeds": []}},
+        "recipes": {"dfp": {"epochs": 1, "freeze_bn_at_epoch": None, "augment": {"crop": [64, 64]}}},
+        "studies": {"dfp": {"vary": {"model.pyramid.depth": [0]}, "figures": [curves], "extra_seeds": []}},
     }
     tree["scales"]["tiny"] = merge(tree["scales"]["demo"], tiny)
     demo.path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
-    demo.edit("dvc.yaml", demo.path("dvc.yaml").read_text().split("plots:")[1], " []\n")
     demo.run("git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qam", "Add a scale")
     demo.run("dvc", "exp", "run", "-S", "scale=tiny")
     assert demo.path("results/tiny/report.html").is_file()

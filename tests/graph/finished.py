@@ -6,6 +6,7 @@ Outputs hold arbitrary text; sidecars are those that the steps would have left. 
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.cli.main import _params, parser
 from pipeline_src.files import content_of, digest_of, read_json, write_json, write_text
@@ -14,8 +15,8 @@ from pipeline_src.planning.summaries import plan_everything
 from pipeline_src.provenance.job import Job
 
 
-def finish(job: PlannedJob) -> None:
-    """Write a job's outputs and its sidecar."""
+def finish(job: PlannedJob, origins: dict[str, Any]) -> None:
+    """Write a job's outputs and its sidecar; `origins` are those of its inputs."""
     for name, path in job.outputs.items():
         if name == "sidecar":
             continue
@@ -26,9 +27,9 @@ def finish(job: PlannedJob) -> None:
         else:
             write_text(f"{path}/file.txt", "in a folder\n")
     inputs = {
-        name: [{"path": p, "content": content_of(p)} for p in paths]
+        name: [_input(*pair) for pair in zip(paths, origins[name], strict=True)]
         if isinstance(paths, list)
-        else {"path": paths, "content": content_of(paths)}
+        else _input(paths, origins[name])
         for name, paths in job.inputs.items()
     }
     record = {"step": job.step, "digest": job.digest, "params": job.params, "code": job.code}
@@ -38,9 +39,14 @@ def finish(job: PlannedJob) -> None:
             "content": digest_of([job.digest, inputs]),
             "job": record,
             "inputs": inputs,
+            **{key: job.params[key] for key in ("md5", "sha1", "sha256") if key in job.params},
             "timing": {"seconds": 1.0},
         },
     )
+
+
+def _input(path: str, origin: str | None) -> dict[str, Any]:
+    return {"path": path, "content": content_of(path), "origin": origin}
 
 
 def finish_file(path: str) -> None:
@@ -48,14 +54,15 @@ def finish_file(path: str) -> None:
     job = Job.load(path, read_json(path)["step"])
     planned = PlannedJob(job.step, job.name, job.scale, job.params, job.outputs, job.inputs)
     planned.__dict__["code"] = job.code
-    finish(planned)
+    finish(planned, job.origins)
 
 
 def main() -> None:
     """Finish all jobs of the scale and overlays on the command line."""
     options = parser().parse_args(["plan", *sys.argv[1:]])
-    for job in plan_everything(_params(options)).jobs.values():
-        finish(job)
+    plan = plan_everything(_params(options))
+    for job in plan.jobs.values():
+        finish(job, plan.origins(job))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.graph.checkout import Checkout
+from tests.graph.checkout import Checkout, job_counts
 from tests.graph.lint_workflow import remaining
 
 DEMO = {
@@ -103,15 +103,44 @@ def test_results_without_snakemakes_own_records_are_still_done(finished):
     assert finished.dry_run() == {}
 
 
+def test_pulled_results_need_neither_data_nor_records_of_snakemake(finished):
+    for folder in ("data/scenes", "work", ".snakemake"):
+        shutil.rmtree(finished.root / folder, ignore_errors=True)
+    assert finished.dry_run() == {}
+    assert "0 to run" in finished.run("snakemake", "-n").stderr
+    # what a change needs is made for it, and only that
+    finished.edit("params.yaml", "overlays: 4", "overlays: 3")
+    assert finished.dry_run() == {
+        "scenes": 1, "evaluate": 7, "tabulate": 1, "join": 1, "table": 1, "figure": 2, "report": 1,
+    }  # fmt: skip
+
+
+def test_a_checksum_that_becomes_known_reruns_nothing(tmp_path):
+    checkout = Checkout.copy_to(tmp_path)
+    checkout.finish("--scale", "paper")
+    record = json.loads((tmp_path / "data/weights/resnet50.tv_in1k.json").read_text())
+    (tmp_path / "data/weights/resnet50.tv_in1k.json").write_text(json.dumps({**record, "sha256": "a" * 64}))
+    accepted = tmp_path / "data/weights/accepted.csv"
+    rows = "tag,file,bytes,sha256,url\nresnet50.tv_in1k,resnet50.tv_in1k.safetensors,9,{},https://x.org/w\n"
+    accepted.write_text(rows.format("a" * 64))
+    assert checkout.dry_run("--config", "scale=paper") == {}
+    accepted.write_text(rows.format("b" * 64))
+    counts = checkout.dry_run("--config", "scale=paper")
+    assert (counts["weights"], counts["train"]) == (1, 30)
+
+
 def test_editing_dfp_reruns_the_dfp_runs_and_nothing_else(finished):
     finished.edit(DFP, "def forward(self,", "def unused(self):\n        return 1\n\n    def forward(self,")
     done = finished.run("snakemake", "-n")
     output = done.stdout + done.stderr
-    assert "scale demo: 30 jobs" not in output
-    trained = [line for line in output.splitlines() if line.startswith("Job") and ": train " in line]
     # six runs: depths 1 to 5, depth 2 with two seeds; depth 0 is no pyramid and stays
-    assert len(trained) == 6
-    assert not [line for line in trained if "depth-0" in line]
+    assert job_counts(output) == {
+        "train": 6, "evaluate": 6, "cost": 5,
+        "tabulate": 1, "join": 1, "table": 1, "figure": 3, "report": 1,
+    }  # fmt: skip
+    jobs = [line for line in output.splitlines() if line.startswith("Job ")]
+    assert len(jobs) > 17
+    assert not [line for line in jobs if "depth-0" in line]
     assert f"code changed: {DFP}: DeepFeaturePyramid.unused" in output
 
 
@@ -119,7 +148,20 @@ def test_editing_comments_docstrings_and_layout_reruns_nothing(finished):
     for path in (finished.root / "pipeline_src").rglob("*.py"):
         path.write_text("# a comment\n" + path.read_text() + "\n\n# another\n")
     finished.edit(DFP, "def forward(self,", "def forward(  # here too\n        self,")
+    finished.edit(DFP, '"""', '"""Another docstring. ')
     assert finished.dry_run() == {}
+
+
+def test_the_learning_rate_changes_no_cost(finished):
+    finished.edit("params.yaml", "kind: sgd, lr: 0.02", "kind: sgd, lr: 0.01")
+    counts = finished.dry_run()
+    assert counts["train"] == 7
+    assert "cost" not in counts
+
+
+def test_an_overlay_is_read_as_the_parameters_are(finished):
+    (finished.root / "my.yaml").write_text("recipes: {dfp: {optimizer: {lr: 4e-4}}}\n")
+    assert finished.dry_run("--configfile", "my.yaml")["train"] == 7
 
 
 def test_a_plots_style_reruns_its_figure_and_the_report(finished):
@@ -184,9 +226,12 @@ def spans(checkout: Checkout, gpus: str) -> list[tuple[str, int, float, float]]:
         + 'if __name__ == "__main__":\n    exec(open("fake.py").read())\n'
     )
     (checkout.root / "fake.py").write_text(FAKE_LAUNCH)
-    for folder in ("runs", "cost"):
+    for folder in ("runs", "cost", "studies"):
         shutil.rmtree(checkout.root / "results/demo" / folder)
-    checkout.run("snakemake", "--cores", "8", "experiments", CUDA_VISIBLE_DEVICES=gpus)
+    (checkout.root / "results/demo/experiments.json").unlink()
+    # what comes after would read the numbers that naps do not write
+    until = ("--until", "train", "evaluate", "cost")
+    checkout.run("snakemake", "experiments", "--cores", "8", *until, CUDA_VISIBLE_DEVICES=gpus)
     return [json.loads(line) for line in (checkout.root / "spans.jsonl").read_text().splitlines()]
 
 

@@ -44,7 +44,7 @@ def run(plan: Plan, *keys: tuple[str, str], content: str = "same") -> None:
         write_text(job.outputs["value"], content)
         inputs = {}
         for name, path in job.inputs.items():
-            inputs[name] = {"path": path, "content": content_of(path)}
+            inputs[name] = {"path": path, "content": content_of(path), "origin": plan.origin(path)}
         record = {"step": job.step, "digest": job.digest, "params": job.params, "code": job.code}
         write_json(job.sidecar, {"content": content, "job": record, "inputs": inputs})
 
@@ -119,6 +119,66 @@ def test_a_damaged_sidecar_counts_as_not_done():
     assert reasons(plan)["use"] == "not done yet"
 
 
+def forget(job: PlannedJob) -> None:
+    """Remove all that a job left."""
+    for path in job.outputs.values():
+        Path(path).unlink()
+
+
+def test_what_was_removed_is_made_again_only_when_it_is_read():
+    plan = chain()
+    run(plan)
+    forget(plan.jobs["make", "x"])
+    assert reasons(plan) == {"make": "not here, and nothing needs it", "use": None}
+    assert not any(status.to_run for status in assess(plan).values())
+    Path("out/use/y.txt").unlink()
+    assert reasons(plan) == {"make": "not done yet", "use": "missing: out/use/y.txt"}
+
+
+def test_what_was_removed_and_would_be_made_in_another_way_reruns_its_users():
+    run(chain())
+    forget(chain().jobs["make", "x"])
+    assert reasons(chain(a=5)) == {"make": "not done yet", "use": "input made is made anew (make x)"}
+
+
+def test_an_origin_reaches_through_what_is_not_here():
+    def long_chain(a: int) -> Plan:
+        plan = Plan("demo")
+        first = plan.add(planned("first", "x", {"a": a}))
+        second = plan.add(planned("second", "y", {}, {"made": first.outputs["value"]}))
+        plan.add(planned("third", "z", {}, {"made": second.outputs["value"]}))
+        return plan
+
+    plan = long_chain(1)
+    run(plan)
+    for key in (("first", "x"), ("second", "y")):
+        forget(plan.jobs[key])
+    assert not any(status.to_run for status in assess(long_chain(1)).values())
+    assert all(status.to_run for status in assess(long_chain(2)).values())
+
+
+def fetched(sha256: str | None) -> Plan:
+    plan = Plan("demo")
+    outputs = {"sidecar": "out/fetch/x.json", "value": "out/fetch/x.txt"}
+    params = {"name": "x", "urls": ["a"], "sha256": sha256}
+    fetch = plan.add(PlannedJob("fetch", "x", "demo", params, outputs, loose=("urls", "sha256")))
+    fetch.__dict__["code"] = CODE
+    plan.add(planned("use", "y", {}, {"file": fetch.sidecar}))
+    return plan
+
+
+def test_learning_the_checksum_of_a_fetched_file_reruns_nothing():
+    plan = fetched(None)
+    run(plan, content="abc")
+    sidecar = json.loads(Path("out/fetch/x.json").read_text())
+    write_json("out/fetch/x.json", {**sidecar, "sha256": "abc"})
+    assert reasons(fetched("abc")) == {"fetch": None, "use": None}
+    assert reasons(fetched("abd"))["fetch"] == "the sha256 that is expected changed"
+    forget(plan.jobs["fetch", "x"])
+    assert not any(status.to_run for status in assess(fetched("abc")).values())
+    assert all(status.to_run for status in assess(fetched("abd")).values())
+
+
 def test_added_and_dropped_inputs_are_named():
     run(chain())
     plan = Plan("demo")
@@ -142,9 +202,9 @@ def test_resume_step_is_that_of_the_same_identity():
 
 def test_job_files_are_written_only_when_they_say_something_new():
     job = planned("make", "x", {"a": 1})
-    assert job.write("not done yet")
+    assert job.write("not done yet", {})
     before = job.file.stat().st_mtime_ns
-    assert not job.write("not done yet")
+    assert not job.write("not done yet", {})
     assert job.file.stat().st_mtime_ns == before
     assert replace(job, params={"a": 2}).params != json.loads(job.file.read_text())["params"]
 

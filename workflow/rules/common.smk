@@ -5,9 +5,12 @@ def job_inputs(step):
     """Input function of a step: its job file and its inputs, as the planner knows them."""
 
     def of(wildcards):
+        forced = workflow.dag_settings.forceall or workflow.dag_settings.forcerun
         return {
             name: ancient(paths) if fresh else paths
-            for name, (paths, fresh) in PLAN.inputs(step, wildcards).items()
+            for name, (paths, fresh) in PLAN.inputs(
+                step, wildcards, bool(forced)
+            ).items()
         }
 
     return of
