@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline_src.config.base import NonNegativeInt, Pair, PositiveInt, Section
 
@@ -20,6 +20,12 @@ class SizeRange(Section):
     min: Pair = Field(description="Smallest width and height, in pixels.")
     max: Pair = Field(description="Largest width and height, in pixels.")
 
+    @model_validator(mode="after")
+    def _in_order(self) -> "SizeRange":
+        if self.min[0] > self.max[0] or self.min[1] > self.max[1]:
+            raise ValueError(f"min {self.min} is larger than max {self.max}")
+        return self
+
 
 class ScenesSource(Section):
     """Generated scenes, written in the on-disk layout of `format`."""
@@ -30,6 +36,12 @@ class ScenesSource(Section):
     size: Pair | SizeRange = Field(description="Width and height in pixels, fixed or a range.")
     classes: PositiveInt = Field(default=20, description="Number of object classes, without background.")
     objects: Pair = Field(default=[1, 6], description="Fewest and most objects of an image.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ScenesSource":
+        if self.objects[0] > self.objects[1]:
+            raise ValueError(f"objects {self.objects}: the fewest come first")
+        return self
 
 
 class FolderSource(Section):

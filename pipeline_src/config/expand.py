@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -36,7 +36,8 @@ class Row:
     """A row of a study: a point in its axes, the runs that serve it, and its baseline.
 
     `runs` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
-    names the point whose cost is measured.
+    names the point whose cost is measured. `baseline` is the label of the row that it is compared
+    with: the baseline's values, and on all other axes its own; None for a baseline row, or without one.
     """
 
     study: str
@@ -45,17 +46,20 @@ class Row:
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
     architecture: str
-    is_baseline: bool
+    baseline: str | None
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network at a crop and batch: what is measured once, however many runs train it."""
+    """A network at a crop and batch: what is measured once, however many runs train it.
+
+    `setting` holds `crop`, `batch` and what of the recipe changes the cost of a step.
+    """
 
     name: str
     study: str
     model: dict[str, Any]
-    recipe: dict[str, Any]
+    setting: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def expand(params: Params) -> Experiments:
     for key in selected(params):
         study = params.studies[key]
         rows[key] = []
+        axis_labels = []
         for name, labels, settings in _points(params, key):
             point = _resolve_point(params, key, study, settings)
             classes = len(dataset_classes(params.datasets[point.dataset]))
@@ -94,17 +99,19 @@ def expand(params: Params) -> Experiments:
             except InputError as error:
                 raise params.wrong(_origin(key, study, settings, "model.pyramid.depth"), str(error)) from None
             recipe = point.recipe.model_dump()
-            cost_key = digest_of([_without_weights(model), recipe])
+            setting = _cost_setting(params, recipe)
+            cost_key = digest_of([_without_weights(model), setting])
             architecture = architecture_names.setdefault(cost_key, name)
-            architectures.setdefault(architecture, Architecture(architecture, key, model, recipe))
+            architectures.setdefault(architecture, Architecture(architecture, key, model, setting))
             names = []
-            for seed in range(_seeds(params, study, settings)):
+            for seed in range(_seeds(params, key, settings)):
                 identity = digest_of([point.dataset, model, recipe, seed])
                 run_name = run_names.setdefault(identity, f"{name}/seed-{seed}")
                 runs.setdefault(
                     run_name, Run(run_name, key, point.dataset, point.model.backbone, model, recipe, seed)
                 )
                 names.append(run_name)
+            axis_labels.append(labels)
             rows[key].append(
                 Row(
                     study=key,
@@ -113,10 +120,11 @@ def expand(params: Params) -> Experiments:
                     runs=tuple(names),
                     seeds=tuple(range(len(names))),
                     architecture=architecture,
-                    is_baseline=_is_baseline(params, key, settings),
+                    baseline=None,
                 )
             )
         _check_rows(params, key, rows[key])
+        rows[key] = _with_baselines(params, key, rows[key], axis_labels)
     return Experiments(runs, rows, architectures)
 
 
@@ -204,20 +212,50 @@ def _origin(key: str, study: Study, settings: dict[str, Any], path: str) -> list
     return ["studies", key, *path.split(".")]
 
 
-def _seeds(params: Params, study: Study, settings: dict[str, Any]) -> int:
+def _seeds(params: Params, key: str, settings: dict[str, Any]) -> int:
+    study = params.studies[key]
     seeds = study.seeds or params.seeds
-    for extra in study.extra_seeds:
+    for index, extra in enumerate(study.extra_seeds):
+        for path in extra.where:
+            if path not in settings:
+                where: list[str | int] = ["studies", key, "extra_seeds", index, "where", path]
+                raise params.wrong(where, f"is not an axis of `vary`; use {one_of(settings)}")
         if all(settings.get(path) == value for path, value in extra.where.items()):
             seeds = max(seeds, extra.seeds)
     return seeds
 
 
-def _is_baseline(params: Params, key: str, settings: dict[str, Any]) -> bool:
-    baseline = params.studies[key].baseline
-    for path in baseline:
-        if path not in settings:
+def _with_baselines(
+    params: Params, key: str, rows: list[Row], axis_labels: list[dict[str, str]]
+) -> list[Row]:
+    """The rows, each with the label of the row that it is compared with."""
+    study = params.studies[key]
+    if not study.baseline:
+        return rows
+    for path in study.baseline:
+        if path not in rows[0].settings:
             raise params.wrong(["studies", key, "baseline", path], "is not an axis of `vary`")
-    return bool(baseline) and all(settings[path] == value for path, value in baseline.items())
+    # an axis that the baseline fixes; a baseline's rows differ in the other axes only
+    free = [
+        axis
+        for axis, values in study.vary.items()
+        if not study.baseline.keys()
+        & ({path for group in values.values() for path in group} if isinstance(values, dict) else {axis})
+    ]
+    rests = [tuple(labels[axis] for axis in free) for labels in axis_labels]
+    baselines: dict[tuple[str, ...], str] = {}
+    for row, rest in zip(rows, rests, strict=True):
+        if all(row.settings[path] == value for path, value in study.baseline.items()):
+            if rest in baselines:
+                explanation = f"fits {baselines[rest]!r} and {row.label!r}; it must fit one row only"
+                raise params.wrong(["studies", key, "baseline"], explanation)
+            baselines[rest] = row.label
+    if not baselines:
+        raise params.wrong(["studies", key, "baseline"], f"no row has {study.baseline}")
+    return [
+        replace(row, baseline=baselines[rest] if row.label not in baselines.values() else None)
+        for row, rest in zip(rows, rests, strict=True)
+    ]
 
 
 def _label(params: Params, key: str, labels: dict[str, str], settings: dict[str, Any]) -> str:
@@ -225,13 +263,13 @@ def _label(params: Params, key: str, labels: dict[str, str], settings: dict[str,
     template = tables[0].row if tables else ", ".join(f"{axis.split('.')[-1]} {{{axis}}}" for axis in labels)
     values = {**settings, **labels}
 
-    def replace(match: re.Match[str]) -> str:
+    def value_of(match: re.Match[str]) -> str:
         if match[1] not in values:
             path: list[str | int] = ["studies", key, "tables", 0, "row"]
             raise params.wrong(path, f"{match[1]} is not an axis of `vary`; use {one_of(values)}")
         return str(values[match[1]])
 
-    return re.sub(r"\{([^}]+)\}", replace, template) or "base"
+    return re.sub(r"\{([^}]+)\}", value_of, template) or "base"
 
 
 def _check_rows(params: Params, key: str, rows: list[Row]) -> None:
@@ -241,13 +279,28 @@ def _check_rows(params: Params, key: str, rows: list[Row]) -> None:
     if doubled:
         explanation = f"label {doubled[0]!r} stands for several rows; name every axis in it"
         raise params.wrong(["studies", key, "tables", 0, "row"], explanation)
-    if study.baseline and not any(row.is_baseline for row in rows):
-        raise params.wrong(["studies", key, "baseline"], f"no row has {study.baseline}")
     for index, figure in enumerate(study.figures):
         for label in figure.rows or []:
             if label not in labels:
                 path: list[str | int] = ["studies", key, "figures", index, "rows"]
                 raise params.wrong(path, f"there is no row {label!r}; use {one_of(labels)}")
+
+
+def _cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
+    """What besides the network decides the cost of a step.
+
+    An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones.
+    """
+    customary = {"lr": 1e-3, "weight_decay": 1e-4, "momentum": 0.9, "betas": [0.9, 0.999]}
+    optimizer = {
+        key: customary[key] if key in customary and value else value
+        for key, value in recipe["optimizer"].items()
+    }
+    return {
+        "crop": params.cost.crop or recipe["augment"]["crop"],
+        "batch": params.cost.batch or recipe["batch"],
+        "recipe": {"optimizer": optimizer, **{key: recipe[key] for key in ("amp", "accumulate", "loss")}},
+    }
 
 
 def _without_weights(model: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline_src.config.base import (
     Fraction,
@@ -32,7 +32,8 @@ class Backbone(Section):
 
     timm: str = Field(
         description="timm name with its weight tag, such as `resnet50.tv_in1k`; a bare name picks timm's "
-        "first tag, which changes between versions, and is refused."
+        "first tag, which changes between versions, and is refused, except beside weights of your own, "
+        "which belong to no tag."
     )
     weights: Literal["pretrained", "none"] | WeightsFile = Field(
         default="pretrained",
@@ -73,6 +74,9 @@ class DfpPyramid(Section):
     encoder: Literal["per_branch", "shared"] = Field(
         default="per_branch", description="Whether every branch has its own encoder or all share one."
     )
+    fusion: Literal["concat", "sum"] = Field(
+        default="concat", description="How the encoded branches become one map."
+    )
 
 
 Pyramid = DfpPyramid
@@ -90,6 +94,14 @@ class FcnDecoder(Section):
         default=True, description="Concatenate the head's input with its convolutions' output."
     )
     dropout: Fraction = Field(default=0.1, description="Dropout rate before the classifier.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "FcnDecoder":
+        if self.num_convs and not self.channels:
+            raise ValueError(f"{self.num_convs} convolutions need channels above 0")
+        if self.concat_input and not self.num_convs:
+            raise ValueError("concat_input needs num_convs above 0: without them there is nothing to add")
+        return self
 
 
 Decoder = FcnDecoder

@@ -92,6 +92,12 @@ class RandomResize(Section):
         description="Smallest and largest factor."
     )
 
+    @model_validator(mode="after")
+    def _in_order(self) -> "RandomResize":
+        if self.ratio[0] > self.ratio[1]:
+            raise ValueError(f"ratio {self.ratio}: the smallest comes first")
+        return self
+
 
 class Augment(Section):
     """Training transforms, in this order."""
@@ -147,6 +153,15 @@ class Recipe(Section):
             raise ValueError(f"batch {self.batch} cannot be split into {self.accumulate} micro-batches")
         if isinstance(self.schedule, LinearEpochSchedule) and self.epochs is None:
             raise ValueError("schedule linear_epoch needs a length in epochs")
+        if self.epochs is not None and (self.freeze_bn_at_epoch or 0) >= self.epochs:
+            raise ValueError(
+                f"freeze_bn_at_epoch {self.freeze_bn_at_epoch} never comes: the last epoch is "
+                f"{self.epochs - 1}; null means never"
+            )
+        if self.iterations is not None and self.warmup and self.warmup.iterations >= self.iterations:
+            raise ValueError(
+                f"a warm-up of {self.warmup.iterations} leaves nothing of {self.iterations} iterations"
+            )
         return self
 
 

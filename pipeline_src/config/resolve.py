@@ -22,11 +22,8 @@ from pipeline_src.config.model import Backbone, ModelSpec, WeightsFile
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
-from pipeline_src.models.backbones.table import BackboneFacts, lookup
+from pipeline_src.models.backbones.table import Architecture, lookup, lookup_architecture
 from pipeline_src.models.fusion.dfp_rules import check_depth
-
-IGNORE_INDEX = 255
-"""Id of unlabelled pixels after loading, whatever the data set's own id is."""
 
 
 def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     Raises `InputError` without a location; the caller knows the key path.
     """
     backbone = params.backbones[spec.backbone]
-    facts = lookup(backbone.timm)
+    facts = backbone_facts(backbone)
     pyramid: dict[str, Any] | None = None
     if spec.pyramid is not None and spec.pyramid.depth > 0:
         check_depth(spec.pyramid.depth, facts.stem_stride, key=spec.backbone)
@@ -51,21 +48,31 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     }
 
 
-def resolve_backbone(backbone: Backbone, facts: BackboneFacts) -> dict[str, Any]:
+def backbone_facts(backbone: Backbone) -> Architecture:
+    """What is known of a backbone: of its tag or, for weights of the user's own, of its architecture."""
+    own_weights = isinstance(backbone.weights, WeightsFile)
+    return lookup_architecture(backbone.timm) if own_weights else lookup(backbone.timm)
+
+
+def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
     """The backbone part of a model section; normalisation follows the weights."""
     if backbone.output_stride != 32 and not facts.supports_output_stride:
-        raise InputError(f"{backbone.output_stride} is not allowed; {facts.name} has only 32")
+        raise InputError(f"{backbone.output_stride} is not allowed; {backbone.timm} has only 32")
     weights = backbone.weights
-    own = weights if isinstance(weights, WeightsFile) else None
+    if isinstance(weights, WeightsFile):
+        expected = {"mean": weights.mean, "std": weights.std}
+        args = {**weights.model_args, **backbone.args}
+    else:
+        tag = lookup(backbone.timm)
+        expected, args = {"mean": list(tag.mean), "std": list(tag.std)}, dict(backbone.args)
     return {
         "timm": backbone.timm,
         "family": facts.family,
-        "weights": "file" if own else weights,
-        "args": {**(own.model_args if own else {}), **backbone.args},
+        "weights": "file" if isinstance(weights, WeightsFile) else weights,
+        "args": args,
         "output_stride": backbone.output_stride,
         "out_norm": facts.out_norm if backbone.out_norm is None else backbone.out_norm,
-        "mean": list(own.mean if own else facts.mean),
-        "std": list(own.std if own else facts.std),
+        **expected,
     }
 
 
@@ -115,7 +122,7 @@ def check_references(params: Params) -> None:
 
     for key, backbone in params.backbones.items():
         try:
-            facts = lookup(backbone.timm)
+            facts = backbone_facts(backbone)
         except InputError as error:
             raise params.wrong(["backbones", key, "timm"], str(error)) from None
         try:
@@ -134,6 +141,15 @@ def check_references(params: Params) -> None:
 
 
 def _check_dataset(dataset: Dataset) -> Iterator[tuple[list[str], str]]:
+    classes = dataset_classes(dataset)
+    if doubled := sorted({name for name in classes if classes.count(name) > 1}):
+        yield ["classes"], f"{doubled[0]!r} stands twice; every class needs a name of its own"
+    if dataset.ignore_index < len(classes):
+        yield (
+            ["ignore_index"],
+            f"{dataset.ignore_index} is the id of class {classes[dataset.ignore_index]!r}; "
+            f"use one from {len(classes)} to 255",
+        )
     if set(dataset.splits) != {"train", "val"}:
         yield ["splits"], f"has only {one_of(dataset.splits)}; it needs train and val"
     if isinstance(dataset, VocDataset):

@@ -24,7 +24,7 @@ def describe_table(params: dict[str, Any], table: dict[str, Any]) -> list[str]:
     scores = [column for column in columns if column["kind"] == "score"]
     if data and scores:
         notes.append(_data_sentence(data, table, scores))
-    notes += [_column_sentence(column, params.get("cost")) for column in columns]
+    notes += [_column_sentence(column, params.get("cost") or []) for column in columns]
     baselines = {row["baseline_row"] for row in table["rows"] if not row["is_baseline"]}
     if baselines:
         notes.append(f"Baseline row: {', '.join(sorted(baselines))}.")
@@ -60,13 +60,14 @@ def _data_sentence(data: dict[str, Any], table: dict[str, Any], scores: list[dic
     return f"{paper}{'here' if paper else 'Data'}: {ours}, images at their original size{n}."
 
 
-def _column_sentence(column: dict[str, Any], cost: dict[str, Any] | None) -> str:
+def _column_sentence(column: dict[str, Any], settings: list[dict[str, Any]]) -> str:
     text = f"{sentence(column['header'])}: {column['meaning']}"
-    if column["kind"] == "cost" and cost and column["key"] != "parameters":
-        height, width = cost["crop"]
-        batch = 1 if column["key"] == "flops" else cost["batch"]
-        images = "one image" if batch == 1 else f"a batch of {batch}"
-        text += f", for {images} of {width}x{height}"
+    if column["kind"] == "cost" and settings and column["key"] != "parameters":
+        batches = (
+            (1 if column["key"] == "flops" else setting["batch"], setting["crop"]) for setting in settings
+        )
+        texts = [f"{'one image' if n == 1 else f'a batch of {n}'} of {w}x{h}" for n, (h, w) in batches]
+        text += f", for {' or '.join(dict.fromkeys(texts))}"
     if column["devices"]:
         text += f", measured on {'; '.join(column['devices'])}"
     if column["published"] and column["kind"] == "cost":

@@ -17,7 +17,7 @@ def test_dfp_has_six_rows_of_five_seeds_at_scale_paper():
     found = experiments()
     assert len(found.runs) == 30
     assert [row.label for row in found.rows["dfp"]] == [f"depth {d}" for d in (5, 4, 3, 2, 1, 0)]
-    assert [row.is_baseline for row in found.rows["dfp"]] == [False] * 5 + [True]
+    assert [row.baseline for row in found.rows["dfp"]] == ["depth 0"] * 5 + [None]
     assert len(found.architectures) == 6
 
 
@@ -76,6 +76,60 @@ def test_labelled_settings_change_several_keys_at_once():
     assert [row.label for row in found.rows["mine"]] == ["plain 0.01", "plain 0.1", "dfp 0.01", "dfp 0.1"]
 
 
+def two_axes(**study: object):
+    vary = {"model.pyramid.depth": [0, 1], "recipe.optimizer.lr": [0.01, 0.1]}
+    row = "{model.pyramid.depth} {recipe.optimizer.lr}"
+    table = [{"number": 1, "title": "t", "row": row, "metrics": ["miou"]}]
+    tree = {"vary": vary, "tables": table, "figures": [], "extra_seeds": [], **study}
+    return experiments({"studies": {"dfp": tree}})
+
+
+def test_with_more_axes_a_row_is_compared_with_its_own_baseline():
+    rows = two_axes().rows["dfp"]
+    assert {row.label: row.baseline for row in rows} == {
+        "0 0.01": None,
+        "0 0.1": None,
+        "1 0.01": "0 0.01",
+        "1 0.1": "0 0.1",
+    }
+
+
+def test_a_baseline_among_labelled_settings():
+    vary = {
+        "start": {
+            "random": {"recipe.optimizer.lr": 0.1, "recipe.batch": 3},
+            "tuned": {"recipe.optimizer.lr": 0.01, "recipe.batch": 6},
+        },
+        "model.pyramid.depth": [0, 1],
+    }
+    table = [{"number": 1, "title": "t", "row": "{start} {model.pyramid.depth}", "metrics": ["miou"]}]
+    tree = {"studies": {"mine": {**_study(), "vary": vary, "tables": table, "baseline": {"recipe.batch": 3}}}}
+    tree["studies"]["mine"]["model"]["pyramid"] = {"kind": "dfp", "depth": 0}
+    rows = experiments(tree | {"select": ["mine"]}).rows["mine"]
+    assert {row.label: row.baseline for row in rows} == {
+        "random 0": None,
+        "random 1": None,
+        "tuned 0": "random 0",
+        "tuned 1": "random 1",
+    }
+
+
+def test_costs_are_measured_once_whatever_the_learning_rate():
+    found = two_axes()
+    assert len(found.architectures) == 2
+    assert [row.architecture for row in found.rows["dfp"]] == ["dfp/depth-0_lr-0.01"] * 2 + [
+        "dfp/depth-1_lr-0.01"
+    ] * 2
+
+
+def test_weights_of_your_own_need_no_tag():
+    own = {"file": "w.safetensors", "sha256": "0" * 64, "source": "s", "mean": [0.5] * 3, "std": [0.25] * 3}
+    tree = {"backbones": {"resnet50": {"timm": "mobilenetv2_100", "weights": own}}}
+    model = experiments(tree).runs["dfp/depth-0/seed-0"].model
+    assert (model["backbone"]["timm"], model["backbone"]["family"]) == ("mobilenetv2_100", "mobilenetv2")
+    assert (model["backbone"]["mean"], model["backbone"]["std"]) == ([0.5] * 3, [0.25] * 3)
+
+
 def test_a_row_label_that_stands_for_several_rows_is_refused():
     with pytest.raises(InputError, match="stands for several rows"):
         experiments({"studies": {"dfp": {"vary": {"recipe.batch": [3, 6]}}}})
@@ -95,5 +149,5 @@ def _study() -> dict:
         "title": "t",
         "dataset": "voc2012",
         "recipe": "dfp",
-        "model": {"backbone": "resnet50", "decoder": {"kind": "fcn", "num_convs": 0}},
+        "model": {"backbone": "resnet50", "decoder": {"kind": "fcn", "num_convs": 0, "concat_input": False}},
     }

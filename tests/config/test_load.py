@@ -86,6 +86,34 @@ def test_merge_replaces_lists_and_other_kinds_and_keeps_its_arguments():
         ),
         ({"studies": {"dfp": {"vary": {"modl.x": [1]}}}}, "studies.dfp.vary.modl.x: there is no such key"),
         (
+            {"studies": {"dfp": {"extra_seeds": [{"where": {"model.pyramid.depht": 2}, "seeds": 2}]}}},
+            "my.yaml: studies.dfp.extra_seeds[0].where.model.pyramid.depht: is not an axis of `vary`",
+        ),
+        (
+            {"studies": {"dfp": {"model": {"decoder": {"concat_input": True}}}}},
+            "my.yaml: studies.dfp.model.decoder: concat_input needs num_convs above 0",
+        ),
+        (
+            {"studies": {"dfp": {"model": {"decoder": {"num_convs": 2, "channels": 0}}}}},
+            "my.yaml: studies.dfp.model.decoder: 2 convolutions need channels above 0",
+        ),
+        (
+            {"recipes": {"dfp": {"freeze_bn_at_epoch": 30}}},
+            "my.yaml: recipes.dfp: freeze_bn_at_epoch 30 never comes: the last epoch is 29",
+        ),
+        (
+            {"recipes": {"dfp": {"augment": {"resize": {"ratio": [2.0, 0.5]}}}}},
+            "my.yaml: recipes.dfp.augment.resize: ratio [2.0, 0.5]: the smallest comes first",
+        ),
+        (
+            {"datasets": {"voc2012": {"ignore_index": 3}}},
+            "my.yaml: datasets.voc2012.ignore_index: 3 is the id of class 'bird'; use one from 21 to 255",
+        ),
+        (
+            {"datasets": {"voc2012": {"classes": ["a", "b", "a"]}}},
+            "my.yaml: datasets.voc2012.classes: 'a' stands twice",
+        ),
+        (
             {"studies": {"dfp": {"recipe": "dpf"}}},
             "my.yaml: studies.dfp.recipe: 'dpf' is not in recipes (did you",
         ),

@@ -214,7 +214,7 @@ class FakeStudy:
                 "kind": "archives" if self.scale["comparable"] else "scenes",
                 "paper_dataset": "PASCAL VOC2012",
             },
-            "cost": {"batch": 3, "crop": [512, 512]},
+            "cost": [{"batch": 3, "crop": [512, 512]}],
             "rows": self.rows,
             "metrics": ["training_memory", "testing_time", "miou", "parameters", "flops"],
             "paper": paper_values_of(read_paper_values(REFERENCE / "paper_values.csv"), "dfp_table1")
