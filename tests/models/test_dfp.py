@@ -90,6 +90,16 @@ def test_equals_a_naive_pyramid(depth: int, split: str, index: int, encoder: str
 
 
 @torch.no_grad()
+def test_summed_branches_are_the_concatenated_ones_summed() -> None:
+    concatenated, summed = (pyramid_on_resnet18(2, fusion=fusion) for fusion in ("concat", "sum"))
+    summed.load_state_dict(concatenated.state_dict())
+    images = torch.randn(2, 3, 73, 50)
+    (apart,), (together,) = concatenated(images), summed(images)
+    assert summed.channels == [10] and together.shape[1] == 10
+    torch.testing.assert_close(together, sum(apart.chunk(3, dim=1)))
+
+
+@torch.no_grad()
 def test_the_largest_scale_decides_the_size_wherever_it_stands() -> None:
     scales = (0.5, 2.0, 1.25)
     model = pyramid_on_resnet18(2, scales=scales)
@@ -213,5 +223,7 @@ def test_wrong_options_are_refused() -> None:
         DeepFeaturePyramid(backbone, depth=4)
     with pytest.raises(InputError, match="encoder: 'each'; allowed: per_branch, shared"):
         DeepFeaturePyramid(backbone, depth=2, encoder="each")
+    with pytest.raises(InputError, match="fusion: 'product'; allowed: concat, sum"):
+        DeepFeaturePyramid(backbone, depth=2, fusion="product")
     with pytest.raises(InputError, match="scales"):
         DeepFeaturePyramid(backbone, depth=2, scales=())

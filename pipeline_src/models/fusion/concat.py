@@ -1,4 +1,4 @@
-"""The one place where feature maps of several sizes are upsampled and concatenated.
+"""The one place where feature maps of several sizes are upsampled and concatenated (or summed).
 
 Every concatenation of the project goes through `FusedConcat`, so that a scale equalizer can sit on
 any of them and one calibrator can measure all of them.
@@ -55,13 +55,29 @@ class FusedConcat(nn.Module):
 
     def forward(self, branches: Sequence[Tensor], size: tuple[int, int] | None = None) -> Tensor:
         """Concatenation `(N, out_channels, H, W)` of the branches at `size`, or at the largest branch's."""
+        return torch.cat(self.align(branches, size), dim=1)
+
+    def align(self, branches: Sequence[Tensor], size: tuple[int, int] | None = None) -> list[Tensor]:
+        """The branches `(N, channels[i], H, W)`, upsampled to one size and equalised."""
         if tuple(branch.shape[1] for branch in branches) != self.channels:
             raise ValueError(
                 f"branches of {[b.shape[1] for b in branches]} channels, built for {self.channels}"
             )
         size = self.target_size(branches, size)
-        upsampled = [
+        return [
             equalizer(resize_bilinear(branch, size, self.align_corners))
             for branch, equalizer in zip(branches, self.equalizers, strict=True)
         ]
-        return torch.cat(upsampled, dim=1)
+
+
+class FusedSum(FusedConcat):
+    """The same with a sum `(N, channels[0], H, W)` in place of the concatenation; channels must be equal."""
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the sum."""
+        return self.channels[0]
+
+    def forward(self, branches: Sequence[Tensor], size: tuple[int, int] | None = None) -> Tensor:
+        """Sum of the branches at `size`, or at the largest branch's."""
+        return torch.stack(self.align(branches, size)).sum(dim=0)

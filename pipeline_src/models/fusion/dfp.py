@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import minimum_side
-from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
 from pipeline_src.models.fusion.dfp_rules import ENCODERS, check_scales, scaled_side, split_index
 from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
 from pipeline_src.models.pyramid import FeaturePyramid
+
+FUSIONS = {"concat": FusedConcat, "sum": FusedSum}
 
 
 class DeepFeaturePyramid(FeaturePyramid):
@@ -22,11 +24,12 @@ class DeepFeaturePyramid(FeaturePyramid):
 
     `depth`: 1 to 5; at 5 the image itself is resized. `scales`: any positive factors; the largest
     decides the size of the fused maps. `split`: see `dfp_rules.split_index`. `encoder`: `per_branch` or
-    `shared` weights of the encoders. `align_corners` is that of the upsampling before the fusion.
+    `shared` weights of the encoders. `fusion`: `concat` or `sum` of the encoded branches. `align_corners` is
+    that of the upsampling before it.
 
     Output levels that end before the split pass unchanged. Those in the multi-scale part, of k channels,
     are compressed per branch to k // 2 (1x1, 3x3), upsampled and concatenated: `len(scales) * (k // 2)`.
-    Raises `InputError` for a depth, split, encoder or scales that cannot be built.
+    Raises `InputError` for a depth, split, encoder, fusion or scales that cannot be built.
     """
 
     def __init__(
@@ -37,12 +40,15 @@ class DeepFeaturePyramid(FeaturePyramid):
         scales: Sequence[float] = (1.0, 0.75, 0.5),
         split: str = "before_downsampling",
         encoder: str = "per_branch",
+        fusion: str = "concat",
         align_corners: bool = False,
     ) -> None:
         super().__init__()
         check_scales(scales)
         if encoder not in ENCODERS:
             raise InputError(f"encoder: {encoder!r}; allowed: {', '.join(ENCODERS)}")
+        if fusion not in FUSIONS:
+            raise InputError(f"fusion: {fusion!r}; allowed: {', '.join(FUSIONS)}")
         self.backbone = backbone
         self.depth = depth
         self.scales = tuple(scales)
@@ -62,13 +68,13 @@ class DeepFeaturePyramid(FeaturePyramid):
                     nn.Sequential(ConvBNReLU(channels, compressed, 1), ConvBNReLU(compressed, compressed, 3))
                     for _ in range(count)
                 )
-                fusion = FusedConcat(
+                fused = FUSIONS[fusion](
                     [compressed] * len(self.scales),
                     names=[f"scale {scale:g}" for scale in self.scales],
                     align_corners=align_corners,
                 )
-                self.fusions[str(level)] = fusion
-                channels = fusion.out_channels
+                self.fusions[str(level)] = fused
+                channels = fused.out_channels
             self.channels.append(channels)
             self.strides.append(stride)
 
@@ -79,7 +85,7 @@ class DeepFeaturePyramid(FeaturePyramid):
         low, features = self.backbone.collect(images, 0, self.split)
         # The rest, with shared weights, on every scale of the map at the split.
         branches = [self._run_branch(low, scale) for scale in self.scales]
-        # Per level: compress every branch, upsample to the largest, concatenate.
+        # Per level: compress every branch, upsample to the largest, fuse.
         for level in branches[0]:
             encoders = list(self.encoders[str(level)].children())
             if len(encoders) == 1:
