@@ -6,7 +6,10 @@ right. Everything else is a bug and keeps its traceback.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 INPUT_ERROR_EXIT = 2
 """Exit status of a command that refused its input."""
@@ -21,6 +24,15 @@ class InputError(Exception):
 
 class Interrupted(Exception):
     """The job was asked to stop, has saved its state, and continues when it is started again."""
+
+
+def bad_input_in_one_line(items: Iterable[Item]) -> Iterator[Item]:
+    """The items; an `InputError` of a loader process comes with its traceback, of which one line is kept."""
+    try:
+        yield from items
+    except InputError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise InputError(last.removeprefix(f"{InputError.__module__}.{InputError.__qualname__}: ")) from None
 
 
 def run_command(main: Callable[[], int | None] | Callable[[], None]) -> None:

@@ -14,18 +14,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from pipeline_src.data.dataset import SampleKey
-from pipeline_src.errors import InputError
+from pipeline_src.errors import InputError, bad_input_in_one_line
 from pipeline_src.training.seeding import derive
+from pipeline_src.training.timetable import steps_per_epoch
 
 
 def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
     """The order of an epoch's samples, `(length,)` int64, from (seed, epoch) alone."""
     return np.random.Generator(np.random.PCG64(derive(seed, "order", epoch))).permutation(length)
-
-
-def steps_per_epoch(length: int, batch: int, drop_last: bool = True) -> int:
-    """Optimiser steps of an epoch: the last, short batch counts unless it is dropped."""
-    return length // batch if drop_last else -(-length // batch)
 
 
 class StepSampler(Sampler[list[SampleKey]]):
@@ -119,18 +115,9 @@ def training_loader(
         # its own generator: a loader otherwise takes its workers' base seed from the global one
         generator=torch.Generator().manual_seed(derive(seed, "loader")),
     )
-    return _batches(loader)
+    return bad_input_in_one_line(loader)
 
 
 def _stack(samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     images, masks = default_collate(samples)
     return images, masks
-
-
-def _batches(loader: "DataLoader[Any]") -> Iterator[tuple[Tensor, Tensor]]:
-    try:
-        yield from loader
-    except InputError as error:
-        # one that comes from a worker has the worker's traceback before its message
-        last = str(error).strip().splitlines()[-1]
-        raise InputError(last.removeprefix(f"{InputError.__module__}.{InputError.__qualname__}: ")) from None

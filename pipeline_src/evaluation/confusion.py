@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORE_INDEX = 255
+from pipeline_src.data.index import IGNORE_INDEX
 
 
 class Confusion:

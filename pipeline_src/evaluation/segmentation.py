@@ -18,8 +18,9 @@ from torch import distributed
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from pipeline_src.errors import InputError
-from pipeline_src.evaluation.confusion import IGNORE_INDEX, Confusion
+from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.errors import bad_input_in_one_line
+from pipeline_src.evaluation.confusion import Confusion
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def evaluate_model(
     confusion = Confusion(num_classes, ignore_index)
     with _evaluation_mode(model), torch.no_grad():
         for index, (image, mask, name) in zip(
-            indices, _watched(items, len(indices), rank, title), strict=True
+            indices, _watched(bad_input_in_one_line(items), len(indices), rank, title), strict=True
         ):
             truth = np.asarray(mask)
             logits = inference(model, torch.as_tensor(image).unsqueeze(0).to(device))
@@ -123,16 +124,6 @@ def _sum_over_ranks(confusion: Confusion, device: torch.device | str) -> None:
     summed = total.cpu().numpy()
     confusion.counts = summed[:-1].reshape(confusion.counts.shape)
     confusion.ignored = int(summed[-1])
-
-
-def _loaded(items: Any) -> Iterator[Any]:
-    """The items; bad input found in a loader process is reported in one line, as elsewhere."""
-    try:
-        yield from items
-    except InputError as error:
-        # From a loader process it comes with that process's traceback before its own line.
-        last = str(error).strip().splitlines()[-1]
-        raise InputError(last.removeprefix(f"{InputError.__module__}.{InputError.__qualname__}: ")) from None
 
 
 @contextmanager

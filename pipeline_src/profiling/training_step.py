@@ -5,11 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.training.losses import SegmentationLoss
 from pipeline_src.training.optim import build_optimizer
 from pipeline_src.training.precision import Precision
-
-IGNORE_INDEX = 255
 
 
 class TrainingStep:

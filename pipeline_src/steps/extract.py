@@ -1,7 +1,6 @@
 """Step `extract`: an archive, unpacked into a folder of its own; for SBD, converted on the way."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ CONVERSIONS = ("sbd_to_png",)
 def main() -> int:
     """Command line of the step."""
     parser = argparse.ArgumentParser(
-        description="Unpack one fetched archive. Inputs of the job: `archive` (the record of its fetch) and, "
-        "to make SBD's `aug` and `trainaug` lists too, `voc2012` (the record of VOC2012's extraction)."
+        description="Unpack one fetched archive. Input of the job: `archive` (the record of its fetch)."
     )
     parser.add_argument("job", help="job file (JSON)")
     job = Job.load(parser.parse_args().job, "extract")
@@ -34,14 +32,9 @@ def main() -> int:
         # scipy and numpy load only for the one archive that needs them
         from pipeline_src.data.sbd import convert_sbd
 
-        voc_root = None
-        if "voc2012" in job.inputs:
-            voc = _record(job, "voc2012", ("root", "content"))
-            identity["voc2012"] = voc["content"]
-            voc_root = Path(voc["root"])
         # a conversion is code: another version of it may draw other masks
         remembered_as = {**identity, "code": job.code.get("digest")}
-        unpack = partial(convert_sbd, voc_root=voc_root)
+        unpack = convert_sbd
         packages = ("numpy", "pillow", "scipy")
     elif conversion is not None:
         raise InputError(f"job {job.name}: convert is {conversion!r}; known: {', '.join(CONVERSIONS)}")

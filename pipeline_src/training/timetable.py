@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def steps_per_epoch(samples: int, batch: int, drop_last: bool = True) -> int:
+    """Optimiser steps of an epoch: the last, short batch counts unless it is dropped."""
+    return samples // batch if drop_last else -(-samples // batch)
+
+
 @dataclass(frozen=True)
 class Timetable:
     """Everything about time that a resolved recipe says, in optimiser steps counted from 0."""
@@ -17,8 +22,7 @@ class Timetable:
     @classmethod
     def of(cls, recipe: dict[str, Any], samples: int) -> "Timetable":
         """The timetable of a resolved recipe on a training split of `samples` samples."""
-        batch = recipe["batch"]
-        steps = samples // batch if recipe["drop_last"] else -(-samples // batch)
+        steps = steps_per_epoch(samples, recipe["batch"], recipe["drop_last"])
         freeze, validate = recipe["freeze_bn_at_epoch"], recipe["validate_every"]
         every = None
         if validate is not None:

@@ -157,28 +157,21 @@ def test_an_archive_that_changed_since_it_was_verified_is_not_unpacked(tmp_path,
     assert not (tmp_path / "data/extracted/set").exists()
 
 
-def test_sbd_is_converted_beside_an_extracted_voc2012(tmp_path, write_job, run_step):
-    sets = Sets(tmp_path)
+def test_sbd_is_converted_while_it_is_unpacked(tmp_path, write_job, run_step):
+    sets = Sets()
     archive = sets.pack(tmp_path / "benchmark.tgz")
     data = archive.read_bytes()
     params = {**params_of(archive.as_uri(), data=data), "name": "sbd", "file": "benchmark.tgz"}
     assert run_step("fetch", write_job("fetch", params, "data/archives/sbd.json")).returncode == 0
-    (tmp_path / "voc.json").write_text(json.dumps({"content": "v" * 64, "root": "voc"}))
     inputs = {"archive": "data/archives/sbd.json"}
     parameters = {"archive": "sbd", "convert": "sbd_to_png"}
-    alone = run_step("extract", write_job("extract", parameters, "data/extracted/sbd.json", inputs))
-    assert alone.returncode == 0, alone.stderr
-    first = record(tmp_path, "data/extracted/sbd.json")
-    assert first["counts"] == {"sbd": 16}
-    inputs["voc2012"] = "voc.json"
     done = run_step("extract", write_job("extract", parameters, "data/extracted/sbd.json", inputs))
     assert done.returncode == 0, done.stderr
     written = record(tmp_path, "data/extracted/sbd.json")
-    assert written["counts"] == {"aug": 12, "trainaug": 16} and written["complete"] is False
-    assert written["content"] != first["content"]
+    assert written["masks"] == 16 and written["complete"] is False
     assert "scipy" in written["environment"]["packages"]
-    with Image.open(tmp_path / written["root"] / "SegmentationClassAug" / f"{sets.aug[0]}.png") as image:
-        np.testing.assert_array_equal(np.asarray(image), sets.masks[sets.aug[0]])
+    with Image.open(tmp_path / written["root"] / "SegmentationClassAug" / f"{sets.names[0]}.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), sets.masks[sets.names[0]])
 
 
 def test_an_unknown_conversion_is_named(tmp_path, server: Server, write_job, run_step):

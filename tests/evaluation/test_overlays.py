@@ -106,3 +106,10 @@ def test_many_classes_wrap_below_the_panel(tmp_path):
     assert entry["miou"] == 1.0
     with Image.open(tmp_path / entry["panel"]) as panel:
         assert panel.height > 252 + 8 * 22  # the tile and at least as many lines as needed
+
+
+def test_the_palette_is_that_of_real_voc_masks(real_data):
+    masks = sorted((real_data / "voc2012_sample/VOCdevkit/VOC2012/SegmentationClass").glob("*.png"))
+    with Image.open(masks[0]) as image:
+        theirs = image.getpalette()
+    assert theirs is not None and theirs[: 21 * 3] == voc_palette()[:21].reshape(-1).tolist()
