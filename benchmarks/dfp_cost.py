@@ -16,10 +16,11 @@ from tqdm import tqdm
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_json
 from pipeline_src.models.backbones.table import lookup
+from pipeline_src.planning.summaries import PAPER_VALUES
+from pipeline_src.reporting.reference import paper_values_of, read_paper_values
 from pipeline_src.steps.cost import count_cost, time_cost
 
-PAPER_MEMORY_MB = {5: 4677, 4: 4459, 3: 3994, 2: 3609, 1: 3349, 0: 3275}
-PAPER_TEST_SECONDS = {5: 0.098, 4: 0.095, 3: 0.086, 2: 0.063, 1: 0.059, 0: 0.050}
+DEPTHS = (5, 4, 3, 2, 1, 0)
 RECIPE = {
     "optimizer": {"kind": "sgd", "lr": 5e-4, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": False},
     "amp": "none",
@@ -98,6 +99,8 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def print_table(results: list[dict[str, Any]]) -> None:
     """A line per depth: value and ratio to depth 0 of every measure, and the paper's two ratios."""
+    values = paper_values_of(read_paper_values(PAPER_VALUES), "dfp_table1")
+    paper = {(value["row"], value["metric"]): value["value"] for value in values}
     base = next((result for result in results if result["depth"] == 0), None)
     measures = [key for key in MEASURES if results[0].get(key) is not None]
     headings = [f"{MEASURES[key][0]} [{MEASURES[key][2]}]" for key in measures]
@@ -109,8 +112,10 @@ def print_table(results: list[dict[str, Any]]) -> None:
         for key in measures:
             ratio = f"x{result[key] / base[key]:.2f}" if base else "-"
             cells.append(f"{result[key] / MEASURES[key][1]:>17.3f} {ratio:>6}")
-        memory = PAPER_MEMORY_MB[result["depth"]] / PAPER_MEMORY_MB[0]
-        seconds = PAPER_TEST_SECONDS[result["depth"]] / PAPER_TEST_SECONDS[0]
+        memory, seconds = (
+            paper[f"depth {result['depth']}", metric] / paper["depth 0", metric]
+            for metric in ("training_memory", "testing_time")
+        )
         cells.append(f" {f'x{memory:.2f}':>13} {f'x{seconds:.2f}':>17}")
         print(f"{result['depth']:>5}  " + "  ".join(cells))
 
@@ -121,7 +126,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=512, help="side of the square crop in pixels")
     parser.add_argument("--batch", type=int, default=3, help="images of a training step and of an inference")
     parser.add_argument("--backbone", default="resnet50.tv_in1k", help="timm name with weight tag")
-    parser.add_argument("--depths", type=int, nargs="+", default=[5, 4, 3, 2, 1, 0])
+    parser.add_argument("--depths", type=int, nargs="+", default=DEPTHS)
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 0.75, 0.5])
     parser.add_argument("--split", default="before_downsampling")
     parser.add_argument("--encoder", default="per_branch")
@@ -131,7 +136,7 @@ def main() -> None:
     parser.add_argument("--counted-only", action="store_true", help="no times: takes seconds and no memory")
     parser.add_argument("--json", metavar="FILE", help="also write the results here")
     options = parser.parse_args()
-    if not set(options.depths) <= PAPER_MEMORY_MB.keys():
+    if not set(options.depths) <= set(DEPTHS):
         raise InputError(f"--depths: {options.depths}; allowed: 5 4 3 2 1 0")
 
     results = measure(options)

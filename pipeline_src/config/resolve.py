@@ -38,7 +38,7 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     facts = backbone_facts(backbone)
     pyramid: dict[str, Any] | None = None
     if spec.pyramid is not None and spec.pyramid.depth > 0:
-        check_depth(spec.pyramid.depth, facts.stem_stride, key=spec.backbone)
+        check_depth(spec.pyramid.depth, facts.stem_stride, key=f"backbone {spec.backbone}")
         pyramid = spec.pyramid.model_dump()
     return {
         "num_classes": num_classes,

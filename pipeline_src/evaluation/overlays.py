@@ -1,10 +1,12 @@
 """Pictures of a few predictions: image, ground truth and prediction side by side.
 
-The images are the first ones of the split, so that every run of a study shows the same. Beside the
-panels stand the plain files (image, index masks) that figures are drawn from, and `index.json`.
+The images are spread evenly over the split (those of a video stand beside their like), the same for
+every run of a study. Beside the panels stand the plain files (image, index masks) that figures are
+drawn from, and `index.json`.
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,14 @@ _INK = (20, 20, 20)
 _GREY = (90, 90, 90)
 
 
+def spread_evenly(count: int, length: int) -> list[int]:
+    """Up to `count` indices of `length` records, evenly spread, the first among them."""
+    count = min(count, length)
+    return [number * length // count for number in range(count)]
+
+
 class OverlayWriter:
-    """Collects the predictions of the first `count` images of a split and writes them as pictures.
+    """Collects the predictions of the images at `indices` of a split and writes them as pictures.
 
     An instance is passed to `evaluate_model` as `on_prediction`; `finish()` writes `index.json`:
     `{"content", "classes", "ignore_index", "images": [{"id", "image", "truth", "prediction",
@@ -37,14 +45,14 @@ class OverlayWriter:
     def __init__(
         self,
         folder: str | Path,
-        count: int,
+        indices: Sequence[int],
         classes: list[str],
         mean: list[float],
         std: list[float],
         ignore_index: int,
     ):
         self.folder = Path(folder)
-        self.count = count
+        self.indices = frozenset(indices)
         self.classes = classes
         self.ignore_index = ignore_index
         self._mean = np.asarray(mean, dtype=np.float64)[:, None, None]
@@ -55,13 +63,13 @@ class OverlayWriter:
     def __call__(
         self, index: int, name: str, image: NDArray[Any], truth: NDArray[Any], prediction: NDArray[Any]
     ) -> None:
-        """Write the files of one image `(3, H, W)` with masks `(H, W)`, if it is among the first."""
-        if index >= self.count:
+        """Write the files of one image `(3, H, W)` with masks `(H, W)`, if it is to be kept."""
+        if index not in self.indices:
             return
         rgb = self._denormalised(image)
         miou = self._miou(truth, prediction)
         files = {
-            kind: f"{index:02d}_{_file_stem(name)}_{kind}.png"
+            kind: f"{index:04d}_{_file_stem(name)}_{kind}.png"
             for kind in ("image", "truth", "prediction", "panel")
         }
         _save(Image.fromarray(rgb), self.folder / files["image"])

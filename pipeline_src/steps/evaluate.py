@@ -26,7 +26,7 @@ from pipeline_src.data.dataset import SegmentationDataset
 from pipeline_src.data.transforms import EvalTransform
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.evaluation.device import choose_device
-from pipeline_src.evaluation.overlays import OverlayWriter
+from pipeline_src.evaluation.overlays import OverlayWriter, spread_evenly
 from pipeline_src.evaluation.segmentation import Inference, evaluate_model, whole_image
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_of, write_json
@@ -64,9 +64,8 @@ def evaluate(job: Job, device: torch.device, workers: int = 0) -> None:
 
     folder = Path(job.outputs["overlays"])
     shutil.rmtree(folder, ignore_errors=True)
-    overlays = OverlayWriter(
-        folder, evaluation["overlays"], classes, norm["mean"], norm["std"], data["ignore_index"]
-    )
+    shown = spread_evenly(evaluation["overlays"], len(dataset))
+    overlays = OverlayWriter(folder, shown, classes, norm["mean"], norm["std"], data["ignore_index"])
     scores = evaluate_model(
         model,
         dataset,

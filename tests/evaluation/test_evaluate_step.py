@@ -46,7 +46,7 @@ def test_metrics_are_those_of_the_trained_weights_on_the_images_as_they_are(run,
     assert (metrics["unit"], metrics["split"], metrics["images"]) == ("fraction", "val", 3)
 
 
-def test_overlays_show_the_first_images_with_their_predictions(run, tmp_path):
+def test_overlays_show_images_with_their_predictions(run, tmp_path):
     evaluate(evaluation_job(), CPU)
     index = json.loads((tmp_path / "overlays" / "index.json").read_text())
     assert [entry["id"] for entry in index["images"]] == IDS[:2]

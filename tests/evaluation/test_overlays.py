@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline_src.evaluation.overlays import OverlayWriter
+from pipeline_src.evaluation.overlays import OverlayWriter, spread_evenly
 from pipeline_src.evaluation.palette import colourise, index_image, voc_palette
 
 CLASSES = ["background", "aeroplane", "bicycle"]
@@ -56,9 +56,9 @@ def normalised(pixels):
     return image.transpose(2, 0, 1)
 
 
-def write_scenes(folder, count, names, seed=0):
+def write_scenes(folder, shown, names, seed=0):
     rng = np.random.default_rng(seed)
-    writer = OverlayWriter(folder, count, CLASSES, MEAN, STD, ignore_index=255)
+    writer = OverlayWriter(folder, shown, CLASSES, MEAN, STD, ignore_index=255)
     scenes = []
     for index, name in enumerate(names):
         pixels = rng.integers(0, 256, (31, 45, 3)).astype(np.uint8)
@@ -70,12 +70,20 @@ def write_scenes(folder, count, names, seed=0):
     return writer.finish(), scenes
 
 
-def test_the_first_images_are_written_and_no_others(tmp_path):
-    index, scenes = write_scenes(tmp_path, 2, ["2007_000033", "a/b c", "third"])
+@pytest.mark.parametrize(
+    ("count", "length", "expected"),
+    [(4, 101, [0, 25, 50, 75]), (2, 3, [0, 1]), (4, 4, [0, 1, 2, 3]), (9, 2, [0, 1]), (0, 5, []), (3, 0, [])],
+)
+def test_images_are_spread_over_the_split(count, length, expected):
+    assert spread_evenly(count, length) == expected
+
+
+def test_the_chosen_images_are_written_and_no_others(tmp_path):
+    index, scenes = write_scenes(tmp_path, [0, 2], ["2007_000033", "second", "a/b c"])
     assert json.loads((tmp_path / "index.json").read_text()) == index
     assert [entry["id"] for entry in index["images"]] == ["2007_000033", "a/b c"]
     assert len(list(tmp_path.glob("*.png"))) == 2 * 4
-    for entry, (pixels, truth, prediction) in zip(index["images"], scenes, strict=False):
+    for entry, (pixels, truth, prediction) in zip(index["images"], scenes[::2], strict=True):
         for kind, expected in (("image", pixels), ("truth", truth), ("prediction", prediction)):
             with Image.open(tmp_path / entry[kind]) as image:
                 assert (np.asarray(image) == expected).all(), kind
@@ -84,22 +92,22 @@ def test_the_first_images_are_written_and_no_others(tmp_path):
 
 
 def test_the_same_predictions_make_the_same_bytes(tmp_path):
-    first, _ = write_scenes(tmp_path / "a", 2, ["x", "y"])
-    second, _ = write_scenes(tmp_path / "b", 2, ["x", "y"])
+    first, _ = write_scenes(tmp_path / "a", [0, 1], ["x", "y"])
+    second, _ = write_scenes(tmp_path / "b", [0, 1], ["x", "y"])
     assert first == second
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
 def test_the_content_changes_with_a_prediction(tmp_path):
-    first, _ = write_scenes(tmp_path / "a", 2, ["x", "y"], seed=0)
-    second, _ = write_scenes(tmp_path / "b", 2, ["x", "y"], seed=1)
+    first, _ = write_scenes(tmp_path / "a", [0, 1], ["x", "y"], seed=0)
+    second, _ = write_scenes(tmp_path / "b", [0, 1], ["x", "y"], seed=1)
     assert first["content"] != second["content"]
 
 
 def test_many_classes_wrap_below_the_panel(tmp_path):
     classes = [f"a class with a long name {number}" for number in range(21)]
-    writer = OverlayWriter(tmp_path, 1, classes, MEAN, STD, ignore_index=255)
+    writer = OverlayWriter(tmp_path, [0], classes, MEAN, STD, ignore_index=255)
     truth = np.arange(21 * 20, dtype=np.uint8).reshape(21, 20) % 21
     writer(0, "x", np.zeros((3, 21, 20), dtype=np.float32), truth, truth.astype(np.int32))
     entry = writer.finish()["images"][0]

@@ -113,7 +113,7 @@ class FakeStudy:
         (folder / "curve.csv").write_text("step,epoch,metric,value\n" + "\n".join(lines) + "\n")
 
     def _write_sidecars(self, folder, run, seed):
-        overlays = OverlayWriter(folder / "overlays", 2, CLASSES, MEAN, STD, 255)
+        overlays = OverlayWriter(folder / "overlays", range(2), CLASSES, MEAN, STD, 255)
         for index in range(2 if self.pictures else 0):
             image, truth = scene(index)
             prediction = np.where(truth == 255, 0, truth)
