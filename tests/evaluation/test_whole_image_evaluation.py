@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import distributed, multiprocessing, nn
 
+from pipeline_src.errors import InputError
 from pipeline_src.evaluation.confusion import Confusion
 from pipeline_src.evaluation.segmentation import evaluate_model
 
@@ -139,6 +140,22 @@ def test_loader_processes_change_nothing():
     assert evaluate_model(model, scenes, CLASSES, "cpu", workers=2) == evaluate_model(
         model, scenes, CLASSES, "cpu"
     )
+
+
+class BrokenScenes(Scenes):
+    """Its third image cannot be read."""
+
+    def __getitem__(self, index):
+        if index == 2:
+            raise InputError("scene_2.png: cannot be read")
+        return self.items[index]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_image_is_one_line_from_any_process(workers):
+    with pytest.raises(InputError) as caught:
+        evaluate_model(PixelClassifier(), BrokenScenes(), CLASSES, "cpu", workers=workers)
+    assert str(caught.value) == "scene_2.png: cannot be read"
 
 
 def test_another_way_of_inference_can_be_passed():
