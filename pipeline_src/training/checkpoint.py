@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from pipeline_src.errors import InputError
-from pipeline_src.files import digest_file
+from pipeline_src.files import digest_file, fsync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class CheckpointFolder:
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        _fsync_folder(self.folder)
+        fsync_folder(self.folder)
         for old in self.paths()[KEEP:]:
             old.unlink(missing_ok=True)
         return path
@@ -157,11 +157,3 @@ class _HashingFile:
 
     def hexdigest(self) -> str:
         return self._hasher.hexdigest()[:16]
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
