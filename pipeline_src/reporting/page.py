@@ -239,7 +239,7 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
         ("mIoU", _percent(scores.get("miou"))),
         ("pixel accuracy", _percent(scores.get("pixel_accuracy"))),
         ("backbone", backbone.get("timm")),
-        ("backbone weights", backbone.get("weights")),
+        ("backbone weights", _weights(backbone.get("weights"), train.get("weights") or {})),
         ("pyramid", _settings(pyramid) if pyramid else "none"),
         ("decoder", _settings(model.get("decoder"))),
         ("optimiser", _settings(recipe.get("optimizer"))),
@@ -256,6 +256,12 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
         *_job_facts(train),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _weights(kind: Any, facts: dict[str, Any]) -> str | None:
+    """The kind of a backbone's weights and, where they were read from a file, where that came from."""
+    source = facts.get("backbone_source")
+    return f"{kind}, {source}" if kind and source else kind
 
 
 def _job_facts(sidecar: dict[str, Any]) -> Facts:

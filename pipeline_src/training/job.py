@@ -163,10 +163,15 @@ def _train(
 
 def _initial_model(job: Job, parts: Parts, ranks: Ranks) -> tuple[nn.Module, dict[str, Any]]:
     """The model as it is before step 0, and where its weights came from."""
-    weights = read_json(job.input("weights"))["path"] if "weights" in job.inputs else None
+    fetched = read_json(job.input("weights")) if "weights" in job.inputs else {}
+    weights = fetched.get("path")
     torch.manual_seed(derive(job.params["seed"], "init"))
     model = parts.build_model(job.params["model"], weights)
-    start: dict[str, Any] = {"backbone_file": weights, "init_from": None}
+    start: dict[str, Any] = {
+        "backbone_file": weights,
+        "backbone_source": fetched.get("source") or fetched.get("origin"),
+        "init_from": None,
+    }
     if "init_from" in job.inputs:
         path = _weights_of_run(job.input("init_from"))
         start["init_from"] = {"path": str(path), **load_matching(model, path)}

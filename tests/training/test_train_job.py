@@ -170,7 +170,7 @@ def test_init_from_starts_from_another_runs_weights_and_lists_what_did_not_match
 
 def test_backbone_weights_are_passed_on_from_their_record(tmp_path):
     record = tmp_path / "weights.json"
-    record.write_text(json.dumps({"path": "somewhere.safetensors", "content": "w"}))
+    record.write_text(json.dumps({"path": "somewhere.safetensors", "content": "w", "source": "somebody"}))
     asked = []
 
     def build(section, weights):
@@ -181,6 +181,7 @@ def test_backbone_weights_are_passed_on_from_their_record(tmp_path):
     train(job, Parts(build, toy_parts().open_data))
     ((section, weights),) = asked
     assert weights == "somewhere.safetensors" == sidecar(job)["weights"]["backbone_file"]
+    assert sidecar(job)["weights"]["backbone_source"] == "somebody"
     assert section == json.loads(job.read_text())["params"]["model"]
 
 

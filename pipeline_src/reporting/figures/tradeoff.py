@@ -38,9 +38,10 @@ def draw_tradeoff(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     sources = [name for name in ("ours", "paper") if any(point["source"] == name for point in points)]
     sources = sources or ["ours"]
     scale = params["scale"]
+    not_comparable = params["paper"] and not scale["comparable"]
     columns = {column["key"]: column for column in table["columns"]}
     titles = {
-        "ours": f"Ours, scale {scale['name']}" + ("" if scale["comparable"] else " (not comparable)"),
+        "ours": f"Ours, scale {scale['name']}" + (" (not comparable)" if not_comparable else ""),
         "paper": "Paper" + (f" ({columns[score]['paper_split']})" if columns[score]["paper_split"] else ""),
     }
 
