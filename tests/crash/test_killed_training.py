@@ -53,7 +53,7 @@ PLACES = {
     "before scores are logged": (f"{ENGINE}.Journal.add_scores", 3),
     "within a checkpoint's file": (f"{CHECKPOINT}.torch.save", 5),
     "before a checkpoint has its name": (f"{CHECKPOINT}.os.replace", 5),
-    "before old checkpoints go": (f"{CHECKPOINT}._fsync_folder", 5),
+    "before old checkpoints go": (f"{CHECKPOINT}.fsync_folder", 5),
     "before the final weights": ("pipeline_src.training.job.save_weights", 1),
     "before the record of the end": ("pipeline_src.training.job.write_finished", 1),
     "before checkpoints are cleared": (f"{CHECKPOINT}.CheckpointFolder.clear", 1),
