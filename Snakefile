@@ -1,4 +1,4 @@
-# Fusebench: from a clean clone to every table and figure of four papers.
+# Fusebench: from a clean clone to the tables and figures of the papers in params.yaml.
 #
 #   snakemake --cores all                                   the scale of params.yaml (demo)
 #   snakemake --cores all --config scale=lite               another scale

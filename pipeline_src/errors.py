@@ -5,6 +5,7 @@ Anything a user can cause (a wrong key, a broken file, a missing download) is ra
 right. Everything else is a bug and keeps its traceback.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -45,6 +46,10 @@ def run_command(main: Callable[[], int | None] | Callable[[], None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         status = INPUT_ERROR_EXIT
+    except BrokenPipeError:
+        # the reader of a pipe (`| head`) has seen enough; nothing may be flushed into it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     except Interrupted as error:
         print(f"interrupted: {error}", file=sys.stderr)
         status = INTERRUPTED_EXIT

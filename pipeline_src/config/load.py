@@ -91,6 +91,18 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return tree
 
 
+def as_written(value: Any) -> Any:
+    """A tree with texts such as `true`, `null` and `5e-4` read as `params.yaml` would read them."""
+    if isinstance(value, Mapping):
+        return {key: as_written(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [as_written(below) for below in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+.\w]+", value):
+        scalar = yaml.load(value, _Loader)
+        return scalar if scalar is None or isinstance(scalar, bool | int | float) else value
+    return value
+
+
 class _Loader(yaml.SafeLoader):
     """YAML with unique keys and with the floats of YAML 1.2."""
 

@@ -72,7 +72,7 @@ def fetch(
     if not row.checksums and not accept_unverified:
         raise InputError(
             f"{row.file}: no checksum of {row.name} is known, so it cannot be trusted; accept it once with "
-            "--accept-unverified (accept_unverified: true) and commit the sha256 that is then recorded"
+            "`--config accept_unverified=true` and commit the sha256 that is then recorded"
         )
     failures: list[str] = []
     with locked(target):
@@ -97,7 +97,7 @@ def fetch(
         raise InputError(_login_message(row, folder, failures))
     raise InputError(
         f"{row.file} could not be fetched ({'; '.join(failures) or 'it has no address'}); without a network "
-        f"put {row.file} into {folder}, or give a folder that holds it with --mirror"
+        f"put {row.file} into {folder}, or name a folder that holds it: `--config mirror=FOLDER`"
     )
 
 
@@ -119,7 +119,7 @@ def _mirror_candidates(row: RemoteFile, mirror: str | Path | None) -> list[str]:
     if is_http(base):
         return [f"{base.rstrip('/')}/{row.file}"]
     if not local_path(base).is_dir():
-        raise InputError(f"--mirror {mirror}: no such folder")
+        raise InputError(f"mirror {mirror}: no such folder")
     return [str(local_path(base) / row.file), str(local_path(base) / row.name / row.file)]
 
 
@@ -243,5 +243,5 @@ def _login_message(row: RemoteFile, folder: Path, failures: list[str]) -> str:
     login = re.sub(r"\s+", " ", row.login or "")
     return (
         f"{row.file} needs an account and cannot be fetched by a program{tried}: {login}; then put "
-        f"it into {folder}, or into a folder given with --mirror, and run this again"
+        f"it into {folder}, or into a folder named by `--config mirror=FOLDER`, and run this again"
     )

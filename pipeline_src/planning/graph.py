@@ -131,7 +131,7 @@ class GraphBuilder:
         try:
             state = folder_state(spec["format"], root, spec["splits"], manifest, cache_path(key))
         except InputError as error:
-            raise InputError(f"datasets.{key}: {error}") from None
+            raise InputError(f"datasets.{key}.source.root ({source.root}): {error}") from None
         fingerprint = Manifest.load(manifest).fingerprint if state.current else state.fingerprint
         note = state.explain() if state.state == "changed" else ""
         return {"root": str(root), "fingerprint": fingerprint}, note

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.config.layers import Layer
-from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.load import as_written, load_params, read_yaml
 from pipeline_src.config.study import Params
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
 from pipeline_src.launch import visible_gpus
@@ -114,7 +114,8 @@ def open_plan(given: Mapping[str, Any], overlays: list[str], main_process: bool)
     """Plan the configured scale for the Snakefile; bad parameters end the program with one line.
 
     `overlays` are the files of `--configfile`, read here as `params.yaml` is: Snakemake's own reading
-    takes `5e-4` for a text. `given` are the values of `--config`, which win over them.
+    takes `5e-4` for a text. `given` are the values of `--config`, which win over them and of which
+    Snakemake leaves `true` and `5e-4` as texts.
 
     In the main process users' folders are looked at, every job is compared with its last result,
     job files are written where they changed, and what is to be done is said on stderr. The
@@ -123,7 +124,7 @@ def open_plan(given: Mapping[str, Any], overlays: list[str], main_process: bool)
     try:
         layers = [Layer(path, read_yaml(path)) for path in overlays]
         if given:
-            layers.append(Layer("--config", dict(given)))
+            layers.append(Layer("--config", as_written(dict(given))))
         params = load_params(overlays=layers)
         plan = plan_everything(params, look=main_process)
         if not main_process:

@@ -190,7 +190,7 @@ def tag_params(url: str) -> dict[str, object]:
 def test_weights_are_accepted_once_and_verified_ever_after(tmp_path, server: Server, write_job, run_step):
     job = write_job("weights", tag_params(server.add("/net", WEIGHTS)), "data/weights/net.tag.json")
     refused = run_step("weights", job)
-    assert refused.returncode == 2 and "accept_unverified: true" in refused.stderr
+    assert refused.returncode == 2 and "--config accept_unverified=true" in refused.stderr
     accepted = run_step("weights", job, "--accept-unverified")
     assert accepted.returncode == 0, accepted.stderr
     sha256 = hashlib.sha256(WEIGHTS).hexdigest()

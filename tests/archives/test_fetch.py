@@ -142,7 +142,13 @@ def test_when_every_source_fails_each_is_named_with_what_would_help(
         fetch(row_of(*urls), folder, options=impatient)
     message = str(caught.value)
     assert "\n" not in message
-    for part in (*urls, f"got {hashlib.md5(WRONG).hexdigest()}", "cannot connect", "--mirror", f"{folder}"):
+    for part in (
+        *urls,
+        f"got {hashlib.md5(WRONG).hexdigest()}",
+        "cannot connect",
+        "--config mirror=FOLDER",
+        f"{folder}",
+    ):
         assert part in message
     assert visible(folder) == set()
 
@@ -222,7 +228,7 @@ def test_an_http_mirror_is_asked_first(server: Server, folder: Path, impatient: 
 
 
 def test_a_mirror_that_is_not_there_is_refused_at_once(server: Server, folder: Path, tmp_path: Path):
-    with pytest.raises(InputError, match=r"--mirror .*nowhere: no such folder"):
+    with pytest.raises(InputError, match=r"mirror .*nowhere: no such folder"):
         fetch(row_of(server.add("/set.tar", DATA)), folder, mirror=tmp_path / "nowhere")
     assert server.requests == []
 
@@ -240,7 +246,7 @@ UNKNOWN = {"bytes": None, "md5": None, "sha1": None, "sha256": None}
 
 
 def test_without_any_checksum_nothing_is_even_asked(server: Server, folder: Path):
-    with pytest.raises(InputError, match=r"no checksum of set is known.*--accept-unverified"):
+    with pytest.raises(InputError, match=r"no checksum of set is known.*--config accept_unverified=true"):
         fetch(row_of(server.add("/set.tar", DATA), **UNKNOWN), folder)
     assert server.requests == []
 
@@ -272,7 +278,7 @@ def test_a_login_archive_says_what_to_do_and_leaves_nothing(folder: Path, mirror
         fetch(row_of(login=LOGIN), folder, mirror=mirror)
     message = str(caught.value)
     assert "\n" not in message
-    for part in (LOGIN, f"put it into {folder}", "--mirror"):
+    for part in (LOGIN, f"put it into {folder}", "--config mirror=FOLDER"):
         assert part in message
     assert visible(folder) == set()
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer, merge
-from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.load import as_written, load_params, read_yaml
 from pipeline_src.errors import InputError
 
 SWIN = "swin_tiny_patch4_window7_224.ms_in1k"
@@ -197,3 +197,13 @@ def test_validation_imports_neither_torch_nor_timm(run_python):
         "print([m for m in ('torch', 'timm', 'torchvision', 'pandas') if m in sys.modules])"
     )
     assert done.strip() == "[]"
+
+
+def test_texts_of_the_command_line_are_read_as_the_file_would_be():
+    given = {"a": "true", "b": {"lr": "5e-4", "name": "demo", "path": "/x: y"}, "c": ["null", "3"], "d": 2}
+    assert as_written(given) == {
+        "a": True,
+        "b": {"lr": 5e-4, "name": "demo", "path": "/x: y"},
+        "c": [None, 3],
+        "d": 2,
+    }

@@ -40,6 +40,13 @@ def test_other_scales_are_planned_without_their_data(fresh, scale, runs):
     assert counts["fetch"] == counts["extract"] == counts["weights"] == 1
 
 
+def test_words_of_config_are_read_as_the_parameters_are(fresh):
+    done = fresh.run("snakemake", "-n", "-p", "--config", "scale=lite", "accept_unverified=true", "seeds=2")
+    weights = [line for line in done.stdout.splitlines() if "steps.weights" in line]
+    assert len(weights) == 1 and "--accept-unverified" in weights[0]
+    assert job_counts(done.stdout)["train"] == 12
+
+
 def test_one_table_needs_only_its_study(fresh):
     counts = fresh.dry_run("results/demo/tables/dfp_table1.md")
     assert counts == {key: DEMO[key] for key in DEMO if key not in ("join", "figure", "report")}
