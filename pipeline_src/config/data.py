@@ -81,6 +81,47 @@ class VocDataset(Section):
     )
 
 
+class Ade20kSplit(Section):
+    """A split of ADE20K."""
+
+    set: Literal["training", "validation"] = Field(description="Image set: a folder of the archive.")
+    limit: PositiveInt | None = Field(
+        default=None, description="Use only so many images (a seeded choice); null: all."
+    )
+
+
+class Ade20kDataset(Section):
+    """ADE20K's scene parsing benchmark (SceneParse150) in the layout of the official archive."""
+
+    format: Literal["ade20k"] = Field(description="ADEChallengeData2016 layout; mask id 0 is unlabelled.")
+    source: Source = Field(description="Where the files come from.")
+    splits: dict[Literal["train", "val"], Ade20kSplit] = Field(
+        description="Image sets to train and evaluate on."
+    )
+    classes: Annotated[list[str], Field(min_length=2, max_length=150)] | None = Field(
+        default=None, description="Class names of the mask ids from 1 on; null: ADE20K's 150."
+    )
+
+
+class CityscapesSplit(Section):
+    """A split of Cityscapes."""
+
+    set: Literal["train", "val"] = Field(description="Image set: a folder of both archives.")
+    limit: PositiveInt | None = Field(
+        default=None, description="Use only so many images (a seeded choice); null: all."
+    )
+
+
+class CityscapesDataset(Section):
+    """Cityscapes with fine annotations, in the layout of the official archives; 19 classes."""
+
+    format: Literal["cityscapes"] = Field(description="leftImg8bit and gtFine; masks are `labelIds`.")
+    source: Source = Field(description="Where the files come from.")
+    splits: dict[Literal["train", "val"], CityscapesSplit] = Field(
+        description="Image sets to train and evaluate on."
+    )
+
+
 class MaskSplit(Section):
     """A split of a folder of images and masks, as paths below `source.root`."""
 
@@ -109,7 +150,20 @@ class MasksDataset(Section):
     )
 
 
-Dataset = Annotated[VocDataset | MasksDataset, Field(discriminator="format")]
+Dataset = Annotated[
+    VocDataset | Ade20kDataset | CityscapesDataset | MasksDataset, Field(discriminator="format")
+]
+Split = VocSplit | Ade20kSplit | CityscapesSplit | MaskSplit
+
+SCENE_SPLITS = {
+    "voc2012": ("train", "val", "aug"),
+    "ade20k": ("train", "val"),
+    "cityscapes": ("train", "val"),
+}
+"""Splits that scenes can be written for, by format; `aug` is what `trainaug` adds."""
+
+SCENE_CLASSES = 20
+"""Object classes that the scene generator can draw."""
 
 VOC_CLASSES = [
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pipeline_src.data.archives import RemoteFile
 from pipeline_src.data.checksums import FileFacts, measure, mismatch, remember, remembered
@@ -19,6 +18,7 @@ from pipeline_src.data.disk import require_space
 from pipeline_src.data.dvc_store import cached_file, fetch_from_remote, find_dvc_root, has_remote
 from pipeline_src.data.http import DownloadError, HttpOptions, discard, download
 from pipeline_src.data.locking import locked
+from pipeline_src.data.places import is_http, local_path, mirror_candidates
 from pipeline_src.data.progress import Progress, say
 from pipeline_src.errors import InputError
 
@@ -68,7 +68,7 @@ def fetch(
     """
     folder = Path(folder)
     target = folder / row.file
-    mirrors = _mirror_candidates(row, mirror)
+    mirrors = mirror_candidates(row, mirror)
     if not row.checksums and not accept_unverified:
         raise InputError(
             f"{row.file}: no checksum of {row.name} is known, so it cannot be trusted; accept it once with "
@@ -99,28 +99,6 @@ def fetch(
         f"{row.file} could not be fetched ({'; '.join(failures) or 'it has no address'}); without a network "
         f"put {row.file} into {folder}, or name a folder that holds it: `--config mirror=FOLDER`"
     )
-
-
-def is_http(place: str) -> bool:
-    """Whether a place is an http or https address."""
-    return place.startswith(("http://", "https://"))
-
-
-def local_path(place: str) -> Path:
-    """The path of a local place, given as a path or as a `file://` address."""
-    return Path(unquote(urlsplit(place).path)) if place.startswith("file://") else Path(place).expanduser()
-
-
-def _mirror_candidates(row: RemoteFile, mirror: str | Path | None) -> list[str]:
-    """Where a mirror may hold the file; a mirror folder that is not there is an `InputError`."""
-    if mirror is None:
-        return []
-    base = str(mirror)
-    if is_http(base):
-        return [f"{base.rstrip('/')}/{row.file}"]
-    if not local_path(base).is_dir():
-        raise InputError(f"mirror {mirror}: no such folder")
-    return [str(local_path(base) / row.file), str(local_path(base) / row.name / row.file)]
 
 
 def _local_candidates(row: RemoteFile, target: Path, mirrors: list[str]) -> Iterator[tuple[str, Path]]:

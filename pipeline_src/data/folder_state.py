@@ -4,22 +4,41 @@ Equal fingerprints answer at once. Otherwise the listing and the bytes decide, a
 are named, so that a plan can say `data changed: trainannot/0001.png`. Standard library only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_src.data.fingerprint import DigestCache, fingerprint
 from pipeline_src.data.index import Manifest
+from pipeline_src.data.readers.ade20k import ade20k_root, ade20k_sources, read_ade20k
+from pipeline_src.data.readers.cityscapes import cityscapes_root, cityscapes_sources, read_cityscapes
 from pipeline_src.data.readers.masks import masks_sources, read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012, voc2012_sources, voc_root
-from pipeline_src.data.records import SplitListing
+from pipeline_src.data.records import Reader, SplitListing
 from pipeline_src.errors import InputError
 
 State = Literal["unchanged", "touched", "changed", "unknown"]
 
 READ_LIMIT_BYTES = 1 << 30
 """Planning re-reads at most so much: above it the manifest job, which shows progress, has to find out."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a format's folder is looked at: its reader, what decides a split, and the records' root."""
+
+    read: Reader
+    sources: Callable[[Sequence[Path], Mapping[str, Any]], Sequence[str]]
+    root: Callable[[Sequence[Path]], Path]
+
+
+_LAYOUTS = {
+    "ade20k": _Layout(read_ade20k, ade20k_sources, ade20k_root),
+    "cityscapes": _Layout(read_cityscapes, cityscapes_sources, cityscapes_root),
+    "masks": _Layout(read_masks, lambda roots, spec: masks_sources(spec), lambda roots: roots[0]),
+    "voc2012": _Layout(read_voc2012, voc2012_sources, voc_root),
+}
 
 
 @dataclass(frozen=True)
@@ -71,11 +90,9 @@ def folder_fingerprint(layout: str, root: Path, splits: Mapping[str, Mapping[str
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; it is the root of a data set")
-    if layout == "masks":
-        sources = {source for spec in splits.values() for source in masks_sources(spec)}
-    else:
-        sources = {source for spec in splits.values() for source in voc2012_sources([root], spec)}
-    return fingerprint(_data_root(layout, root), sources)
+    known = _LAYOUTS[layout]
+    sources = {source for spec in splits.values() for source in known.sources([root], spec)}
+    return fingerprint(known.root([root]), sources)
 
 
 def folder_state(
@@ -96,7 +113,7 @@ def folder_state(
     now = folder_fingerprint(layout, root, splits)
     if not manifest_path.is_file():
         return FolderState("unknown", now, reason="there is no manifest yet")
-    data_root = _data_root(layout, root)
+    data_root = _LAYOUTS[layout].root([root])
     try:
         manifest = Manifest.load(manifest_path)
         if manifest.root.resolve() != data_root.resolve():
@@ -109,8 +126,7 @@ def folder_state(
         rows = {name: manifest.split_rows(name) for name in splits}
     except InputError as error:
         return FolderState("unknown", now, reason=f"the manifest cannot be used ({error})")
-    read = read_masks if layout == "masks" else read_voc2012
-    listings = {name: read([root], name, spec) for name, spec in splits.items()}
+    listings = {name: _LAYOUTS[layout].read([root], name, spec) for name, spec in splits.items()}
     if problem := next((text for listing in listings.values() for text in listing.problems), None):
         return FolderState("changed", now, reason=problem)
     comparison = _Comparison()
@@ -170,10 +186,6 @@ class _Comparison:
             moved=tuple(sorted(self.added & self.removed)),
             reordered=tuple(self.reordered),
         )
-
-
-def _data_root(layout: str, root: Path) -> Path:
-    return root if layout == "masks" else voc_root([root])
 
 
 def _some(names: Sequence[str], shown: int = 3) -> str:

@@ -2,12 +2,12 @@
 
 A step takes and returns a `Sample`; what it draws is a small function of the generator, so that a
 sample depends on its seed alone and each step can be tested by its parameters. Geometry goes
-through torchvision. The order is MMSegmentation's: resize, crop, flip, normalise, pad; padding comes
-last, so that it is 0 in the normalised image.
+through torchvision. The order is MMSegmentation's: resize, crop, flip, photometric distortion, normalise,
+pad; padding comes last, so that it is 0 in the normalised image.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.data.photometric import DistortionRange, distort
+
+CROP_REDRAWS = 10
+"""How often a crop with too large a class is drawn again (MMSegmentation's number)."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,15 @@ class Step(Protocol):
 class RandomResize:
     """Resize by a factor drawn uniformly from `ratio`, keeping the aspect: bilinear, no antialias.
 
+    With `scale` (long side, short side), the image is fitted into factor x scale (`fitted_size`);
+    without, the factor applies to the image's own size.
+
     The mask takes the label under each new pixel's centre, which is where bilinear interpolation
     puts the image's; torch's plain `nearest` would shift it by up to half a pixel.
     """
 
     ratio: tuple[float, float]
+    scale: tuple[int, int] | None = None
 
     def draw(self, rng: np.random.Generator) -> float:
         """The factor."""
@@ -56,14 +64,22 @@ class RandomResize:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Apply with a drawn factor."""
-        return resize(sample, self.draw(rng))
+        factor = self.draw(rng)
+        if self.scale is None:
+            return resize(sample, factor)
+        return resize_to(sample, fitted_size(sample.size, self.scale, factor))
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cut out `size` (height, width) at a uniformly drawn place; an axis that is shorter stays whole."""
+    """Cut out `size` (height, width) at a uniformly drawn place; an axis that is shorter stays whole.
+
+    With `max_class_share`, a crop is drawn again while it is not `varied`, up to `CROP_REDRAWS` times;
+    the last one is taken as it is.
+    """
 
     size: tuple[int, int]
+    max_class_share: float | None = None
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
         """Top and left of the crop within an image of `size`."""
@@ -73,7 +89,13 @@ class RandomCrop:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Apply at a drawn place."""
-        return crop(sample, *self.draw(sample.size, rng), *self.size)
+        cut = crop(sample, *self.draw(sample.size, rng), *self.size)
+        if self.max_class_share is not None:
+            for _ in range(CROP_REDRAWS):
+                if varied(cut.mask, self.max_class_share):
+                    break
+                cut = crop(sample, *self.draw(sample.size, rng), *self.size)
+        return cut
 
 
 @dataclass(frozen=True)
@@ -85,6 +107,18 @@ class RandomFlip:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Apply if drawn."""
         return flip(sample) if rng.random() < self.probability else sample
+
+
+@dataclass(frozen=True)
+class PhotometricDistortion:
+    """Change brightness, contrast, saturation and hue by drawn amounts; the mask stays."""
+
+    amounts: DistortionRange = field(default_factory=DistortionRange)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Apply with drawn amounts."""
+        distorted = distort(sample.image.numpy(), self.amounts.draw(rng))
+        return Sample(torch.from_numpy(distorted), sample.mask)
 
 
 @dataclass(frozen=True)
@@ -125,17 +159,21 @@ class TrainTransform:
 
     @classmethod
     def of(cls, augment: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> "TrainTransform":
-        """From `{"resize": null | {"ratio": [lo, hi]}, "crop": [h, w], "flip": p}` and the backbone's
-        normalisation.
+        """From `{"resize": null | {"ratio": [lo, hi], "scale": null | [long, short]}, "crop": [h, w],
+        "max_class_share": null | s, "flip": p, "photometric": bool}` and the backbone's normalisation;
+        all keys but `crop` may be missing.
         """
         size = (int(augment["crop"][0]), int(augment["crop"][1]))
         steps: list[Step] = []
         if augment.get("resize"):
             low, high = augment["resize"]["ratio"]
-            steps.append(RandomResize((low, high)))
-        steps.append(RandomCrop(size))
+            scale = augment["resize"].get("scale")
+            steps.append(RandomResize((low, high), (scale[0], scale[1]) if scale else None))
+        steps.append(RandomCrop(size, augment.get("max_class_share")))
         if augment.get("flip"):
             steps.append(RandomFlip(augment["flip"]))
+        if augment.get("photometric"):
+            steps.append(PhotometricDistortion())
         steps += [_normalise(mean, std), PadTo(size)]
         return cls(tuple(steps))
 
@@ -167,14 +205,27 @@ class EvalTransform:
 # --- geometry by explicit parameters -------------------------------------------------------------
 
 
+def fitted_size(size: tuple[int, int], scale: tuple[int, int], factor: float = 1.0) -> tuple[int, int]:
+    """The largest (height, width) with the aspect of `size` whose long and short side fit into
+    factor x `scale` (long side, short side); halves round up, as in mmcv, and no side is below 1.
+    """
+    fit = min(scale[0] * factor / max(size), scale[1] * factor / min(size))
+    return max(1, int(size[0] * fit + 0.5)), max(1, int(size[1] * fit + 0.5))
+
+
 def resize(sample: Sample, factor: float) -> Sample:
     """Resize both axes by `factor`, to at least one pixel."""
-    size = [max(1, round(length * factor)) for length in sample.size]
+    height, width = (max(1, round(length * factor)) for length in sample.size)
+    return resize_to(sample, (height, width))
+
+
+def resize_to(sample: Sample, size: tuple[int, int]) -> Sample:
+    """Resize to `size` (height, width)."""
     # torchvision's uint8 and float32 paths depend in the last bit on the processor and the number of
     # threads, and a loader's workers have fewer. Exact results are multiples of 1 / (4 h w), so that in
     # float64 the small addition decides every tie upwards and cannot decide anything else.
-    image = F.resize(sample.image.to(torch.float64), size, InterpolationMode.BILINEAR, antialias=False)
-    mask = F.resize(sample.mask[None], size, InterpolationMode.NEAREST_EXACT)[0]
+    image = F.resize(sample.image.to(torch.float64), list(size), InterpolationMode.BILINEAR, antialias=False)
+    mask = F.resize(sample.mask[None], list(size), InterpolationMode.NEAREST_EXACT)[0]
     return Sample((image + (0.5 + 1e-9)).floor().clamp(0, 255).to(torch.uint8), mask)
 
 
@@ -184,6 +235,15 @@ def crop(sample: Sample, top: int, left: int, height: int, width: int) -> Sample
     return Sample(
         F.crop(sample.image, top, left, height, width), F.crop(sample.mask, top, left, height, width)
     )
+
+
+def varied(mask: Tensor, max_class_share: float) -> bool:
+    """Whether `mask` `(H, W)` shows two classes or more, the largest with less than `max_class_share`
+    of the labelled pixels.
+    """
+    counts = np.bincount(mask.numpy().ravel(), minlength=256)
+    counts[IGNORE_INDEX] = 0
+    return bool(np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < max_class_share)
 
 
 def flip(sample: Sample) -> Sample:

@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def make_manifest(job: Job, workers: int) -> None:
     """Build both files of the job; raises `InputError` as `build_manifest` does."""
     params = job.params
-    labels = LabelSpace.of(params["num_classes"], params["ignore_index"], params.get("class_ids"))
+    labels = LabelSpace.of(
+        params["num_classes"], params["ignore_index"], params.get("class_ids"), params.get("ignored_ids")
+    )
     read = load(f"reader.{params['format']}")
     roots = _roots(job)
     listings = {name: read(roots, name, _split_spec(params, spec)) for name, spec in params["splits"].items()}

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline_src.data.scenes.ade20k import write_ade20k
+from pipeline_src.data.scenes.cityscapes import write_cityscapes
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
+from pipeline_src.data.scenes.scene import Scene
 from pipeline_src.data.scenes.voc2012 import write_voc2012
 
 OLD_NS = 1_600_000_000_000_000_000
@@ -28,6 +31,33 @@ def voc_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for scene in generate_scenes(settings, split, count)
     ]
     write_voc2012(scenes, root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def street_scenes() -> list[Scene]:
+    """Generated scenes of 18 classes: 5 train, 3 val; all kinds of objects, crowds among them."""
+    settings = SceneSettings(seed=7, smallest=(61, 45), largest=(80, 64), classes=18, objects=(4, 9))
+    return [
+        scene
+        for split, count in (("train", 5), ("val", 3))
+        for scene in generate_scenes(settings, split, count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def ade20k_folder(tmp_path_factory: pytest.TempPathFactory, street_scenes: list[Scene]) -> Path:
+    """The scenes in ADE20K's layout; not to be written to."""
+    root = tmp_path_factory.mktemp("ade20k")
+    assert write_ade20k(street_scenes, root) == len(street_scenes)
+    return root
+
+
+@pytest.fixture(scope="session")
+def cityscapes_folder(tmp_path_factory: pytest.TempPathFactory, street_scenes: list[Scene]) -> Path:
+    """The scenes in Cityscapes' layout; not to be written to."""
+    root = tmp_path_factory.mktemp("cityscapes")
+    assert write_cityscapes(street_scenes, root) == len(street_scenes)
     return root
 
 

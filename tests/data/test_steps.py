@@ -189,5 +189,7 @@ def test_missing_own_folder_is_named(masks_splits, describe):
 
 
 def test_readers_and_writer_are_found_by_their_kinds():
-    for kind in ("reader.voc2012", "reader.masks", "scenes.voc2012"):
+    for kind in ("reader.voc2012", "reader.masks", "reader.ade20k", "reader.cityscapes"):
+        assert callable(load(kind))
+    for kind in ("scenes.voc2012", "scenes.ade20k", "scenes.cityscapes"):
         assert callable(load(kind))

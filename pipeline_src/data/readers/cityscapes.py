@@ -1,0 +1,102 @@
+"""Reader of Cityscapes with fine annotations, in the layout of the two official archives.
+
+`leftImg8bit/{train, val}/<city>/<id>_leftImg8bit.png` and, of the second archive,
+`gtFine/{train, val}/<city>/<id>_gtFine_labelIds.png`. The masks hold Cityscapes' label ids;
+`data/label_tables.py` says which of them are classes. Standard library only.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data.readers.pairing import with_masks
+from pipeline_src.data.records import Record, SplitListing, list_folder, take
+from pipeline_src.errors import InputError
+
+IMAGES, MASKS = "leftImg8bit", "gtFine"
+IMAGE_END, MASK_END = "_leftImg8bit.png", "_gtFine_labelIds.png"
+ARCHIVES = {IMAGES: "leftImg8bit_trainvaltest.zip", MASKS: "gtFine_trainvaltest.zip"}
+
+
+def read_cityscapes(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing:
+    """List the images of the set `spec["set"]` (`train`, `val`), sorted by city and name.
+
+    `roots` are folders that hold `leftImg8bit` or `gtFine` or both, or hold a folder `cityscapes` that
+    does. The records are relative to the folder with the images. `limit` shortens a split.
+
+    Raises `InputError` when either folder, or the set in it, is not there, or when the set has no image.
+    Images without a mask are one line in `problems`.
+    """
+    root = cityscapes_root(roots)
+    images, masks = _set_folders(roots, spec)
+    records: list[Record] = []
+    found: set[str] = set()
+    for city in _cities(root / images):
+        for name in list_folder(root / images / city):
+            if name.endswith(IMAGE_END):
+                key = name.removesuffix(IMAGE_END)
+                records.append(Record(key, f"{images}/{city}/{name}", f"{masks}/{city}/{key}{MASK_END}"))
+    for city in _cities(root / masks):
+        found.update(f"{masks}/{city}/{name}" for name in list_folder(root / masks / city))
+    if not records:
+        raise InputError(f"{root / images}: holds no <city>/*{IMAGE_END}; split {split!r} has no image")
+    records, problems = with_masks(split, records, found, f"{masks}/<city>/*{MASK_END}")
+    return SplitListing(
+        root=root,
+        records=take(records, spec.get("limit")),
+        sources=cityscapes_sources(roots, spec),
+        problems=problems,
+    )
+
+
+def cityscapes_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders of a set's cities, images and masks, relative to `cityscapes_root`.
+
+    Raises `InputError` as `read_cityscapes` does for a missing folder.
+    """
+    root = cityscapes_root(roots)
+    folders = _set_folders(roots, spec)
+    return tuple(f"{folder}/{city}" for folder in folders for city in _cities(root / folder))
+
+
+def cityscapes_root(roots: Sequence[Path]) -> Path:
+    """The folder that holds `leftImg8bit`; an `InputError` says where it was looked for."""
+    return _holder(roots, IMAGES, "images")
+
+
+def _set_folders(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, str]:
+    """The folders of a set's images and masks, relative to the root of the images; both are there."""
+    root, labels = cityscapes_root(roots), _holder(roots, MASKS, "labels")
+    for folder in (root / IMAGES, labels / MASKS):
+        if not (folder / spec["set"]).is_dir():
+            raise InputError(
+                f"{folder / spec['set']}: no such folder; it should hold one folder for each city"
+            )
+    return f"{IMAGES}/{spec['set']}", f"{_relative(labels / MASKS, root)}/{spec['set']}"
+
+
+def _holder(roots: Sequence[Path], name: str, what: str) -> Path:
+    for root in roots:
+        for folder in (root, root / "cityscapes"):
+            if (folder / name).is_dir():
+                return folder
+    places = ", ".join(map(str, roots))
+    raise InputError(
+        f"{places}: no folder {name}, which holds Cityscapes' {what}; is {ARCHIVES[name]} extracted there?"
+    )
+
+
+def _cities(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
+            )
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+
+
+def _relative(path: Path, root: Path) -> str:
+    # resolved, since `..` below a symbolic link leads to the link's target
+    return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()

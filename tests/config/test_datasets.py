@@ -1,0 +1,113 @@
+"""Data sets of the public formats: what the configuration accepts, and one line for what it refuses."""
+
+import pytest
+
+from pipeline_src.config.expand import expand
+from pipeline_src.config.layers import Layer
+from pipeline_src.config.load import load_params
+from pipeline_src.errors import InputError
+
+SETS = {
+    "ade20k": {"train": {"set": "training"}, "val": {"set": "validation"}},
+    "cityscapes": {"train": {"set": "train"}, "val": {"set": "val"}},
+    "voc2012": {"train": {"set": "train"}, "val": {"set": "val"}},
+}
+
+
+def section(layout, source, **changes):
+    return {"format": layout, "source": source, "splits": SETS[layout], **changes}
+
+
+def scenes(layout, classes=5, images=None, **changes):
+    images = images or {"train": 2, "val": 2}
+    source = {"kind": "scenes", "images": images, "size": [64, 48], "classes": classes}
+    return section(layout, source, **changes)
+
+
+def load(dataset):
+    params = load_params(overlays=[Layer("my.yaml", {"datasets": {"mine": dataset}})], scale="paper")
+    expand(params)
+    return params.datasets["mine"]
+
+
+def archives(layout, *names):
+    return section(layout, {"kind": "archives", "names": list(names)})
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        archives("ade20k", "ade20k"),
+        archives("cityscapes", "cityscapes_images", "cityscapes_gtfine"),
+        section("cityscapes", {"kind": "folder", "root": "$CITYSCAPES"}),
+        scenes("ade20k", 20),
+        scenes("cityscapes", 18),
+        scenes(
+            "voc2012",
+            images={"train": 2, "val": 2, "aug": 3},
+            splits={"train": {"set": "trainaug"}, "val": {"set": "val"}},
+        ),
+        section("ade20k", {"kind": "folder", "root": "/x"}, classes=["a", "b"]),
+    ],
+)
+def test_usual_sections_are_accepted(dataset):
+    assert load(dataset).format == dataset["format"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [
+        (
+            scenes("cityscapes", 19),
+            "my.yaml: datasets.mine.source.classes: 19 is too many; cityscapes scenes have at most 18",
+        ),
+        (
+            scenes("ade20k", 21),
+            "my.yaml: datasets.mine.source.classes: 21 is too many; ade20k scenes have at most 20",
+        ),
+        (
+            scenes("voc2012", 21),
+            "my.yaml: datasets.mine.source.classes: 21 is too many; voc2012 scenes have at most 20",
+        ),
+        (
+            scenes("ade20k", images={"train": 1}),
+            "my.yaml: datasets.mine.source.images: says nothing of split val",
+        ),
+        (
+            scenes("ade20k", images={"train": 1, "val": 1, "aug": 1}),
+            "my.yaml: datasets.mine.source.images: 'aug' is no split of ade20k scenes; use train or val",
+        ),
+        (
+            scenes("ade20k", splits={"train": {"set": "train"}, "val": {"set": "validation"}}),
+            "my.yaml: datasets.mine.splits.train.set: 'train' is not allowed; use training or validation",
+        ),
+        (
+            scenes("cityscapes", splits={"train": {"set": "train"}, "val": {"set": "test"}}),
+            "my.yaml: datasets.mine.splits.val.set: 'test' is not allowed; use train or val",
+        ),
+        (
+            scenes("cityscapes", splits={"train": {"set": "train"}}),
+            "my.yaml: datasets.mine.splits: has only train; it needs train and val",
+        ),
+        (
+            scenes("cityscapes", ignore_index=255),
+            "my.yaml: datasets.mine.ignore_index: unknown key",
+        ),
+        (
+            section("ade20k", {"kind": "folder", "root": "/x"}, classes=["a", "a"]),
+            "my.yaml: datasets.mine.classes: 'a' stands twice",
+        ),
+        (
+            section("ade20k", {"kind": "folder", "root": " "}),
+            "my.yaml: datasets.mine.source.root: is empty",
+        ),
+        (
+            archives("cityscapes", "cityscapes_images"),
+            "my.yaml: datasets.mine.source.names: images and labels are two archives; add cityscapes_gtfine",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_line_with_its_key(dataset, expected):
+    with pytest.raises(InputError) as caught:
+        load(dataset)
+    assert expected in str(caught.value) and "\n" not in str(caught.value)
