@@ -35,6 +35,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
     inputs: dict[str, str | list[str]] = {"train": training.sidecar}
     spec = {
         "model": run.model,
+        "evaluation": params.evaluation.model_dump(exclude={"overlays"}),
         "list": options.list,
         "threads": params.compute.threads,
         "deterministic": params.compute.deterministic,

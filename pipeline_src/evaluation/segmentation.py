@@ -1,8 +1,8 @@
 """Evaluation of a segmentation network at the images' own sizes.
 
-One image at a time goes through the network as a whole; the prediction has the size of the image
-as it is on disk, and is counted in one confusion matrix over the whole split. Another way to get
-from an image to its logits (a sliding window, several scales) is another `Inference` function.
+One image at a time goes through the network, as a whole unless told otherwise; the prediction has the
+size of the image as it is on disk, and is counted in one confusion matrix over the whole split. Another
+way to get from an image to its logits is another `Inference` function (`evaluation.inference`).
 """
 
 import logging

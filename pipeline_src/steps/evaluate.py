@@ -3,7 +3,8 @@
     python -m pipeline_src.steps.evaluate JOB.json [--workers N] [--device auto|cpu|cuda]
 
     params   {"data": {"num_classes", "ignore_index"}, "model", "threads", "deterministic",
-              "evaluation": {"mode": "whole", "split": "val", "overlays": 4}}
+              "evaluation": {"mode": "whole", "split": "val", "overlays": 4}}  # or `slide`, with window
+                                            # and stride; resize: see pipeline_src.evaluation.inference
     inputs   {"manifest": manifest.json, "train": train.json}
     outputs  {"sidecar", "metrics": metrics.json, "overlays": a folder}
 
@@ -26,8 +27,9 @@ from pipeline_src.data.dataset import SegmentationDataset
 from pipeline_src.data.transforms import EvalTransform
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.evaluation.device import choose_device
+from pipeline_src.evaluation.inference import inference_of
 from pipeline_src.evaluation.overlays import OverlayWriter, spread_evenly
-from pipeline_src.evaluation.segmentation import Inference, evaluate_model, whole_image
+from pipeline_src.evaluation.segmentation import evaluate_model
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.provenance.job import Job
@@ -35,21 +37,17 @@ from pipeline_src.training.runtime import configure, describe_device, peak_memor
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 
-MODES: dict[str, Inference] = {"whole": whole_image}
-"""How logits come from an image, by `evaluation.mode`."""
-
 
 def evaluate(job: Job, device: torch.device, workers: int = 0) -> None:
     """Write metrics.json, the overlays and the sidecar of `job`.
 
-    Raises `InputError` for weights that are not the run's, for a mode that does not exist, or for a
-    split without a labelled pixel.
+    Raises `InputError` for weights that are not the run's, for a mode that does not exist or lacks its
+    window, or for a split without a labelled pixel.
     """
     params = job.params
     settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
     evaluation, data = params["evaluation"], params["data"]
-    if evaluation["mode"] not in MODES:
-        raise InputError(f"evaluation.mode: {evaluation['mode']!r} is unknown; use {', '.join(MODES)}")
+    inference = inference_of(evaluation)
     norm = params["model"]["backbone"]
     dataset = SegmentationDataset(
         job.input("manifest"), evaluation["split"], EvalTransform.of(norm["mean"], norm["std"])
@@ -73,7 +71,7 @@ def evaluate(job: Job, device: torch.device, workers: int = 0) -> None:
         device,
         on_prediction=overlays,
         ignore_index=data["ignore_index"],
-        inference=MODES[evaluation["mode"]],
+        inference=inference,
         workers=workers,
         title=job.name,
     )

@@ -3,6 +3,7 @@
 python -m pipeline_src.steps.export_submission JOB.json [--device auto|cpu|cuda]
 
 params   {"model", "threads", "deterministic",
+          "evaluation": {"mode": "whole"}, # optional: how a picture becomes logits, as in `evaluate`
           "list": "test",                  # optional: name of the list in ImageSets/Segmentation
           "root": FOLDER}                  # instead of inputs["images"]: a folder that holds VOC2012
 inputs   {"train": train.json, "images": record of the extracted test archive, with "root"}
@@ -22,6 +23,7 @@ from pipeline_src.data.images import read_image
 from pipeline_src.data.readers.voc2012 import voc_root
 from pipeline_src.errors import run_command
 from pipeline_src.evaluation.device import choose_device
+from pipeline_src.evaluation.inference import inference_of
 from pipeline_src.evaluation.submission import predict, read_test_list, write_submission
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_file, read_json
@@ -33,8 +35,13 @@ logger = logging.getLogger(__name__)
 
 
 def export_submission(job: Job, device: torch.device) -> None:
-    """Predict every image of the test list and write the archive and the sidecar."""
+    """Predict every image of the test list and write the archive and the sidecar.
+
+    Raises `InputError` for weights that are not the run's, or for images or a way of inference that are not
+    there.
+    """
     params = job.params
+    inference = inference_of(params.get("evaluation", {"mode": "whole"}))
     settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
     folder = params.get("root") or read_json(job.input("images"))["root"]
     records = read_test_list(voc_root([Path(folder)]), params.get("list", "test"))
@@ -46,7 +53,7 @@ def export_submission(job: Job, device: torch.device) -> None:
             image = read_image(file)
             yield (
                 image_id,
-                predict(model, image, norm["mean"], norm["std"], num_classes, device, image_id),
+                predict(model, image, norm["mean"], norm["std"], num_classes, device, image_id, inference),
             )
             if number % max(1, len(records) // 10) == 0:
                 logger.info("%s: %d of %d images", job.name, number, len(records))

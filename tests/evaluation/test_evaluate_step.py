@@ -105,8 +105,8 @@ def test_weights_of_another_architecture_are_refused_in_one_line(run):
 
 
 def test_an_unknown_mode_names_the_known_ones(run):
-    with pytest.raises(InputError, match=r"evaluation\.mode: 'slide' is unknown; use whole"):
-        evaluate(evaluation_job(evaluation={"mode": "slide", "split": "val", "overlays": 0}), CPU)
+    with pytest.raises(InputError, match=r"evaluation\.mode: 'flip' is unknown; use whole or slide"):
+        evaluate(evaluation_job(evaluation={"mode": "flip", "split": "val", "overlays": 0}), CPU)
 
 
 def test_the_command_line_runs_a_job_file(run, tmp_path):
