@@ -15,14 +15,37 @@ from pipeline_src.config.base import (
 )
 
 
+class LayerDecay(Section):
+    """ConvNeXt's learning rate by depth: rate^(layers + 1 - d) in the stem and all down-samplings (d = 0)
+    and in the blocks of stage d (1 to 4); 1 in everything behind them."""
+
+    rate: Annotated[float, Field(gt=0, le=1)] = Field(description="Factor of one step of depth.")
+    layers: Annotated[int, Field(ge=3)] = Field(
+        description="Nominal depth: 6 for ConvNeXt-T, 12 for ConvNeXt-S and -B."
+    )
+
+
+NoDecay = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(description="No weight decay on a parameter whose name has one of these texts in it."),
+]
+NoDecay1d = Annotated[bool, Field(description="No weight decay on biases and other 1-D parameters.")]
+DecayByLayer = Annotated[
+    LayerDecay | None, Field(description="Learning rate that falls with depth, ConvNeXt only; null: none.")
+]
+
+
 class Sgd(Section):
     """Stochastic gradient descent."""
 
     kind: Literal["sgd"] = Field(description="torch.optim.SGD.")
     lr: PositiveFloat = Field(description="Base learning rate.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.9, description="Momentum.")
-    weight_decay: NonNegativeFloat = Field(default=0.0, description="L2 penalty on all parameters.")
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="L2 penalty.")
     nesterov: bool = Field(default=False, description="Nesterov momentum.")
+    no_decay: NoDecay = Field(default=[])
+    no_decay_1d: NoDecay1d = False
+    layer_decay: DecayByLayer = None
 
 
 class AdamW(Section):
@@ -34,6 +57,9 @@ class AdamW(Section):
         default=[0.9, 0.999], description="Decay rates of both moments."
     )
     weight_decay: NonNegativeFloat = Field(default=0.01, description="Decoupled weight decay.")
+    no_decay: NoDecay = Field(default=[])
+    no_decay_1d: NoDecay1d = False
+    layer_decay: DecayByLayer = None
 
 
 class ConstantSchedule(Section):
@@ -83,6 +109,9 @@ class Loss(Section):
         default="labelled_pixels",
         description="Mean over labelled pixels, mean over all pixels (as MMSegmentation), or the sum.",
     )
+    auxiliary_weight: NonNegativeFloat = Field(
+        default=0.4, description="Weight of the auxiliary head's loss; of no effect without one."
+    )
 
 
 class RandomResize(Section):
@@ -91,11 +120,18 @@ class RandomResize(Section):
     ratio: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)] = Field(
         description="Smallest and largest factor."
     )
+    scale: Pair | None = Field(
+        default=None,
+        description="Long and short side that the image is fitted into, times the factor; "
+        "null: the factor applies to the image's own size.",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> "RandomResize":
         if self.ratio[0] > self.ratio[1]:
             raise ValueError(f"ratio {self.ratio}: the smallest comes first")
+        if self.scale and self.scale[0] < self.scale[1]:
+            raise ValueError(f"scale {self.scale}: the long side comes first")
         return self
 
 
@@ -104,7 +140,16 @@ class Augment(Section):
 
     resize: RandomResize | None = Field(default=None, description="Random resizing; null: none.")
     crop: Pair = Field(description="Height and width of the random crop; smaller images are padded.")
+    max_class_share: Fraction | None = Field(
+        default=None,
+        description="The crop is drawn again, up to 10 times, until two classes are in it and the largest "
+        "has less than this share of the labelled pixels; null: any crop.",
+    )
     flip: Fraction = Field(default=0.5, description="Probability of a horizontal flip.")
+    photometric: bool = Field(
+        default=False,
+        description="Random brightness, contrast, saturation and hue, by MMSegmentation's amounts.",
+    )
 
 
 class Every(Section):
@@ -168,7 +213,34 @@ class Recipe(Section):
 class Evaluation(Section):
     """How a trained network is evaluated."""
 
-    mode: Literal["whole"] = Field(default="whole", description="`whole`: the whole image at once.")
+    mode: Literal["whole", "slide"] = Field(
+        default="whole",
+        description="`whole`: the whole image at once; `slide`: mean logits of overlapping windows.",
+    )
+    window: Pair | None = Field(default=None, description="Height and width of a window; for `slide` only.")
+    stride: Pair | None = Field(
+        default=None, description="Step from a window to the next, down and across; for `slide` only."
+    )
+    resize: Pair | None = Field(
+        default=None,
+        description="Long and short side that an image is fitted into first; null: its own size. "
+        "Accuracy is counted at the own size in any case.",
+    )
     overlays: NonNegativeInt = Field(
         default=4, description="Validation images whose predictions are kept as pictures."
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Evaluation":
+        if self.resize and self.resize[0] < self.resize[1]:
+            raise ValueError(f"resize {self.resize}: the long side comes first")
+        if self.mode == "whole" and (self.window or self.stride):
+            raise ValueError("mode whole has no window and no stride; set both to null, or mode to slide")
+        if self.mode == "slide":
+            if not self.window or not self.stride:
+                raise ValueError("mode slide needs window and stride, each [height, width]")
+            if self.stride[0] > self.window[0] or self.stride[1] > self.window[1]:
+                raise ValueError(
+                    f"stride {self.stride} leaves gaps between windows of {self.window}; it may not be larger"
+                )
+        return self

@@ -1,23 +1,11 @@
-"""SGD and AdamW from a recipe, over parameter groups that a rule forms.
+"""SGD and AdamW from a recipe, over the parameter groups that its rule forms (`training.groups`)."""
 
-A rule names, for every parameter, its multipliers of the learning rate and of the weight decay.
-Recipes so far use one rule for all (`uniform`); parameters without weight decay or with a learning
-rate that falls with depth are another rule, and nothing else changes.
-"""
-
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-GroupRule = Callable[[str, nn.Parameter], tuple[float, float]]
-"""(parameter name, parameter) -> (multiplier of the learning rate, multiplier of the weight decay)."""
-
-
-def uniform(name: str, parameter: nn.Parameter) -> tuple[float, float]:
-    """The same learning rate and weight decay for every parameter, biases and norms included."""
-    return 1.0, 1.0
+from pipeline_src.training.groups import GroupRule, rule_of, uniform
 
 
 def parameter_groups(
@@ -42,14 +30,14 @@ def parameter_groups(
     ]
 
 
-def build_optimizer(
-    model: nn.Module, recipe: dict[str, Any], rule: GroupRule = uniform
-) -> torch.optim.Optimizer:
-    """The optimiser that a resolved recipe's `optimizer` section describes.
+def build_optimizer(model: nn.Module, recipe: dict[str, Any]) -> torch.optim.Optimizer:
+    """The optimiser that a resolved recipe's `optimizer` section describes, with its groups.
 
-    Raises `ValueError` for an unknown kind.
+    Raises `ValueError` for an unknown kind, and `InputError` for `layer_decay` on a network that has none.
     """
-    groups = parameter_groups(model, lr=recipe["lr"], weight_decay=recipe["weight_decay"], rule=rule)
+    groups = parameter_groups(
+        model, lr=recipe["lr"], weight_decay=recipe["weight_decay"], rule=rule_of(recipe, model)
+    )
     match recipe["kind"]:
         case "sgd":
             return torch.optim.SGD(
