@@ -8,6 +8,7 @@ from pipeline_src.config.base import (
     Fraction,
     NonNegativeInt,
     PositiveFloat,
+    PositiveInt,
     Rgb,
     Section,
     Sha256,
@@ -81,9 +82,18 @@ class DfpPyramid(Section):
 
 Pyramid = DfpPyramid
 
+ALIGN_CORNERS = (
+    "Whether corner pixels keep their place in every bilinear resize of the head and of its logits; true "
+    "in MMSegmentation's recipes for crops of odd size, such as 769."
+)
+
+
+Level = Annotated[int, Field(ge=2, le=5)]
+"""Number of a feature map: C2 to C5, of nominal stride 4 to 32."""
+
 
 class FcnDecoder(Section):
-    """FCN head: convolutions and a 1x1 classifier on the last level."""
+    """FCN head: convolutions and a 1x1 classifier on one level."""
 
     kind: Literal["fcn"] = Field(description="Fully convolutional head.")
     num_convs: NonNegativeInt = Field(
@@ -94,6 +104,8 @@ class FcnDecoder(Section):
         default=True, description="Concatenate the head's input with its convolutions' output."
     )
     dropout: Fraction = Field(default=0.1, description="Dropout rate before the classifier.")
+    level: Level = Field(default=5, description="Level that the head reads.")
+    align_corners: bool = Field(default=False, description=ALIGN_CORNERS)
 
     @model_validator(mode="after")
     def _consistent(self) -> "FcnDecoder":
@@ -104,7 +116,91 @@ class FcnDecoder(Section):
         return self
 
 
-Decoder = FcnDecoder
+class PspDecoder(Section):
+    """PSP head: pyramid pooling on the last level (Zhao et al., PSPNet)."""
+
+    kind: Literal["psp"] = Field(description="Pyramid scene parsing head.")
+    pool_scales: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        default=[1, 2, 3, 6], description="Sides of the grids that the map is pooled to."
+    )
+    channels: PositiveInt = Field(default=512, description="Channels of each grid and of the fusion.")
+    dropout: Fraction = Field(default=0.1, description="Dropout rate before the classifier.")
+    align_corners: bool = Field(default=False, description=ALIGN_CORNERS)
+
+
+class AsppDecoder(Section):
+    """ASPP head: atrous spatial pyramid pooling on the last level (DeepLabV3)."""
+
+    kind: Literal["aspp"] = Field(description="Atrous spatial pyramid pooling head.")
+    dilations: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        default=[1, 12, 24, 36], description="Rates of the 3x3 convolutions; 1 is a 1x1 convolution."
+    )
+    channels: PositiveInt = Field(default=512, description="Channels of each branch and of the fusion.")
+    dropout: Fraction = Field(default=0.1, description="Dropout rate before the classifier.")
+    align_corners: bool = Field(default=False, description=ALIGN_CORNERS)
+
+
+class SepAsppDecoder(Section):
+    """Separable ASPP head: ASPP on the last level, refined by level 2 (DeepLabV3+)."""
+
+    kind: Literal["sep_aspp"] = Field(description="Depthwise separable ASPP head.")
+    dilations: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        default=[1, 12, 24, 36], description="Rates of the separable 3x3 convolutions; 1 is a plain 1x1."
+    )
+    c1_channels: PositiveInt = Field(default=48, description="Channels that level 2 is compressed to.")
+    channels: PositiveInt = Field(default=512, description="Channels of each branch and of the fusions.")
+    dropout: Fraction = Field(default=0.1, description="Dropout rate before the classifier.")
+    align_corners: bool = Field(default=False, description=ALIGN_CORNERS)
+
+
+class UperDecoder(Section):
+    """UPer head: pyramid pooling and an FPN, fused over levels 2 to 5 (Xiao et al., UPerNet)."""
+
+    kind: Literal["uper"] = Field(description="Unified perceptual parsing head, for segmentation alone.")
+    pool_scales: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        default=[1, 2, 3, 6], description="Sides of the grids that the last level is pooled to."
+    )
+    channels: PositiveInt = Field(default=512, description="Channels of every convolution.")
+    dropout: Fraction = Field(default=0.1, description="Dropout rate before the classifier.")
+    align_corners: bool = Field(default=False, description=ALIGN_CORNERS)
+
+
+Decoder = Annotated[
+    FcnDecoder | PspDecoder | AsppDecoder | SepAsppDecoder | UperDecoder, Field(discriminator="kind")
+]
+
+
+class AuxiliaryHead(FcnDecoder):
+    """FCN head on an inner level whose loss helps training; it does not run in inference."""
+
+    level: Level = Field(default=4, description="Level that the head reads.")
+    num_convs: NonNegativeInt = Field(
+        default=1, description="3x3 convolutions before the classifier; 0 is the classifier alone."
+    )
+    channels: NonNegativeInt = Field(default=256, description="Channels of these convolutions.")
+    concat_input: bool = Field(
+        default=False, description="Concatenate the head's input with its convolutions' output."
+    )
+
+
+class Equalizer(Section):
+    """Scale equalizers (Scale Equalization, section 3.2)."""
+
+    form: Literal["folded", "module", "up_bn"] = Field(
+        description="`folded`: divide the fusion convolution's weights by each branch's global standard "
+        "deviation (the paper's Algorithm 1); `module`: normalise each branch in the forward pass by its "
+        "global mean and deviation; `up_bn`: batch normalisation after the upsampling (section 3.2's "
+        "costly alternative, which is not calibrated)."
+    )
+    concatenations: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Which concatenations, such as `decoder.concat`; null: those that the paper equalises, "
+        "and those of a pyramid.",
+    )
+    images: PositiveInt | None = Field(
+        default=None,
+        description="Calibrate on so many training images (whole batches); null: the whole training set.",
+    )
 
 
 class ModelSpec(Section):
@@ -115,3 +211,9 @@ class ModelSpec(Section):
         default=None, description="Multi-scale pyramid around the backbone; null: none."
     )
     decoder: Decoder = Field(description="Decoder on top of the pyramid's levels.")
+    auxiliary: AuxiliaryHead | None = Field(
+        default=None, description="Second head, for a second loss in training; null: none."
+    )
+    equalizer: Equalizer | None = Field(
+        default=None, description="Scale equalizers at the concatenations; null: none."
+    )

@@ -1,4 +1,4 @@
-"""From a run's resolved model section to a module: backbone, then pyramid, then decoder.
+"""From a run's resolved model section to a module: backbone, then pyramid, then decoder, then auxiliary head.
 
 What a `kind` or `family` stands for is in the table of `pipeline_src.components`.
 """
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import load
+from pipeline_src.models.decoders.head import DecodeHead
+from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
+from pipeline_src.models.pyramid import FeaturePyramid
 from pipeline_src.models.segmentor import SegmentationModel
 
 
@@ -17,18 +20,49 @@ def build_model(model: dict[str, Any], weights: str | Path | None = None) -> Seg
     Raises `InputError` for a combination that cannot be built and for weights that do not fit.
     """
     backbone_options = model["backbone"]
-    decoder_options = dict(model["decoder"])
-    decoder_class = load(f"decoder.{decoder_options.pop('kind')}")
+    decoder_class, decoder_options = _head(model["decoder"])
+    levels = decoder_class.needed_levels(decoder_options)
+    auxiliary_levels: list[int] = []
+    if model.get("auxiliary") is not None:
+        auxiliary_class, auxiliary_options = _head(model["auxiliary"])
+        auxiliary_levels = auxiliary_class.needed_levels(auxiliary_options)
     pyramid = load(f"backbone.{backbone_options['family']}")(
         backbone_options["timm"],
         args=backbone_options["args"],
         output_stride=backbone_options["output_stride"],
         out_norm=backbone_options["out_norm"],
-        out_levels=decoder_class.needed_levels(decoder_options),
+        out_levels=sorted({*levels, *auxiliary_levels}),
         weights_path=weights,
     )
     if model["pyramid"] is not None:
         pyramid_options = dict(model["pyramid"])
         pyramid = load(f"pyramid.{pyramid_options.pop('kind')}")(pyramid, **pyramid_options)
-    decoder = decoder_class(pyramid.channels, model["num_classes"], **decoder_options)
-    return SegmentationModel(pyramid, decoder)
+    channels = dict(zip(pyramid.levels, pyramid.channels, strict=True))
+    classes = model["num_classes"]
+    decoder = decoder_class([channels[level] for level in levels], classes, **decoder_options)
+    # Last, so that a model with it starts from the same weights as one without.
+    auxiliary = None
+    if auxiliary_levels:
+        inner = [channels[level] for level in auxiliary_levels]
+        auxiliary = auxiliary_class(inner, classes, **auxiliary_options)
+    connect_pyramid(pyramid, [decoder] if auxiliary is None else [decoder, auxiliary])
+    network = SegmentationModel(pyramid, decoder, levels, auxiliary, auxiliary_levels)
+    if (equalizer := model.get("equalizer")) is not None:
+        names = [name for level in equalizer["concatenations"] for name in level]
+        load("equalizer.structure")(network, equalizer["form"], names)
+    return network
+
+
+def connect_pyramid(pyramid: FeaturePyramid, heads: list[DecodeHead]) -> None:
+    """Tell every concatenation of the pyramid which convolutions of the heads read it."""
+    fusions = getattr(pyramid, "fusions", None) or {}
+    for level, fusion in fusions.items():
+        if isinstance(fusion, FusedConcat) and not isinstance(fusion, FusedSum):
+            for head in heads:
+                fusion.connect(head.input_convolutions(int(level)))
+
+
+def _head(section: dict[str, Any]) -> tuple[type[DecodeHead], dict[str, Any]]:
+    """The class of a head and its options, of its section of a model."""
+    options = dict(section)
+    return load(f"decoder.{options.pop('kind')}"), options

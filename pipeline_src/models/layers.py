@@ -1,5 +1,7 @@
 """Building blocks that several models share: convolution-BN-ReLU, norm over channels, bilinear resize."""
 
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -8,15 +10,52 @@ class ConvBNReLU(nn.Sequential):
     """Convolution without bias, BN, ReLU; keeps the size `(N, C, H, W)` at stride 1.
 
     Initialised as MMSegmentation's ConvModule: Kaiming normal over the fan out, BN at 1 and 0.
+    `groups`: of the convolution; `in_channels` of them make it depthwise.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1, groups: int = 1
+    ) -> None:
         padding = dilation * (kernel_size // 2)
         convolution = nn.Conv2d(
-            in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=False
+            in_channels,
+            out_channels,
+            kernel_size,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
         )
         nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
         super().__init__(convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """The convolution, whose weight is `(out_channels, in_channels // groups, k, k)`."""
+        return cast(nn.Conv2d, self[0])
+
+
+class SeparableConvBNReLU(nn.Sequential):
+    """Depthwise then 1x1 convolution, each with BN and ReLU; keeps the size `(N, C, H, W)`.
+
+    As MMSegmentation's DepthwiseSeparableConvModule (there is a BN and a ReLU between the two).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> None:
+        super().__init__(
+            ConvBNReLU(in_channels, in_channels, kernel_size, dilation, groups=in_channels),
+            ConvBNReLU(in_channels, out_channels, 1),
+        )
+
+    @property
+    def depthwise(self) -> ConvBNReLU:
+        """The unit that reads the input."""
+        return cast(ConvBNReLU, self[0])
+
+    @property
+    def pointwise(self) -> ConvBNReLU:
+        """The unit that makes the output."""
+        return cast(ConvBNReLU, self[1])
 
 
 class ChannelLayerNorm(nn.LayerNorm):

@@ -15,9 +15,12 @@ from pipeline_src.profiling.parameters import count_parameters
 def describe_architecture(model: dict[str, Any], crop: tuple[int, int]) -> dict[str, Any]:
     """Parameters and FLOPs (of one image of `crop` = (height, width)) of a resolved `model` section.
 
-    Returns {"parameters", "flops", "crop", "parts": {"backbone" | "pyramid" | "decoder": {"parameters",
-    "flops"}}, "levels", "channels", "strides"}; the part `pyramid` is what a fusion method adds to the
-    backbone, `levels`, `channels` and `strides` are what the decoder gets.
+    Returns {"parameters", "flops", "crop", "parts": {"backbone" | "pyramid" | "decoder" | "auxiliary":
+    {"parameters", "flops"}}, "levels", "channels", "strides"}; the part `pyramid` is what a fusion method
+    adds to the backbone, `levels`, `channels` and `strides` are what the heads get.
+
+    An auxiliary head counts among the parameters, as in published numbers; without one there is no such
+    part. FLOPs are those of inference, where it does not run.
     """
     with torch.device("meta"):
         module = build_model(model)
@@ -29,6 +32,8 @@ def describe_architecture(model: dict[str, Any], crop: tuple[int, int]) -> dict[
         "pyramid": "pyramid.",
         "decoder": "decoder.",
     }
+    if module.auxiliary is not None:
+        prefixes["auxiliary"] = "auxiliary."
     parts = {part: {"parameters": 0, "flops": 0} for part in prefixes}
     for name, flops in count_flops_by_module(module, image).items():
         parts[_part_of(name, prefixes)]["flops"] += flops

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
+
+from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.training.losses import SegmentationLoss
 
 
 class _Saved:
@@ -49,9 +51,11 @@ def saved_bytes(forward: Callable[[], Any], module: nn.Module) -> int:
 def training_saved_bytes(build: Callable[[], nn.Module], batch: int, crop: tuple[int, int]) -> int:
     """Bytes kept by one training step of a segmentation model: forward pass and cross-entropy.
 
-    `build()` makes the model that maps `(batch, 3, *crop)` to logits `(batch, classes, *crop)`; it is
-    called on the meta device and takes no memory. Gradients and optimiser state are not in the number.
+    `build()` makes the model that maps `(batch, 3, *crop)` to logits `(batch, classes, *crop)`, or to a
+    pair of them; it is called on the meta device and takes no memory. Gradients and optimiser state are
+    not in the number.
     """
+    loss = SegmentationLoss("sum", IGNORE_INDEX)
     with torch.device("meta"):
         model = build().train()
     # The meta device alone is not enough: operators choose another path there (attention, for one).
@@ -61,7 +65,7 @@ def training_saved_bytes(build: Callable[[], nn.Module], batch: int, crop: tuple
         labels = torch.zeros(batch, *crop, dtype=torch.int64)
 
         def forward() -> Tensor:
-            return F.cross_entropy(model(images), labels, reduction="sum")
+            return loss(model(images), labels, 1)
 
         return saved_bytes(forward, model)
 

@@ -27,7 +27,7 @@ class TrainingStep:
         self.images = torch.randn(batch, 3, *crop, generator=generator).to(device)
         self.masks = torch.randint(num_classes, (batch, *crop), generator=generator).to(device)
         self.accumulate = recipe["accumulate"]
-        self.loss = SegmentationLoss(recipe["loss"]["reduction"], IGNORE_INDEX)
+        self.loss = SegmentationLoss.of(recipe["loss"], IGNORE_INDEX)
         self.optimizer = build_optimizer(model, recipe["optimizer"])
         self.precision = Precision(recipe["amp"], device)
 
@@ -38,7 +38,7 @@ class TrainingStep:
         parts = zip(self.images.chunk(self.accumulate), self.masks.chunk(self.accumulate), strict=True)
         for images, masks in parts:
             with self.precision.autocast():
-                logits = self.model(images)
-            self.precision.scaler.scale(self.loss(logits, masks, divisor)).backward()
+                output = self.model(images)
+            self.precision.scaler.scale(self.loss(output, masks, divisor)).backward()
         self.precision.scaler.step(self.optimizer)
         self.precision.scaler.update()

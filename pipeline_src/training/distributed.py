@@ -65,6 +65,14 @@ class Ranks:
         distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
         return box[0]
 
+    def gather(self, value: Any) -> list[Any]:
+        """Every rank's `value` (any small picklable object), in the order of the ranks, on every rank."""
+        if self.world == 1:
+            return [value]
+        found: list[Any] = [None] * self.world
+        distributed.all_gather_object(found, value)
+        return found
+
     def sum_tensor(self, value: torch.Tensor) -> torch.Tensor:
         """Sum of a tensor over all ranks, in place."""
         if self.world > 1:

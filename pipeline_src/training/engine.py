@@ -67,7 +67,7 @@ class Trainer:
     session: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.loss = SegmentationLoss(self.recipe["loss"]["reduction"], self.ignore_index)
+        self.loss = SegmentationLoss.of(self.recipe["loss"], self.ignore_index)
         self.precision = Precision(self.recipe["amp"], self.ranks.device)
         self.optimizer = build_optimizer(self.model, self.recipe["optimizer"])
         self.parameters = [
@@ -126,8 +126,8 @@ class Trainer:
             images.tensor_split(parts), masks.tensor_split(parts), strict=True
         ):
             with self.precision.autocast():
-                logits = self.model(part_images.to(device, non_blocking=True))
-            part = self.loss(logits, part_masks.to(device, non_blocking=True).long(), divisor)
+                output = self.model(part_images.to(device, non_blocking=True))
+            part = self.loss(output, part_masks.to(device, non_blocking=True).long(), divisor)
             self.precision.scaler.scale(part).backward()
             loss += part.detach()
         self.ranks.sum_gradients(self.parameters)

@@ -30,6 +30,9 @@ from pipeline_src.training.weights import digest_of_weights, load_matching, save
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 
 
+BuildModel = Callable[[dict[str, Any], str | None], nn.Module]
+
+
 @dataclass(frozen=True)
 class Data:
     """What a training needs of a data set.
@@ -49,10 +52,13 @@ class Parts:
     """What the job is about.
 
     `build_model(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
+    `prepare(model, job)` completes the initial model from further inputs of the job, such as the
+    statistics of its scale equalizers, and returns facts for the sidecar.
     """
 
-    build_model: Callable[[dict[str, Any], str | None], nn.Module]
+    build_model: BuildModel
     open_data: Callable[[Job, Ranks, int], Data]
+    prepare: Callable[[nn.Module, Job], dict[str, Any]] = lambda model, job: {}
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,13 @@ def _train(
         workers = 4 if ranks.device.type == "cuda" else 0
     data = parts.open_data(job, ranks, workers)
     check_batch(recipe, data.samples, ranks.world)
-    check_crop(recipe, params["model"])
+    check_crop(recipe, params["model"], data.samples)
     timetable = Timetable.of(recipe, data.samples)
-    model, start = _initial_model(job, parts, ranks)
+    model, start = initial_model(job, parts.build_model)
+    start |= parts.prepare(model, job)
+    if ranks.world > 1:
+        model = convert_sync_batchnorm(model, ranks.device)
+    model.to(ranks.device)
 
     trainer = Trainer(
         name=job.name,
@@ -161,12 +171,14 @@ def _train(
     )
 
 
-def _initial_model(job: Job, parts: Parts, ranks: Ranks) -> tuple[nn.Module, dict[str, Any]]:
-    """The model as it is before step 0, and where its weights came from."""
+def initial_model(job: Job, build_model: BuildModel) -> tuple[nn.Module, dict[str, Any]]:
+    """The model of a job's parameters, seed and weights before anything else, on the CPU, and where its
+    weights came from: the same in every job of one run.
+    """
     fetched = read_json(job.input("weights")) if "weights" in job.inputs else {}
     weights = fetched.get("path")
     torch.manual_seed(derive(job.params["seed"], "init"))
-    model = parts.build_model(job.params["model"], weights)
+    model = build_model(job.params["model"], weights)
     start: dict[str, Any] = {
         "backbone_file": weights,
         "backbone_source": fetched.get("source") or fetched.get("origin"),
@@ -175,9 +187,7 @@ def _initial_model(job: Job, parts: Parts, ranks: Ranks) -> tuple[nn.Module, dic
     if "init_from" in job.inputs:
         path = _weights_of_run(job.input("init_from"))
         start["init_from"] = {"path": str(path), **load_matching(model, path)}
-    if ranks.world > 1:
-        model = convert_sync_batchnorm(model, ranks.device)
-    return model.to(ranks.device), start
+    return model, start
 
 
 def _weights_of_run(path: str) -> Path:

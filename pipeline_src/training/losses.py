@@ -1,12 +1,22 @@
 """Per-pixel cross-entropy, divided by a count that may reach over micro-batches and processes.
 
+A network with an auxiliary head gives two maps of logits, whose losses are added with a weight.
+
 The sum over a batch's parts is exact only when every part is divided by the *whole* batch's count,
 so the count is taken first (`pixels`), summed over the ranks by the caller, and passed in.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
+
+AUXILIARY_WEIGHT = 0.4
+"""Weight of an auxiliary head's loss in the recipes of PSPNet and of MMSegmentation."""
+
+Output = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
+"""A network's logits `(N, C, H, W)`, or a pair of them: the decoder's and the auxiliary head's."""
 
 
 class SegmentationLoss(nn.Module):
@@ -16,14 +26,21 @@ class SegmentationLoss(nn.Module):
     `labelled_pixels`: pixels that are not ignored (torch's own mean);
     `all_pixels`: all pixels, ignored and padded ones too (MMSegmentation's default);
     `sum`: nothing.
+    `auxiliary_weight`: factor on the loss of an auxiliary head, where the network has one.
     """
 
-    def __init__(self, reduction: str, ignore_index: int) -> None:
+    def __init__(self, reduction: str, ignore_index: int, auxiliary_weight: float = AUXILIARY_WEIGHT) -> None:
         super().__init__()
         if reduction not in ("labelled_pixels", "all_pixels", "sum"):
             raise ValueError(f"unknown reduction {reduction!r}")
         self.reduction = reduction
         self.ignore_index = ignore_index
+        self.auxiliary_weight = auxiliary_weight
+
+    @classmethod
+    def of(cls, section: dict[str, Any], ignore_index: int) -> "SegmentationLoss":
+        """The loss of a resolved recipe's `loss` section."""
+        return cls(section["reduction"], ignore_index, section.get("auxiliary_weight", AUXILIARY_WEIGHT))
 
     def pixels(self, masks: torch.Tensor) -> int:
         """What `masks` contribute to the divisor; sum it over all parts of a batch."""
@@ -34,11 +51,19 @@ class SegmentationLoss(nn.Module):
                 return masks.numel()
         return 0
 
-    def forward(self, logits: torch.Tensor, masks: torch.Tensor, divisor: int) -> torch.Tensor:
+    def forward(self, output: Output, masks: torch.Tensor, divisor: int) -> torch.Tensor:
         """This part's share of the loss, a scalar; the shares of all parts add up to the loss.
 
-        Without any labelled pixel it is 0 with a gradient of 0, not NaN.
+        Of a pair of logits it is the first's loss plus the weighted one of the second, over the same
+        divisor. Without any labelled pixel it is 0 with a gradient of 0, not NaN.
         """
+        if isinstance(output, torch.Tensor):
+            return self._cross_entropy(output, masks, divisor)
+        logits, auxiliary = output
+        inner = self._cross_entropy(auxiliary, masks, divisor)
+        return self._cross_entropy(logits, masks, divisor) + self.auxiliary_weight * inner
+
+    def _cross_entropy(self, logits: torch.Tensor, masks: torch.Tensor, divisor: int) -> torch.Tensor:
         # Half precision would round a sum over millions of pixels away.
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()

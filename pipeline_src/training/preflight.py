@@ -32,9 +32,10 @@ def check_batch(recipe: dict[str, Any], samples: int, world: int) -> None:
         )
 
 
-def check_crop(recipe: dict[str, Any], model: dict[str, Any]) -> None:
-    """Refuse a crop that leaves batch normalisation with one value per channel, which has no variance.
+def check_crop(recipe: dict[str, Any], model: dict[str, Any], samples: int) -> None:
+    """Refuse a crop or batch that leaves batch normalisation with one value per channel: no variance.
 
+    `samples` are those of the training split. Some decoders pool a whole map to one cell, whatever the crop.
     Raises `InputError` that names the key of the recipe.
     """
     stride = model["backbone"]["output_stride"]
@@ -42,9 +43,29 @@ def check_crop(recipe: dict[str, Any], model: dict[str, Any]) -> None:
     height, width = recipe["augment"]["crop"]
     cells = math.ceil(height * smallest / stride) * math.ceil(width * smallest / stride)
     # Synchronised over ranks, not over micro-batches.
-    samples = recipe["batch"] // recipe["accumulate"]
-    if cells * samples < 2:
+    part = recipe["batch"] // recipe["accumulate"]
+    if cells * part < 2:
         raise InputError(
             f"recipe.augment.crop: {height}x{width} at stride {stride} leaves one value per channel in a "
-            f"micro-batch of {samples}, which has no variance; use a larger crop or batch"
+            f"micro-batch of {part}, which has no variance; use a larger crop or batch"
         )
+    if not _pools_to_one_cell(model["decoder"]):
+        return
+    pooled = "the decoder's 1x1 pooling branch has one value per channel, which has no variance"
+    least = 2 * recipe["accumulate"]
+    if part < 2:
+        raise InputError(
+            f"recipe.batch: {recipe['batch']} leaves {part} sample in a micro-batch, of which {pooled}; "
+            f"use at least {least}"
+        )
+    rest = samples % recipe["batch"]
+    if not recipe["drop_last"] and 0 < rest < least:
+        raise InputError(
+            f"recipe.drop_last: false leaves a last batch of {rest}, with a micro-batch of 1 sample, of "
+            f"which {pooled}; use true"
+        )
+
+
+def _pools_to_one_cell(decoder: dict[str, Any]) -> bool:
+    """Whether a decoder normalises a map that it has pooled to 1x1."""
+    return decoder["kind"] in ("aspp", "sep_aspp") or 1 in decoder.get("pool_scales", ())

@@ -23,14 +23,16 @@ class Progress:
             self._bar = tqdm(initial=done, total=total, desc=name, unit="step", dynamic_ncols=True)
         self._last_line = 0.0
 
-    def update(self, done: int, loss: float) -> None:
-        """Report that `done` steps are finished, the last with this loss."""
+    def update(self, done: int, loss: float | None = None) -> None:
+        """Report that `done` steps are finished, the last with this loss, if there is one."""
         if self._bar is not None:
-            self._bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
+            if loss is not None:
+                self._bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
             self._bar.update(done - self._bar.n)
         elif self.shown and (done == self.total or time.monotonic() - self._last_line >= LINE_SECONDS):
             self._last_line = time.monotonic()
-            logger.info("%s: step %d of %d, loss %.4g", self.name, done, self.total, loss)
+            tail = "" if loss is None else f", loss {loss:.4g}"
+            logger.info("%s: step %d of %d%s", self.name, done, self.total, tail)
 
     def close(self) -> None:
         """Leave the terminal in order."""

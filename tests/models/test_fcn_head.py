@@ -21,15 +21,15 @@ def conv_bn_relu(x: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
 @torch.no_grad()
 def test_convolutions_concatenation_classifier(num_convs: int, concat_input: bool) -> None:
     torch.manual_seed(num_convs)
-    head = FCNHead([3, 10], 4, channels=6, num_convs=num_convs, concat_input=concat_input)
+    head = FCNHead([10], 4, channels=6, num_convs=num_convs, concat_input=concat_input)
     randomise(head).eval()
     state = head.state_dict()
-    features = [torch.randn(2, 3, 9, 9), torch.randn(2, 10, 5, 7)]
-    x = features[-1]
+    features = [torch.randn(2, 10, 5, 7)]
+    x = features[0]
     for index in range(num_convs):
         x = conv_bn_relu(x, state, f"convs.{index}")
     if concat_input:
-        x = conv_bn_relu(torch.cat([features[-1], x], dim=1), state, "conv_cat")
+        x = conv_bn_relu(torch.cat([features[0], x], dim=1), state, "conv_cat")
     expected = torch.einsum("nchw,kc->nkhw", x, state["classifier.weight"][:, :, 0, 0])
     expected += state["classifier.bias"].view(1, -1, 1, 1)
     torch.testing.assert_close(head(features), expected, rtol=1e-4, atol=1e-4)

@@ -49,6 +49,15 @@ def section(family: str, depth: int) -> dict[str, Any]:
     }
 
 
+def with_auxiliary(family: str, depth: int) -> dict[str, Any]:
+    """A UPerNet with an auxiliary head."""
+    return {
+        **section(family, depth),
+        "decoder": {"kind": "uper", "channels": 12},
+        "auxiliary": {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6},
+    }
+
+
 def cost_params(family: str = "resnet", depth: int = 2, **changes: Any) -> dict[str, Any]:
     return {
         "model": section(family, depth),

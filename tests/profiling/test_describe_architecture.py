@@ -7,7 +7,7 @@ from pipeline_src.models.build import build_model
 from pipeline_src.profiling.describe import describe_architecture
 from pipeline_src.profiling.flops import count_flops
 from pipeline_src.profiling.parameters import count_parameters
-from tests.profiling.sections import NAMES, section
+from tests.profiling.sections import NAMES, section, with_auxiliary
 
 
 @pytest.mark.parametrize("depth", [0, 2, 5])
@@ -52,3 +52,16 @@ def test_the_real_resnet50_needs_no_memory() -> None:
     assert described["parts"]["backbone"]["parameters"] == 23_508_032
     # A network that keeps the proportions does 64 times the work of 512 x 512, twice.
     assert described["flops"] == 64 * describe_architecture(model, (512, 512))["flops"]
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_an_auxiliary_head_counts_among_parameters_and_not_among_flops(depth: int) -> None:
+    params = with_auxiliary("resnet", depth)
+    described = describe_architecture(params, (66, 97))
+    without = describe_architecture({**params, "auxiliary": None}, (66, 97))
+    assert without["parts"].keys() == {"backbone", "pyramid", "decoder"}
+    model = build_model(params)
+    extra = count_parameters(model.auxiliary)
+    assert described["parts"] == {**without["parts"], "auxiliary": {"parameters": extra, "flops": 0}}
+    assert described["parameters"] == without["parameters"] + extra == count_parameters(model)
+    assert described["flops"] == without["flops"] == count_flops(model, torch.randn(1, 3, 66, 97))

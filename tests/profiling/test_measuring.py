@@ -59,7 +59,11 @@ def test_peak_memory_covers_what_the_call_allocates() -> None:
 
 def reference_step(model: nn.Module, step: TrainingStep) -> dict[str, torch.Tensor]:
     """One step of plain SGD with momentum from rest, by hand."""
-    loss = nn.functional.cross_entropy(model(step.images), step.masks)
+    output = model(step.images)
+    logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+    loss = nn.functional.cross_entropy(logits, step.masks)
+    if auxiliary is not None:
+        loss = loss + 0.4 * nn.functional.cross_entropy(auxiliary, step.masks)
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(loss, parameters)
     options = RECIPE["optimizer"]
@@ -76,6 +80,29 @@ def test_a_training_step_updates_the_weights_as_sgd_does(accumulate: int) -> Non
     recipe = {**RECIPE, "accumulate": accumulate}
     step = TrainingStep(model, recipe, batch=6, crop=(8, 10), num_classes=4)
     assert step.images.shape == (6, 3, 8, 10)
+    expected = reference_step(model, step)
+    step()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), expected[name])
+
+
+class TwoHeads(nn.Module):
+    """Two convolutions of the image, as a decoder and an auxiliary head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = nn.Conv2d(3, 4, 3, padding=1)
+        self.auxiliary = nn.Conv2d(3, 4, 1)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.decoder(images), self.auxiliary(images)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_training_step_adds_the_loss_of_an_auxiliary_head(accumulate: int) -> None:
+    torch.manual_seed(accumulate)
+    model = TwoHeads()
+    step = TrainingStep(model, {**RECIPE, "accumulate": accumulate}, batch=6, crop=(8, 10), num_classes=4)
     expected = reference_step(model, step)
     step()
     for name, parameter in model.named_parameters():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline_src.models.build import build_model
 from pipeline_src.profiling.saved_bytes import saved_bytes, training_saved_bytes
-from tests.profiling.sections import section
+from tests.profiling.sections import section, with_auxiliary
 
 
 def test_linear_saves_its_input() -> None:
@@ -112,6 +112,23 @@ def test_fake_tensors_give_the_bytes_of_a_real_cpu_step(family: str, depth: int)
 
         real = saved_bytes(forward, model)
         assert training_saved_bytes(lambda: build_model(params), batch, crop) == real
+
+
+@pytest.mark.parametrize(("family", "depth"), [("resnet", 0), ("mobilenetv2", 2)])
+def test_the_graph_of_an_auxiliary_head_is_kept_as_well(family: str, depth: int) -> None:
+    params = with_auxiliary(family, depth)
+    model = build_model(params).train()
+    images, labels = torch.randn(2, 3, 75, 66), torch.zeros(2, 75, 66, dtype=torch.int64)
+
+    def forward() -> Tensor:
+        logits, auxiliary = model(images)
+        return F.cross_entropy(logits, labels) + F.cross_entropy(auxiliary, labels)
+
+    real = saved_bytes(forward, model)
+    without = {**params, "auxiliary": None}
+    assert training_saved_bytes(lambda: build_model(params), 2, (75, 66)) == real
+    assert training_saved_bytes(lambda: build_model(without), 2, (75, 66)) < real
+    assert bytes_in_graph(forward(), model) == real
 
 
 @pytest.mark.parametrize(("family", "depth"), [("resnet", 0), ("resnet", 3), ("mobilenetv2", 2)])

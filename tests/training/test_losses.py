@@ -50,6 +50,18 @@ def test_labelled_pixels_is_torch_mean_with_ignore_index_in_value_and_gradient()
     torch.testing.assert_close(gradient, expected)
 
 
+def test_all_pixels_is_torch_unreduced_summed_over_all_pixels_in_value_and_gradient():
+    logits, masks = random_case(8)
+    each = functional.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="none")
+    assert each.numel() == masks.numel()
+    theirs = each.sum() / masks.numel()
+    (expected,) = torch.autograd.grad(theirs, logits)
+    ours = whole("all_pixels", logits, masks)
+    (gradient,) = torch.autograd.grad(ours, logits)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(gradient, expected)
+
+
 @pytest.mark.parametrize("reduction", ["labelled_pixels", "all_pixels", "sum"])
 @pytest.mark.parametrize("cuts", [[1], [2], [1, 2]])
 def test_shares_of_unequal_parts_add_up_to_the_whole_batch_loss(reduction, cuts):
@@ -81,3 +93,16 @@ def test_half_precision_logits_are_summed_in_single_precision(dtype):
 def test_an_unknown_reduction_is_refused_by_name():
     with pytest.raises(ValueError, match="median"):
         SegmentationLoss("median", IGNORE)
+
+
+@pytest.mark.parametrize("reduction", ["labelled_pixels", "all_pixels", "sum"])
+def test_a_pair_of_logits_costs_the_first_plus_the_weighted_second(reduction):
+    (logits, masks), (auxiliary, _) = random_case(1), random_case(2)
+    counts = {"labelled_pixels": int((masks != IGNORE).sum()), "all_pixels": masks.numel(), "sum": 1}
+    first, second = brute_force_sum(logits, masks), brute_force_sum(auxiliary, masks)
+    for section, weight in (({}, 0.4), ({"auxiliary_weight": 0.7}, 0.7), ({"auxiliary_weight": 0.0}, 0.0)):
+        loss = SegmentationLoss.of({"reduction": reduction, **section}, IGNORE)
+        divisor = loss.pixels(masks)
+        expected = (first + weight * second) / counts[reduction]
+        assert loss((logits, auxiliary), masks, divisor).item() == pytest.approx(expected, rel=1e-12)
+        assert loss(logits, masks, divisor).item() == pytest.approx(first / counts[reduction], rel=1e-12)

@@ -69,8 +69,9 @@ def test_a_batch_that_can_be_formed_is_accepted(changes, samples, world):
     check_batch(recipe(**changes), samples, world)
 
 
-def model(stride, scales=None):
-    return {"backbone": {"output_stride": stride}, "pyramid": scales and {"scales": scales}}
+def model(stride, scales=None, decoder=None):
+    pyramid = scales and {"scales": scales}
+    return {"backbone": {"output_stride": stride}, "pyramid": pyramid, "decoder": decoder or {"kind": "fcn"}}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,40 @@ def model(stride, scales=None):
 def test_a_crop_that_leaves_one_value_per_channel_is_refused(crop, batch, accumulate, section, refused):
     changed = recipe(augment={"crop": crop}, batch=batch, accumulate=accumulate)
     if not refused:
-        check_crop(changed, section)
+        check_crop(changed, section, 11)
         return
     with pytest.raises(InputError, match=r"recipe.augment.crop: \d+x\d+ at stride 32"):
-        check_crop(changed, section)
+        check_crop(changed, section, 11)
+
+
+PSP = {"kind": "psp", "pool_scales": [1, 2, 3, 6]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "decoder", "refused"),
+    [
+        ({"batch": 1}, PSP, "recipe.batch: 1 leaves 1 sample in a micro-batch.* 1x1 pooling .* at least 2$"),
+        ({"batch": 1}, {"kind": "uper", "pool_scales": [1]}, "recipe.batch: 1 "),
+        ({"batch": 1}, {"kind": "aspp"}, "recipe.batch: 1 "),
+        ({"batch": 3, "accumulate": 3}, {"kind": "sep_aspp"}, "recipe.batch: 3 .* use at least 6$"),
+        (
+            {"batch": 2, "drop_last": False},
+            PSP,
+            "recipe.drop_last: false leaves a last .* 1, .* use true$",
+        ),
+        ({"batch": 2}, PSP, None),
+        ({"batch": 1}, {"kind": "psp", "pool_scales": [2, 3]}, None),
+        ({"batch": 1}, {"kind": "fcn"}, None),
+        ({"batch": 3, "drop_last": False}, PSP, None),
+        ({"batch": 11, "drop_last": False}, PSP, None),
+    ],
+)
+def test_a_micro_batch_of_one_sample_is_refused_where_a_decoder_pools_to_one_cell(changes, decoder, refused):
+    changed = recipe(augment={"crop": [512, 512]}, **changes)
+    section = model(32, decoder=decoder)
+    if refused is None:
+        check_crop(changed, section, 11)
+        return
+    with pytest.raises(InputError, match=refused) as caught:
+        check_crop(changed, section, 11)
+    assert "\n" not in str(caught.value)

@@ -62,6 +62,32 @@ def test_the_step_learns(manifest, tmp_path):
     assert np.mean(losses[-9:]) < 0.8 * np.mean(losses[:9])
 
 
+UPERNET = {
+    **MODEL,
+    "pyramid": None,
+    "decoder": {"kind": "uper", "channels": 8, "dropout": 0.1},
+    "auxiliary": {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6, "dropout": 0.1},
+}
+
+
+def test_an_auxiliary_head_trains_with_the_weight_that_the_recipe_gives_it(manifest, tmp_path):
+    found = {}
+    for weight in (0.0, 0.4, 0.8):
+        folder = tmp_path / str(weight)
+        folder.mkdir()
+        loss = {"reduction": "labelled_pixels", "auxiliary_weight": weight}
+        main(command(write_real_job(folder, manifest, UPERNET, epochs=1, loss=loss)))
+        found[weight] = load_file(folder / "results/model.safetensors"), rows(folder / "results/log.csv")
+    # before the first update the three differ in nothing but the weight
+    first = {weight: float(log[0]["loss"]) for weight, (_, log) in found.items()}
+    assert first[0.8] - first[0.4] == pytest.approx(first[0.4] - first[0.0], rel=1e-3)
+    # cross-entropy of small logits of 4 classes
+    assert first[0.8] - first[0.0] == pytest.approx(0.8 * np.log(CLASSES), rel=0.1)
+    model = build_model(UPERNET, None)
+    model.load_state_dict(found[0.4][0])
+    assert any(name.startswith("auxiliary.") for name in found[0.4][0])
+
+
 def test_the_number_of_loader_workers_changes_nothing(trained, manifest, tmp_path):
     main(command(write_real_job(tmp_path, manifest, epochs=3), "--workers", "2"))
     for name in ("model.safetensors", "log.csv", "curve.csv"):

@@ -145,6 +145,7 @@ def write_job(folder: Path, digest: str = "d" * 64, seed: int = 3, **changes: An
         "num_classes": CLASSES,
         "backbone": {"output_stride": 1},
         "pyramid": None,
+        "decoder": {"kind": "fcn"},
         **changes.pop("model", {}),
     }
     path = folder / "job.json"

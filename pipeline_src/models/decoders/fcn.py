@@ -1,20 +1,23 @@
 """FCN head as MMSegmentation defines it; without convolutions it is a 1x1 classifier, as DFP uses it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.decoders.head import DecodeHead
+from pipeline_src.models.fusion.concat import Consumer, FusedConcat
 from pipeline_src.models.layers import ConvBNReLU
 
 
-class FCNHead(nn.Module):
+class FCNHead(DecodeHead):
     """`num_convs` 3x3 convolutions, an optional concatenation with the input, a 1x1 classifier.
 
-    `in_channels` are the pyramid's; the head reads the last of its maps (level 5 by `needed_levels`).
-    `channels`: width of the convolutions, of no meaning without any. `concat_input`: concatenate the
-    raw map with the convolved one and fuse by one more 3x3 convolution. `dropout`: rate on whole channels.
+    `in_channels` is that of the one map that it reads, which is that of `level`. `channels`: width of the
+    convolutions, of no meaning without any. `concat_input`: concatenate the raw map with the convolved
+    one and fuse by one more 3x3 convolution. `dropout`: rate on whole channels.
+    Raises `InputError` for options that contradict one another.
     """
 
     def __init__(
@@ -26,9 +29,11 @@ class FCNHead(nn.Module):
         num_convs: int = 0,
         concat_input: bool = False,
         dropout: float = 0.0,
+        level: int = 5,
+        align_corners: bool = False,
     ) -> None:
         super().__init__()
-        raw = in_channels[-1]
+        (raw,) = in_channels
         if num_convs and channels < 1:
             raise InputError(f"decoder.channels: {channels} with num_convs {num_convs}; it needs at least 1")
         if concat_input and not num_convs:
@@ -36,25 +41,34 @@ class FCNHead(nn.Module):
                 "decoder.concat_input: needs num_convs of at least 1, else the input is all there is"
             )
         width = channels if num_convs else raw
-        self.convs = nn.Sequential(
-            *(ConvBNReLU(width if index else raw, width, 3) for index in range(num_convs))
-        )
-        self.concat = FusedConcat([raw, width], names=["input", "convs"]) if concat_input else None
-        self.conv_cat = ConvBNReLU(raw + width, width, 3) if concat_input else None
-        self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(width, num_classes, 1)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)  # type: ignore[arg-type]
+        self.level = level
+        self.align_corners = align_corners
+        units = [ConvBNReLU(width if index else raw, width, 3) for index in range(num_convs)]
+        self.convs = nn.Sequential(*units)
+        self.concat: FusedConcat | None = None
+        self.conv_cat: ConvBNReLU | None = None
+        if concat_input:
+            self.concat = FusedConcat([raw, width], names=["input", "convs"], align_corners=align_corners)
+            self.conv_cat = ConvBNReLU(raw + width, width, 3)
+            self.concat.connect([(self.conv_cat.convolution, 0)], [None, units[-1]])
+        self._end_with(width, num_classes, dropout)
+        self._readers = [units[0].convolution if units else self.classifier]
+        if self.conv_cat is not None:
+            self._readers.append(self.conv_cat.convolution)
 
     @staticmethod
-    def needed_levels(decoder: dict) -> list[int]:
-        """Levels of the pyramid that the head reads, for its section `decoder` of a resolved model."""
-        return [5]
+    def needed_levels(options: dict[str, Any]) -> list[int]:
+        """The section's `level`, 5 where it says none."""
+        return [options.get("level", 5)]
+
+    def input_convolutions(self, level: int) -> list[Consumer]:
+        """The first convolution (or the classifier alone) and the one after the concatenation."""
+        return [(convolution, 0) for convolution in self._readers] if level == self.level else []
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Logits `(N, num_classes, H, W)` at the size of the last of `features`."""
-        raw = features[-1]
+        """Logits `(N, num_classes, H, W)` of the one map `(N, C, H, W)`, at its size."""
+        (raw,) = features
         convolved = self.convs(raw)
         if self.concat is not None and self.conv_cat is not None:
             convolved = self.conv_cat(self.concat([raw, convolved]))
-        return self.classifier(self.dropout(convolved))
+        return self._classify(convolved)

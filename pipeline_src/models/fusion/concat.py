@@ -9,7 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline_src.models.layers import resize_bilinear
+from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
+
+Consumer = tuple[nn.Conv2d, int]
+"""A convolution that reads a concatenation linearly, and the first of its input channels that does."""
 
 
 class FusedConcat(nn.Module):
@@ -18,6 +21,10 @@ class FusedConcat(nn.Module):
     `names[i]` is the branch's readable name (its number by default). `subjects` are the branches whose
     scale a calibrator measures and an equalizer may correct: all by default. `equalizers[i]` is applied
     to the upsampled branch `i` and is the identity until something replaces it.
+
+    `consumers` are the convolutions that read the concatenation, `units[i]` is the convolution-BN-ReLU
+    that ends branch `i` if nothing else reads its output; both are set by `connect`, since an equalizer
+    may be folded into the former, or take over the normalisation of the latter.
 
     Called as `concat(branches)` or `concat(branches, size)`, so a forward pre-hook sees each branch
     before upsampling and gets its target from `target_size(branches, size)`.
@@ -37,10 +44,24 @@ class FusedConcat(nn.Module):
         self.subjects = tuple(range(len(channels))) if subjects is None else tuple(subjects)
         self.align_corners = align_corners
         self.equalizers = nn.ModuleList(nn.Identity() for _ in channels)
+        # in lists, so that they are not registered a second time as this module's own
+        self.consumers: list[Consumer] = []
+        self.units: list[ConvBNReLU | None] = [None for _ in channels]
         if len(self.names) != len(self.channels) or not set(self.subjects) <= set(range(len(self.channels))):
             raise ValueError(
                 f"names {self.names} and subjects {self.subjects} do not fit {len(self.channels)} branches"
             )
+
+    def connect(
+        self, consumers: Sequence[Consumer], units: Sequence[ConvBNReLU | None] | None = None
+    ) -> "FusedConcat":
+        """Say what reads the concatenation and what ends its branches; returns itself."""
+        self.consumers = [*self.consumers, *consumers]
+        if units is not None:
+            if len(units) != len(self.channels):
+                raise ValueError(f"{len(units)} units for {len(self.channels)} branches")
+            self.units = list(units)
+        return self
 
     @property
     def out_channels(self) -> int:

@@ -64,15 +64,18 @@ class DeepFeaturePyramid(FeaturePyramid):
             if level in multi_scale:
                 compressed = channels // 2
                 count = len(self.scales) if encoder == "per_branch" else 1
-                self.encoders[str(level)] = nn.ModuleList(
-                    nn.Sequential(ConvBNReLU(channels, compressed, 1), ConvBNReLU(compressed, compressed, 3))
+                encoders = [
+                    (ConvBNReLU(channels, compressed, 1), ConvBNReLU(compressed, compressed, 3))
                     for _ in range(count)
-                )
+                ]
+                self.encoders[str(level)] = nn.ModuleList(nn.Sequential(*units) for units in encoders)
                 fused = FUSIONS[fusion](
                     [compressed] * len(self.scales),
                     names=[f"scale {scale:g}" for scale in self.scales],
                     align_corners=align_corners,
                 )
+                if encoder == "per_branch":
+                    fused.connect([], [last for _, last in encoders])
                 self.fusions[str(level)] = fused
                 channels = fused.out_channels
             self.channels.append(channels)

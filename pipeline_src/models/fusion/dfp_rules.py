@@ -66,6 +66,15 @@ def split_index(segments: Sequence[Segment], depth: int, split: str = "before_do
     return before
 
 
+def first_fused_level(depth: int, split: str = "before_downsampling") -> int:
+    """The finest level of the multi-scale part: all from it on are fused over the scales.
+
+    Level `l` ends after `l` down-samplings by 2. Only at depth 3 is there a stage (ResNet's layer1, which
+    ends level 2) between two down-samplings, which `after_downsampling` puts into the multi-scale part.
+    """
+    return 2 if depth == 3 and split == "after_downsampling" else DOWNSAMPLINGS + 1 - depth
+
+
 def scaled_side(side: int, scale: float, minimum: int = 1) -> int:
     """`side * scale` pixels, halves rounded up, and at least `minimum`."""
     return max(minimum, math.floor(side * scale + 0.5))
