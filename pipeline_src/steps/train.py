@@ -10,11 +10,14 @@ import argparse
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from pipeline_src.components import load
 from pipeline_src.data.dataset import SegmentationDataset
+from pipeline_src.data.index import Manifest
 from pipeline_src.data.loader import training_loader
 from pipeline_src.data.transforms import EvalTransform, TrainTransform
 from pipeline_src.errors import InputError, run_command
@@ -53,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     interval = SaveInterval(options.checkpoint_minutes, options.checkpoint_steps)
     train_job(
         Job.load(options.job, "train"),
-        Parts(build_model, open_data),
+        Parts(build_model, open_data, equalise_run),
         Options(options.workers, options.device, options.work, interval),
     )
 
@@ -97,6 +100,18 @@ def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
         return {name: value for name, value in scores.items() if isinstance(value, float)}
 
     return Data(len(train), batches, validate)
+
+
+def equalise_run(model: nn.Module, job: Job) -> dict[str, Any]:
+    """Apply the statistics of the run's scale equalizers, if it has some, to its initial model.
+
+    Raises `InputError` for statistics of another initialisation, model or data set.
+    """
+    if "statistics" not in job.inputs:
+        return {}
+    data = Manifest.load(job.input("manifest")).content
+    equalise = load("equalizer.statistics")
+    return {"equalizer": equalise(model, job.params["model"], data, job.input("statistics"))}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,143 @@
+"""Step `calibrate`: global mean and std of every branch that a run's scale equalizers normalise.
+
+    python -m pipeline_src.steps.calibrate JOB.json [--workers N] [--device auto|cpu|cuda]
+
+    params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
+              "recipe": {"batch", "accumulate", "augment", "freeze_bn_at_epoch"}, "threads", "deterministic"}
+    inputs   {"manifest", "weights" where the backbone has some}
+    outputs  {"sidecar", "statistics": statistics.json}
+
+The network is the run's own before its first step, and sees the batches of the run's first epoch:
+training transforms, training batch, last short batch dropped. Started again after a kill or a signal
+it continues, and ends with the same bits. Under `torchrun` the ranks share the batches.
+"""
+
+import argparse
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.calibration.batches import FirstBatches
+from pipeline_src.calibration.calibrate import Calibrator
+from pipeline_src.calibration.statistics import identity_of, write_statistics
+from pipeline_src.data.index import Manifest
+from pipeline_src.errors import run_command
+from pipeline_src.files import content_of
+from pipeline_src.models.build import build_model
+from pipeline_src.provenance.job import Job
+from pipeline_src.training.batchnorm import convert_sync_batchnorm
+from pipeline_src.training.checkpoint import CheckpointFolder
+from pipeline_src.training.distributed import Ranks, process_group
+from pipeline_src.training.job import PACKAGES, checkpoint_folder, initial_model
+from pipeline_src.training.runtime import configure, describe_device, peak_memory
+from pipeline_src.training.stopping import SaveInterval, StopRequest
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job file named on the command line."""
+    parser = argparse.ArgumentParser(description="Measure the branches that scale equalizers normalise.")
+    parser.add_argument("job", help="job file (JSON)")
+    parser.add_argument(
+        "--workers", type=int, help="processes that load images (default: 4 with CUDA, else 0)"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="where saves live (default: work)")
+    parser.add_argument("--checkpoint-minutes", type=float, default=10.0, help="time between two saves")
+    parser.add_argument("--checkpoint-steps", type=int, help="batches between two saves, instead of a time")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    interval = SaveInterval(options.checkpoint_minutes, options.checkpoint_steps)
+    calibrate_job(Job.load(options.job, "calibrate"), options.device, options.workers, options.work, interval)
+
+
+def calibrate_job(
+    job: Job,
+    device: str = "auto",
+    workers: int | None = None,
+    work: Path = Path("work"),
+    interval: SaveInterval | None = None,
+) -> None:
+    """Calibrate, or continue, and write the statistics and the sidecar of `job`.
+
+    Raises `InputError` for a batch of one image and for a branch without spread, and `Interrupted`
+    after a signal, with the state saved.
+    """
+    with contextlib.ExitStack() as stack:
+        ranks = stack.enter_context(process_group(device))
+        stop = stack.enter_context(StopRequest())
+        inputs = {
+            name: content_of(path) for name, path in sorted(job.inputs.items()) if isinstance(path, str)
+        }
+        store = CheckpointFolder(checkpoint_folder(job, work) / "calibration", job.digest, inputs)
+        if ranks.first:
+            stack.enter_context(store.held())
+        settings = configure(
+            threads=job.params["threads"], deterministic=job.params["deterministic"], device=ranks.device
+        )
+        statistics = _calibrate(job, ranks, store, interval or SaveInterval(), stop, workers)
+        if ranks.first:
+            content = write_statistics(job.outputs["statistics"], statistics)
+            job.write_sidecar(
+                content,
+                PACKAGES,
+                seeds={"run": job.params["seed"]},
+                settings=settings,
+                device=describe_device(ranks.device),
+                world_size=ranks.world,
+                peak_memory_bytes=peak_memory(ranks.device),
+            )
+            store.clear()
+
+
+def _calibrate(
+    job: Job,
+    ranks: Ranks,
+    store: CheckpointFolder,
+    interval: SaveInterval,
+    stop: StopRequest,
+    workers: int | None,
+) -> dict[str, Any]:
+    params = job.params
+    section, recipe = params["model"], params["recipe"]
+    equalizer = section["equalizer"]
+    data = Manifest.load(job.input("manifest")).content
+    model, _ = initial_model(job, build_model)
+    identity = identity_of(model, section, data)
+    if ranks.world > 1:
+        model = convert_sync_batchnorm(model, ranks.device)
+    model.to(ranks.device)
+
+    batches = FirstBatches.of(job, ranks, equalizer["images"], workers)
+    bn_fixed = recipe["freeze_bn_at_epoch"] == 0
+    records = Calibrator(
+        name=job.name,
+        model=model,
+        form=equalizer["form"],
+        order=equalizer["concatenations"],
+        images=batches.images,
+        batches=batches.count,
+        bn_fixed=bn_fixed,
+        ranks=ranks,
+        store=store,
+        interval=interval,
+        stop=stop,
+    ).run()
+    return {
+        "form": equalizer["form"],
+        **identity,
+        "batch": batches.batch,
+        "batches": batches.count,
+        "images": batches.batch * batches.count,
+        "augment": recipe["augment"],
+        "batch_norm": "fixed" if bn_fixed else "batch statistics",
+        "dropout": "off",
+        "drop_path": "off",
+        "order": equalizer["concatenations"],
+        "concatenations": records,
+    }
+
+
+if __name__ == "__main__":
+    run_command(main)

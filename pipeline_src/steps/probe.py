@@ -1,0 +1,134 @@
+"""Step `probe`: scales of features and gradients at the start of a run: plain, with modules, folded.
+
+    python -m pipeline_src.steps.probe JOB.json [--workers N] [--device auto|cpu|cuda]
+
+    params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
+              "recipe": {"batch", "accumulate", "augment", "freeze_bn_at_epoch", "loss"},
+              "batches": 4, "threads", "deterministic"}
+    inputs   {"manifest", "statistics": statistics.json, "weights" where the backbone has some}
+    outputs  {"sidecar", "probe": probe.json}
+
+    probe.json
+             {"content", "batches", "batch",
+              "concatenations": {"decoder.concat": [{"branch": "level 2", "raw_std", "upsampled_std",
+                  "equalised_mean", "equalised_std",
+                  "gradient": {"plain", "module", "folded"}, "weight": {"plain", "module", "folded"}}]}}
+
+The run's initial network is built three times, from the same weights, and sees the run's first batches.
+The statistics are of the form that was calibrated; the same scales serve both forms (which differ at
+padded borders, so behind another equalised concatenation a folded run's scales fit its modules nearly).
+`raw_` and `upsampled_` are of the plain network, `equalised_` is measured behind the modules. `gradient`
+is the root mean square, over a branch's group of fusion weights and all batches, of the gradient of the
+decoder's loss, and `weight` that of the weights. One process: of `torchrun`'s only the first works.
+"""
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline_src.calibration.batches import FirstBatches
+from pipeline_src.calibration.probe import probe_network, probe_records
+from pipeline_src.calibration.statistics import scales_for
+from pipeline_src.data.index import Manifest
+from pipeline_src.data.tracking import track
+from pipeline_src.errors import InputError, run_command
+from pipeline_src.files import digest_of, write_json
+from pipeline_src.models.build import build_model
+from pipeline_src.models.fusion.scale_equalizer import Scale, apply_scales
+from pipeline_src.provenance.job import Job
+from pipeline_src.training.distributed import Ranks
+from pipeline_src.training.job import PACKAGES, initial_model
+from pipeline_src.training.losses import SegmentationLoss
+from pipeline_src.training.runtime import configure, describe_device, peak_memory
+
+FORMS = (None, "module", "folded")
+"""The networks that are compared, by the form of their equalizers."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job file named on the command line."""
+    parser = argparse.ArgumentParser(description="Measure the scales that a training starts with.")
+    parser.add_argument("job", help="job file (JSON)")
+    parser.add_argument(
+        "--workers", type=int, help="processes that load images (default: 4 with CUDA, else 0)"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if int(os.environ.get("RANK", "0")) == 0:
+        probe_job(Job.load(options.job, "probe"), options.device, options.workers)
+
+
+def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> None:
+    """Probe, and write the result and the sidecar of `job`.
+
+    Raises `InputError` for statistics of another initialisation, model, data set or form, for a batch of
+    one image and for `cuda` without a device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: no CUDA device is visible; use --device cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    ranks = Ranks(0, 1, torch.device(device))
+    settings = configure(
+        threads=job.params["threads"], deterministic=job.params["deterministic"], device=ranks.device
+    )
+    found = _probe(job, ranks, workers)
+    content = digest_of(found)
+    write_json(job.outputs["probe"], {"content": content, **found})
+    job.write_sidecar(
+        content,
+        PACKAGES,
+        seeds={"run": job.params["seed"]},
+        settings=settings,
+        device=describe_device(ranks.device),
+        peak_memory_bytes=peak_memory(ranks.device),
+    )
+
+
+def _probe(job: Job, ranks: Ranks, workers: int | None) -> dict[str, Any]:
+    params = job.params
+    section, recipe = params["model"], params["recipe"]
+    data = Manifest.load(job.input("manifest")).content
+    own, _ = initial_model(job, build_model)
+    _, scales = scales_for(own, section, data, job.input("statistics"))
+    del own
+    first = FirstBatches.of(job, ranks, section["equalizer"]["images"], workers)
+    # kept, so that the three networks see the same and nothing is loaded three times
+    batches = list(first.load(count=params["batches"]))
+    loss = SegmentationLoss.of(recipe["loss"], params["data"]["ignore_index"]).to(ranks.device)
+    names = [name for level in section["equalizer"]["concatenations"] for name in level]
+    bn_fixed = recipe["freeze_bn_at_epoch"] == 0
+    found = {
+        form or "plain": probe_network(
+            network(job, form, scales).to(ranks.device), names, batches, loss, bn_fixed
+        )
+        for form in track(FORMS, len(FORMS), f"{job.name}: probe", "network")
+    }
+    return {
+        "batches": len(batches),
+        "batch": first.batch,
+        "concatenations": probe_records(found["plain"], found["module"], found["folded"]),
+    }
+
+
+def network(job: Job, form: str | None, scales: dict[str, list[Scale]]) -> nn.Module:
+    """The initial network of a job with equalizers of another form, or None; on the CPU, equalised."""
+    section = job.params["model"]
+    equalizer = None if form is None else {**section["equalizer"], "form": form}
+    model, _ = initial_model(
+        replace(job, params={**job.params, "model": {**section, "equalizer": equalizer}}), build_model
+    )
+    if form is not None:
+        apply_scales(model, form, scales)
+    return model
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,67 @@
+"""Step `simulate`: variance of random maps before and after bilinear upsampling.
+
+    python -m pipeline_src.steps.simulate JOB.json
+
+    params   {"maps": [16, 256, 128, 128], "mean": 0.3989, "variances": [0.01, 0.99], "points": 99,
+              "ratios": [2, 4, 8], "seed": 0, "confirm": 16, "threads": 2}
+    inputs   {}
+    outputs  {"sidecar", "simulation": simulation.json}
+
+    simulation.json
+             {"content", "maps", "mean", "ratios",
+              "points": [{"variance": of the distribution, "before": measured, "after": {"2": 0.19, ...}}],
+              "confirmed": [{"ratio", "variance", "exact", "upsampled", "images"}],
+              "closed_form": {"finite": {"2": factor on the variance, ...}, "interior": {...}}}
+
+Of the middle variance, the first `confirm` images are upsampled in truth: the `exact` variance of just
+these images is that of the `upsampled` maps, or the job fails. Runs on the CPU.
+"""
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+import torch
+
+from pipeline_src.calibration.simulation import simulate
+from pipeline_src.errors import run_command
+from pipeline_src.files import digest_of, write_json
+from pipeline_src.provenance.job import Job
+from pipeline_src.training.runtime import configure, describe_device, peak_memory
+
+log = logging.getLogger("simulate")
+
+
+def simulate_job(job: Job) -> None:
+    """Simulate, and write the result and the sidecar of `job`."""
+    device = torch.device("cpu")
+    settings = configure(threads=job.params["threads"], deterministic=True, device=device)
+    found = simulate(job.params, job.name)
+    content = digest_of(found)
+    write_json(job.outputs["simulation"], {"content": content, **found})
+    for one in found["confirmed"]:
+        log.info(
+            "%s: ratio %d, variance %g: exact %.12g, upsampled %.12g",
+            job.name, one["ratio"], one["variance"], one["exact"], one["upsampled"],
+        )  # fmt: skip
+    job.write_sidecar(
+        content,
+        ("torch",),
+        seeds={"simulation": job.params["seed"]},
+        settings=settings,
+        device=describe_device(device),
+        peak_memory_bytes=peak_memory(device),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job file named on the command line."""
+    parser = argparse.ArgumentParser(description="Simulate the variance of upsampled random maps.")
+    parser.add_argument("job", help="job file (JSON)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    simulate_job(Job.load(options.job, "simulate"))
+
+
+if __name__ == "__main__":
+    run_command(main)

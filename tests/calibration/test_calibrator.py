@@ -1,0 +1,199 @@
+"""Calibration of whole networks: means 0 and deviations 1 afterwards, nested, resumed, shared by ranks."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline_src.calibration.calibrate import Calibrator
+from pipeline_src.calibration.measure import first_step_modes, measured
+from pipeline_src.calibration.statistics import check_branches
+from pipeline_src.errors import InputError, Interrupted
+from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised
+from pipeline_src.models.fusion.scale_equalizer import ScaleEqualizer, named_concatenations
+from pipeline_src.training.checkpoint import CheckpointFolder
+from pipeline_src.training.distributed import Ranks
+from pipeline_src.training.stopping import SaveInterval
+from tests.calibration.networks import ALL_OF, DFP, batches, build, section
+
+CPU = Ranks(0, 1, torch.device("cpu"))
+
+
+def order_of(decoder: str, pyramid: dict | None = None) -> list[list[str]]:
+    """Every concatenation of the network, nested as the planner nests them."""
+    available = concatenations(section(decoder, pyramid=pyramid))
+    return equalised(available, [one.name for one in available])
+
+
+def calibrator(model: nn.Module, form: str, order: list[list[str]], **options) -> Calibrator:
+    images = batches()
+    values = {
+        "name": "run", "model": model, "form": form, "order": order, "batches": len(images),
+        "bn_fixed": False, "images": lambda first: iter(images[first:]), "ranks": CPU, **options,
+    }  # fmt: skip
+    return Calibrator(**values)
+
+
+def moments_after(model: nn.Module, names: list[str]) -> dict[str, list[tuple[float, float]]]:
+    """Mean and std of every equalised branch over the calibration data, by brute force."""
+    seen: dict[str, list[list[torch.Tensor]]] = {name: [] for name in names}
+    concats = named_concatenations(model)
+    handles = []
+    for name in names:
+        for subject in concats[name].subjects:
+            seen[name].append([])
+            handles.append(
+                concats[name]
+                .equalizers[subject]
+                .register_forward_hook(
+                    lambda module, inputs, output, place=seen[name][-1]: place.append(output.double())
+                )
+            )
+    with first_step_modes(model, bn_fixed=False), torch.no_grad():
+        for images in batches():
+            model(images)
+    for handle in handles:
+        handle.remove()
+    return {
+        name: [(float(torch.cat([m.reshape(-1) for m in maps]).mean()),
+                float(torch.cat([m.reshape(-1) for m in maps]).std(correction=0))) for maps in branches]
+        for name, branches in seen.items()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("decoder", list(ALL_OF))
+def test_after_calibration_every_subject_has_mean_0_and_std_1(decoder, align_corners):
+    order = order_of(decoder)
+    model = build(section(decoder, "module", order, align_corners=align_corners))
+    records = calibrator(model, "module", order).run()
+    after = moments_after(model, [name for level in order for name in level])
+    for name, branches in after.items():
+        assert len(records[name]) == len(branches)
+        for mean, std in branches:
+            assert abs(mean) < 1e-5
+            assert abs(std - 1) < 1e-5
+
+
+def test_nested_subjects_of_a_pyramid_before_a_decoder():
+    order = order_of("uper", DFP)
+    assert order == [["pyramid.fusions.4", "pyramid.fusions.5"], ["decoder.ppm.concat"], ["decoder.concat"]]
+    model = build(section("uper", "module", order, pyramid=DFP))
+    calibrator(model, "module", order).run()
+    for branches in moments_after(model, [name for level in order for name in level]).values():
+        assert all(abs(mean) < 1e-5 and abs(std - 1) < 1e-5 for mean, std in branches)
+
+
+@pytest.mark.parametrize("decoder", list(ALL_OF))
+def test_the_forms_agree_on_what_they_measure(decoder):
+    order = order_of(decoder)
+    module = calibrator(build(section(decoder, "module", order)), "module", order).run()
+    folded = calibrator(build(section(decoder, "folded", order)), "folded", order).run()
+    first = order[0][0]
+    assert module[first] == folded[first]
+    for name in module:
+        # nested ones differ a little: at zero-padded borders, where only the module subtracts the mean
+        for ours, theirs in zip(module[name], folded[name], strict=True):
+            assert ours["std"] == pytest.approx(theirs["std"], rel=0.1)
+
+
+def test_modes_are_those_of_the_first_step_and_statistics_stay():
+    model = build(section("uper", "folded", [["decoder.concat"]]))
+    model.train()
+    model.decoder.dropout.eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if "running" in name}
+    modes = {name: module.training for name, module in model.named_modules()}
+    seen = []
+    norm = next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+    norm.register_forward_pre_hook(
+        lambda module, inputs: seen.append((module.training, model.decoder.dropout.training))
+    )
+    calibrator(model, "folded", [["decoder.concat"]]).run()
+    assert set(seen) == {(True, False)}
+    after = model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(int(after[name]) == 0 for name in after if name.endswith("num_batches_tracked"))
+    assert {name: module.training for name, module in model.named_modules()} == modes
+
+
+def test_fixed_batch_norm_uses_its_running_statistics():
+    model = build(section("fcn", "folded"))
+    with first_step_modes(model, bn_fixed=True):
+        assert not any(module.training for module in model.modules())
+
+
+def test_an_interrupted_calibration_ends_with_the_same_bits(tmp_path):
+    order = order_of("uper")
+    whole = calibrator(build(section("uper", "folded", order)), "folded", order).run()
+
+    class StopAfter:
+        def __init__(self, batch: int) -> None:
+            self.left = batch
+
+        @property
+        def requested(self) -> str | None:
+            self.left -= 1
+            return "SIGTERM" if self.left == 0 else None
+
+    for stop_after in range(1, 6):
+        store = CheckpointFolder(Path(tmp_path / str(stop_after)), "job", {})
+        with store.held():
+            model = build(section("uper", "folded", order))
+            with pytest.raises(Interrupted, match=rf"batch {stop_after} of 6 is saved"):
+                calibrator(model, "folded", order, store=store, stop=StopAfter(stop_after)).run()
+            model = build(section("uper", "folded", order))
+            again = calibrator(model, "folded", order, store=store, interval=SaveInterval(steps=1)).run()
+        assert again == whole
+
+
+def test_counts_are_those_of_the_upsampled_maps():
+    order = [["decoder.concat"]]
+    records = calibrator(build(section("uper", "folded", order)), "folded", order).run()
+    # three batches of four images of 75x90: level 2 has 19x23 pixels, to which all are upsampled
+    assert {record["count"] for record in records["decoder.concat"]} == {3 * 4 * 6 * 19 * 23}
+    assert [record["branch"] for record in records["decoder.concat"]] == [f"level {n}" for n in (2, 3, 4, 5)]
+    first, *others = records["decoder.concat"]
+    assert first["raw_std"] == first["std"]
+    assert all(record["std"] < record["raw_std"] for record in others)  # Theorem 3.2
+
+
+def test_moments_are_those_of_the_maps_that_are_concatenated():
+    order = [["decoder.concat"]]
+    model = build(section("uper"))
+    concat = named_concatenations(model)["decoder.concat"]
+    maps: list[list[torch.Tensor]] = [[] for _ in concat.channels]
+
+    def keep(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        for place, part in zip(maps, output.split(concat.channels, dim=1), strict=True):
+            place.append(part.double().reshape(-1))
+
+    concat.register_forward_hook(keep)
+    with first_step_modes(model, False), measured({"decoder.concat": concat}) as found, torch.no_grad():
+        for images in batches():
+            model(images)
+    for branch, parts in zip(found["decoder.concat"], maps, strict=True):
+        values = torch.cat(parts)
+        assert branch.upsampled.count == len(values)
+        assert branch.upsampled.mean == pytest.approx(float(values.mean()), rel=1e-6)
+        assert branch.upsampled.std == pytest.approx(float(values.std(correction=0)), rel=1e-6)
+    assert order
+
+
+def test_a_dead_branch_is_named():
+    model = build(section("fcn", "folded"))
+    nn.init.zeros_(model.decoder.convs[1][1].weight)
+    with pytest.raises(InputError, match=r"decoder\.concat, branch 'convs': mean 0 and std 0 .* dead"):
+        calibrator(model, "folded", [["decoder.concat"]]).run()
+    with pytest.raises(InputError, match="std nan"):
+        check_branches("decoder.concat", [{"branch": "convs", "mean": 0.0, "std": math.nan}])
+
+
+def test_module_equalizers_keep_their_scales_in_the_weights():
+    order = order_of("psp")
+    model = build(section("psp", "module", order))
+    records = calibrator(model, "module", order).run()
+    stored = [m for m in model.modules() if isinstance(m, ScaleEqualizer)]
+    assert [float(m.std) for m in stored] == pytest.approx([r["std"] for r in records["decoder.ppm.concat"]])
+    assert sum(".equalizers." in name for name in model.state_dict()) == 2 * len(stored)
