@@ -17,6 +17,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from pipeline_src.errors import InputError, run_command
+from pipeline_src.warm import run_warm
 
 SLOTS = Path("work", "gpu-slots")
 
@@ -79,6 +80,11 @@ def main() -> None:
     """Take slots and become the step, which holds them until it ends."""
     parser = argparse.ArgumentParser(prog="python -m pipeline_src.launch", description=__doc__)
     parser.add_argument("--gpus", type=int, default=0, help="GPUs that the step was granted (default: 0)")
+    parser.add_argument(
+        "--warm",
+        action="store_true",
+        help="without a GPU, start from a process that has imported torch already",
+    )
     parser.add_argument("step", help="name of the step, such as train")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the step's own arguments")
     options = parser.parse_args()
@@ -89,6 +95,10 @@ def main() -> None:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
         for lock in locks:
             os.set_inheritable(lock.fileno(), True)
+    if options.warm and options.gpus == 0 and "SLURM_JOB_ID" not in environment:
+        status = run_warm(options.step, options.arguments)
+        if status is not None:
+            raise SystemExit(status)
     line = command(options.step, options.arguments, options.gpus)
     os.execvpe(line[0], line, environment)
 
