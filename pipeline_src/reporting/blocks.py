@@ -15,6 +15,9 @@ Block = dict[str, Any]
 def make_blocks(table: dict[str, Any], row_header: str) -> list[Block]:
     """Blocks of the values that `Comparison.table` found."""
     blocks = [_overview(table, row_header)]
+    if any(row.get("pair") for row in table["rows"]):
+        paired = [_pair_block(table, column) for column in table["columns"] if column["kind"] == "score"]
+        blocks = [*paired, *blocks]
     has_baseline = any(not row["is_baseline"] for row in table["rows"])
     for column in table["columns"]:
         if column["kind"] == "score":
@@ -59,6 +62,37 @@ def _overview(table: dict[str, Any], row_header: str) -> Block:
                 text += f" ± {number(cell['sd'], column['digits'])}"
             line.append(_linked(text, cell))
     return _block("Overview", header, rows, "l" + "r" * len(table["columns"]))
+
+
+def _pair_block(table: dict[str, Any], column: dict[str, Any]) -> Block:
+    """One line for every row with its baseline: both means, and their difference over shared seeds."""
+    digits, level = column["digits"], f"{100 * table['confidence']:g} % interval"
+    header = ["", "without", "with", "n", "difference", level]
+    if column["published"]:
+        header += ["paper without", "paper with", "paper's difference", "verdict"]
+    by_name = {row["row"]: row["cells"][column["key"]] for row in table["rows"]}
+    rows = []
+    for row in table["rows"]:
+        if row["is_baseline"] or not row.get("pair"):
+            continue
+        cell, baseline = by_name[row["row"]], by_name[row["baseline_row"]]
+        relative = cell["baseline_difference"] or {"mean": None, "interval": None, "n": 0}
+        line = [_text(row["pair"])]
+        for one in (baseline, cell):
+            text = f"{number(one['mean'], digits)} ± {number(one['sd'], digits)}"
+            line.append(_linked(text if one["mean"] is not None else one["verdict"] or DASH, one))
+        line += [
+            _text(str(relative["n"])),
+            _text(number(relative["mean"], digits, True)),
+            _text(interval(relative["interval"], digits, True)),
+        ]
+        if column["published"]:
+            line += [_text(number(one["paper"], column["paper_digits"])) for one in (baseline, cell)]
+            line.append(_text(number(cell["paper_baseline_difference"], column["paper_digits"], True)))
+            line.append(_verdict(cell))
+        rows.append(line)
+    align = "l" + "r" * (len(header) - 1 - column["published"]) + "l" * column["published"]
+    return _block(sentence(f"{column['header']} ({column['unit']}), in pairs"), header, rows, align)
 
 
 def _score_block(table: dict[str, Any], column: dict[str, Any], row_header: str, has_baseline: bool) -> Block:

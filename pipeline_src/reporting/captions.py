@@ -27,8 +27,13 @@ def describe_table(params: dict[str, Any], table: dict[str, Any]) -> list[str]:
     notes += [_column_sentence(column, params.get("cost") or []) for column in columns]
     baselines = {row["baseline_row"] for row in table["rows"] if not row["is_baseline"]}
     if baselines:
+        which = (
+            "Baseline row: " + baselines.pop()
+            if len(baselines) == 1
+            else "Each row has a baseline of its own"
+        )
         notes.append(
-            f"Baseline row: {', '.join(sorted(baselines))}. Differences from it are means over the "
+            f"{which}. Differences from it are means over the "
             "seeds that both rows have, so they need not be the difference of the means."
         )
     notes += [

@@ -71,6 +71,7 @@ class Comparison:
                     "label": row.label,
                     "baseline_row": row.baseline_row,
                     "is_baseline": row.is_baseline,
+                    **({"pair": row.pair} if row.pair else {}),
                     "status": row.status,
                     "reason": row.reason,
                     "architecture": row.architecture,

@@ -9,7 +9,8 @@
                                         # (the baseline row itself: null or its own name)
      "runs": [{"run": "dfp/depth-3/seed-0", "seed": 0}, ...],
      "status": "run",                   # optional: "run" (default), "no data", "not run", "server only"
-     "reason": null}                    # optional: one line that says why there is nothing
+     "reason": null,                    # optional: one line that says why there is nothing
+     "pair": "Swin-T, ADE20K"}          # optional: names the row and its baseline together
 
 Lists of input files run parallel to these rows: `inputs["metrics"]`, `["evaluate"]`, `["train"]`,
 `["log"]` and `["curve"]` hold one path for every run of every row whose status is "run", in order;
@@ -45,6 +46,7 @@ class Row:
     runs: tuple[Run, ...]
     status: str
     reason: str | None
+    pair: str | None = None
 
     @property
     def is_baseline(self) -> bool:
@@ -67,6 +69,7 @@ def parse_rows(params: dict[str, Any]) -> list[Row]:
             runs=tuple(Run(run["run"], run["seed"]) for run in entry["runs"]),
             status=entry.get("status") or DONE,
             reason=entry.get("reason"),
+            pair=entry.get("pair"),
         )
         for entry in params["rows"]
     ]

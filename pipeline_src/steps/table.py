@@ -81,7 +81,7 @@ def make_table(job: Job) -> None:
 def _title(params: dict[str, Any]) -> str:
     if params.get("number") is None:
         return params["title"]
-    return f"{params['study']}, Table {params['number']}: {params['title']}"
+    return f"{params['table'].rpartition('_table')[0]}, Table {params['number']}: {params['title']}"
 
 
 def _untimed(values: dict[str, Any]) -> Any:
