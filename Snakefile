@@ -33,6 +33,7 @@ PYTHON = sys.executable
 
 wildcard_constraints:
     scale=SCALE,
+    figure="[^/]+",
 
 
 report: "workflow/report/workflow.rst"
@@ -40,6 +41,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/cost.smk"

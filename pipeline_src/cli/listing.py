@@ -13,7 +13,7 @@ def run_list(params: Params, options: argparse.Namespace) -> int:
     experiments = expand(params)
     serves: dict[str, list[dict[str, str]]] = {name: [] for name in experiments.runs}
     for study, rows in experiments.rows.items():
-        tables = [f"{study}_table{table.number}" for table in params.studies[study].tables] or [study]
+        tables = [params.table_name(study, table) for table in params.studies[study].tables] or [study]
         for row in rows:
             for name in row.runs:
                 serves[name] += [{"table": table, "row": row.label} for table in tables]

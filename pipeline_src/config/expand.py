@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from pipeline_src.config.base import Section
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
-from pipeline_src.config.recipe import Recipe
+from pipeline_src.config.recipe import Evaluation, Recipe
 from pipeline_src.config.resolve import check_references, dataset_classes, resolve_model
 from pipeline_src.config.study import Params, Study
 from pipeline_src.errors import InputError
@@ -20,7 +20,7 @@ from pipeline_src.files import digest_of
 
 @dataclass(frozen=True)
 class Run:
-    """A unique training: model, data, recipe and seed. `name` is a readable path."""
+    """A unique training: model, data, recipe and seed, and how it is evaluated. `name` is a readable path."""
 
     name: str
     study: str
@@ -28,6 +28,7 @@ class Run:
     backbone: str
     model: dict[str, Any]
     recipe: dict[str, Any]
+    evaluation: dict[str, Any]
     seed: int
 
 
@@ -38,6 +39,8 @@ class Row:
     `runs` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
     names the point whose cost is measured. `baseline` is the label of the row that it is compared
     with: the baseline's values, and on all other axes its own; None for a baseline row, or without one.
+    `pair` names it and its baseline together. A row that cannot be trained has no runs, a `status` such as
+    `no data`, and its `reason`.
     """
 
     study: str
@@ -47,6 +50,10 @@ class Row:
     seeds: tuple[int, ...]
     architecture: str
     baseline: str | None
+    dataset: str
+    pair: str | None = None
+    status: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class _Point(Section):
     dataset: str = Field(description="Key of an entry of `datasets`.")
     model: ModelSpec = Field(description="The network.")
     recipe: Recipe = Field(description="The training recipe.")
+    evaluation: Evaluation = Field(description="How a trained network is evaluated.")
 
 
 def expand(params: Params) -> Experiments:
@@ -97,30 +105,33 @@ def expand(params: Params) -> Experiments:
             try:
                 model = resolve_model(params, point.model, classes)
             except InputError as error:
-                raise params.wrong(_origin(key, study, settings, "model.pyramid.depth"), str(error)) from None
-            recipe = point.recipe.model_dump()
+                path = "model.equalizer" if str(error).startswith("equalizer") else "model.pyramid.depth"
+                raise params.wrong(_origin(key, study, settings, path), str(error)) from None
+            recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
             setting = _cost_setting(params, recipe)
-            cost_key = digest_of([_without_weights(model), setting])
+            network = _costing(model)
+            cost_key = digest_of([_without_weights(network), setting])
             architecture = architecture_names.setdefault(cost_key, name)
-            architectures.setdefault(architecture, Architecture(architecture, key, model, setting))
+            architectures.setdefault(architecture, Architecture(architecture, key, network, setting))
             names = []
             for seed in range(_seeds(params, key, settings)):
-                identity = digest_of([point.dataset, model, recipe, seed])
+                identity = digest_of([point.dataset, model, recipe, evaluation, seed])
                 run_name = run_names.setdefault(identity, f"{name}/seed-{seed}")
-                runs.setdefault(
-                    run_name, Run(run_name, key, point.dataset, point.model.backbone, model, recipe, seed)
-                )
+                run = Run(run_name, key, point.dataset, point.model.backbone, model, recipe, evaluation, seed)
+                runs.setdefault(run_name, run)
                 names.append(run_name)
             axis_labels.append(labels)
             rows[key].append(
                 Row(
                     study=key,
-                    label=_label(params, key, labels, settings),
+                    label=_label(params, key, labels, settings) or "base",
                     settings=settings,
                     runs=tuple(names),
                     seeds=tuple(range(len(names))),
                     architecture=architecture,
                     baseline=None,
+                    dataset=point.dataset,
+                    pair=_label(params, key, labels, settings, "pair"),
                 )
             )
         _check_rows(params, key, rows[key])
@@ -155,13 +166,19 @@ def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, A
     if recipe not in params.recipes:
         origin = _origin(key, study, settings, "recipe")
         raise params.wrong(origin, f"{recipe!r} is not in recipes; use {one_of(params.recipes)}")
+    evaluation = settings.get("evaluation", study.evaluation)
+    if evaluation is not None and evaluation not in params.evaluations:
+        origin = _origin(key, study, settings, "evaluation")
+        raise params.wrong(origin, f"{evaluation!r} is not in evaluations; use {one_of(params.evaluations)}")
+    chosen = params.evaluation if evaluation is None else params.evaluations[evaluation]
     tree: dict[str, Any] = {
         "dataset": study.dataset,
         "model": study.model.model_dump(),
         "recipe": params.recipes[recipe].model_dump(),
+        "evaluation": chosen.model_dump(),
     }
     for path, value in settings.items():
-        if path != "recipe" and not _set(tree, path, value):
+        if path not in ("recipe", "evaluation") and not _set(tree, path, value):
             raise params.wrong(
                 _origin(key, study, settings, path),
                 "there is no such key; an axis is a key path below dataset, model or recipe",
@@ -258,18 +275,28 @@ def _with_baselines(
     ]
 
 
-def _label(params: Params, key: str, labels: dict[str, str], settings: dict[str, Any]) -> str:
+def _label(
+    params: Params, key: str, labels: dict[str, str], settings: dict[str, Any], template_key: str = "row"
+) -> str | None:
+    """A row's label by a template of the first table; None where the table has no such template."""
     tables = params.studies[key].tables
-    template = tables[0].row if tables else ", ".join(f"{axis.split('.')[-1]} {{{axis}}}" for axis in labels)
+    if tables:
+        template = getattr(tables[0], template_key)
+    elif template_key == "row":
+        template = ", ".join(f"{axis.split('.')[-1]} {{{axis}}}" for axis in labels)
+    else:
+        template = None
+    if template is None:
+        return None
     values = {**settings, **labels}
 
     def value_of(match: re.Match[str]) -> str:
         if match[1] not in values:
-            path: list[str | int] = ["studies", key, "tables", 0, "row"]
+            path: list[str | int] = ["studies", key, "tables", 0, template_key]
             raise params.wrong(path, f"{match[1]} is not an axis of `vary`; use {one_of(values)}")
         return str(values[match[1]])
 
-    return re.sub(r"\{([^}]+)\}", value_of, template) or "base"
+    return re.sub(r"\{([^}]+)\}", value_of, template)
 
 
 def _check_rows(params: Params, key: str, rows: list[Row]) -> None:
@@ -295,12 +322,21 @@ def _cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
     optimizer = {
         key: customary[key] if key in customary and value else value
         for key, value in recipe["optimizer"].items()
+        if key not in ("no_decay", "no_decay_1d", "layer_decay")
     }
     return {
         "crop": params.cost.crop or recipe["augment"]["crop"],
         "batch": params.cost.batch or recipe["batch"],
         "recipe": {"optimizer": optimizer, **{key: recipe[key] for key in ("amp", "accumulate", "loss")}},
     }
+
+
+def _costing(model: dict[str, Any]) -> dict[str, Any]:
+    """The network whose cost is measured: a folded equalizer leaves no trace in it."""
+    equalizer = model["equalizer"]
+    if equalizer is not None and equalizer["form"] == "folded":
+        return {**model, "equalizer": None}
+    return model
 
 
 def _without_weights(model: dict[str, Any]) -> dict[str, Any]:

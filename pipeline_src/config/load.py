@@ -14,6 +14,8 @@ from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 
 BASE_FILE = "params.yaml"
+MERGE = "tag:yaml.org,2002:merge"
+"""Tag of the key `<<`, by which a mapping takes over the keys of another one."""
 
 
 def load_params(
@@ -106,16 +108,19 @@ def as_written(value: Any) -> Any:
 class _Loader(yaml.SafeLoader):
     """YAML with unique keys and with the floats of YAML 1.2."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse a key that stands twice, then put in what `<<` brings; a node may come here again."""
+        if not getattr(node, "unique", False):
+            seen = set()
+            for key_node, _ in node.value:
+                key = "<<" if key_node.tag == MERGE else self.construct_object(key_node, deep=True)
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key!r} stands twice", key_node.start_mark
+                    )
+                seen.add(key)
+            node.unique = True  # type: ignore[attr-defined]
+        super().flatten_mapping(node)
 
 
 _Loader.add_implicit_resolver(

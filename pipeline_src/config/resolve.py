@@ -10,20 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.config.data import (
+    SCENE_CLASSES,
+    SCENE_SPLITS,
     VOC_CLASSES,
     ArchivesSource,
+    CityscapesDataset,
     Dataset,
     FolderSource,
+    MasksDataset,
     ScenesSource,
     VocDataset,
 )
-from pipeline_src.config.explain import one_of, suggest
-from pipeline_src.config.model import Backbone, ModelSpec, WeightsFile
+from pipeline_src.config.explain import dotted, one_of, suggest
+from pipeline_src.config.model import Backbone, Equalizer, ModelSpec, WeightsFile
 from pipeline_src.config.study import Params
+from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
 from pipeline_src.models.backbones.table import Architecture, lookup, lookup_architecture
 from pipeline_src.models.fusion.dfp_rules import check_depth
+from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised
 
 
 def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
@@ -40,12 +46,22 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     if spec.pyramid is not None and spec.pyramid.depth > 0:
         check_depth(spec.pyramid.depth, facts.stem_stride, key=f"backbone {spec.backbone}")
         pyramid = spec.pyramid.model_dump()
-    return {
+    model = {
         "num_classes": num_classes,
         "backbone": resolve_backbone(backbone, facts),
         "pyramid": pyramid,
         "decoder": spec.decoder.model_dump(),
+        "auxiliary": None if spec.auxiliary is None else spec.auxiliary.model_dump(),
     }
+    return {**model, "equalizer": _resolve_equalizer(model, spec.equalizer)}
+
+
+def _resolve_equalizer(model: dict[str, Any], spec: Equalizer | None) -> dict[str, Any] | None:
+    """The equalizer with the names of its concatenations, one list per nesting level."""
+    if spec is None:
+        return None
+    order = equalised(concatenations(model), spec.concatenations, "equalizer.concatenations")
+    return {"form": spec.form, "concatenations": order, "images": spec.images}
 
 
 def backbone_facts(backbone: Backbone) -> Architecture:
@@ -81,16 +97,44 @@ def model_components(model: dict[str, Any]) -> list[str]:
     kinds = [f"backbone.{model['backbone']['family']}", f"decoder.{model['decoder']['kind']}"]
     if model["pyramid"] is not None:
         kinds.append(f"pyramid.{model['pyramid']['kind']}")
-    return sorted(kinds)
+    if (auxiliary := model.get("auxiliary")) is not None:
+        kinds.append(f"decoder.{auxiliary['kind']}")
+    if model.get("equalizer") is not None:
+        kinds.append("equalizer.structure")
+    return sorted(set(kinds))
 
 
 def dataset_classes(dataset: Dataset) -> list[str]:
-    """Class names by training id; VOC's own where the configuration gives none."""
-    if dataset.classes is not None:
+    """Class names by training id; the format's own where the configuration gives none.
+
+    Generated scenes have the format's first classes: the background is class 0, object class c class c.
+    """
+    if not isinstance(dataset, CityscapesDataset) and dataset.classes is not None:
         return list(dataset.classes)
-    if isinstance(dataset.source, ScenesSource):
-        return VOC_CLASSES[: dataset.source.classes + 1]
-    return list(VOC_CLASSES)
+    names = _format_classes(dataset.format)
+    return names[: dataset.source.classes + 1] if isinstance(dataset.source, ScenesSource) else names
+
+
+def label_params(dataset: Dataset) -> dict[str, Any]:
+    """What the manifest job is told of a data set's classes: their names and mask ids.
+
+    Formats with a table of their own give `class_ids` and `ignored_ids`, the others an `ignore_index`.
+    """
+    classes = dataset_classes(dataset)
+    params = {"num_classes": len(classes), "classes": classes}
+    if isinstance(dataset, VocDataset | MasksDataset):
+        return {**params, "ignore_index": dataset.ignore_index}
+    table = LABEL_TABLES[dataset.format]
+    return {
+        **params,
+        "ignore_index": None,
+        "class_ids": list(table.class_ids[: len(classes)]),
+        "ignored_ids": list(table.ignored_ids),
+    }
+
+
+def _format_classes(layout: str) -> list[str]:
+    return list(LABEL_TABLES[layout].classes if layout in LABEL_TABLES else VOC_CLASSES)
 
 
 def expand_path(text: str) -> Path:
@@ -136,15 +180,30 @@ def check_references(params: Params) -> None:
         known(["studies", key, "dataset"], study.dataset, params.datasets, "datasets")
         known(["studies", key, "recipe"], study.recipe, params.recipes, "recipes")
         known(["studies", key, "model", "backbone"], study.model.backbone, params.backbones, "backbones")
+    _check_file_names(params)
     for name in params.select if isinstance(params.select, list) else []:
         known(["select"], name, params.studies, "studies")
+
+
+def _check_file_names(params: Params) -> None:
+    """Refuse two tables or figures that would be written to the same files."""
+    places: dict[str, str] = {}
+    for key, study in params.studies.items():
+        files = [("tables", index, "number", f"table{one.number}") for index, one in enumerate(study.tables)]
+        files += [("figures", index, "subject", one.subject) for index, one in enumerate(study.figures)]
+        for section, index, field, file in files:
+            name = f"{study.prefix or key}_{file}"
+            place: list[str | int] = ["studies", key, section, index, field]
+            if name in places:
+                raise params.wrong(place, f"{name!r} is the file of {places[name]} as well; use another")
+            places[name] = dotted(place)
 
 
 def _check_dataset(dataset: Dataset) -> Iterator[tuple[list[str], str]]:
     classes = dataset_classes(dataset)
     if doubled := sorted({name for name in classes if classes.count(name) > 1}):
         yield ["classes"], f"{doubled[0]!r} stands twice; every class needs a name of its own"
-    if dataset.ignore_index < len(classes):
+    if isinstance(dataset, VocDataset | MasksDataset) and dataset.ignore_index < len(classes):
         yield (
             ["ignore_index"],
             f"{dataset.ignore_index} is the id of class {classes[dataset.ignore_index]!r}; "
@@ -156,10 +215,24 @@ def _check_dataset(dataset: Dataset) -> Iterator[tuple[list[str], str]]:
         augmented = any(split.set == "trainaug" for split in dataset.splits.values())
         if augmented and isinstance(dataset.source, ArchivesSource) and "sbd" not in dataset.source.names:
             yield ["source", "names"], "trainaug takes its masks from SBD; add sbd"
+    if isinstance(dataset, CityscapesDataset) and isinstance(dataset.source, ArchivesSource):
+        parts = {"cityscapes_images", "cityscapes_gtfine"}
+        if len(lacking := sorted(parts - set(dataset.source.names))) == 1:
+            yield ["source", "names"], f"images and labels are two archives; add {lacking[0]}"
     if isinstance(dataset.source, ScenesSource):
-        if missing := set(dataset.splits) - set(dataset.source.images):
-            yield ["source", "images"], f"says nothing of split {one_of(missing)}"
-        if dataset.source.classes > len(VOC_CLASSES) - 1:
-            yield ["source", "classes"], f"{dataset.source.classes} is too many; there are 20"
+        yield from _check_scenes(dataset.format, dataset.source, set(dataset.splits))
     if isinstance(dataset.source, FolderSource) and not dataset.source.root.strip():
         yield ["source", "root"], "is empty; name the folder that holds your data"
+
+
+def _check_scenes(layout: str, source: ScenesSource, splits: set[Any]) -> Iterator[tuple[list[str], str]]:
+    if missing := splits - set(source.images):
+        yield ["source", "images"], f"says nothing of split {one_of(sorted(missing))}"
+    if unknown := sorted(set(source.images) - set(SCENE_SPLITS[layout])):
+        yield (
+            ["source", "images"],
+            f"{unknown[0]!r} is no split of {layout} scenes; use {one_of(SCENE_SPLITS[layout])}",
+        )
+    most = min(SCENE_CLASSES, len(_format_classes(layout)) - 1)
+    if source.classes > most:
+        yield ["source", "classes"], f"{source.classes} is too many; {layout} scenes have at most {most}"

@@ -2,9 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
-from pipeline_src.config.base import Fraction, Name, Pair, PositiveFloat, PositiveInt, Section
+from pipeline_src.config.base import (
+    Fraction,
+    Name,
+    NonNegativeInt,
+    Pair,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
 from pipeline_src.config.data import Dataset
 from pipeline_src.config.explain import dotted
 from pipeline_src.config.layers import Layer, locate
@@ -25,21 +33,63 @@ class Table(Section):
     row: str = Field(description="Label of a row; `{model.pyramid.depth}` is replaced by the row's value.")
     row_header: str = Field(default="row", description="Heading of the row labels.")
     metrics: Annotated[list[Metric], Field(min_length=1)] = Field(description="Columns, in order.")
+    pair: str | None = Field(
+        default=None,
+        description="Label, as `row`, of a row and its baseline together: an overview then shows both in one "
+        "line, with their paired difference; null: no such overview.",
+    )
     note: str = Field(default="", description="Printed under the table.")
+
+
+class Simulation(Section):
+    """Random maps whose variance is compared before and after upsampling (Scale Equalization, Figure 3)."""
+
+    maps: Annotated[list[PositiveInt], Field(min_length=4, max_length=4)] = Field(
+        default=[16, 256, 128, 128], description="Batch, channels, height and width."
+    )
+    mean: float = Field(default=0.3989, description="Mean of the normal distribution; 1 / sqrt(2 pi).")
+    variances: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)] = Field(
+        default=[0.01, 0.99], description="Smallest and largest variance."
+    )
+    points: Annotated[int, Field(ge=2)] = Field(default=99, description="Number of variances, evenly spaced.")
+    ratios: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
+        default=[2, 4, 8], description="Upsampling ratios."
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of the maps.")
+    confirm: NonNegativeInt = Field(
+        default=16, description="Images of the batch that are really upsampled, for one variance per ratio."
+    )
 
 
 class Figure(Section):
     """One figure of a study."""
 
-    kind: Literal["tradeoff", "curves", "predictions"] = Field(
+    kind: Literal[
+        "tradeoff", "curves", "predictions", "branch_scales", "gradient_scales", "upsampled_variance"
+    ] = Field(
         description="`tradeoff`: accuracy against cost; `curves`: loss and validation over training; "
-        "`predictions`: image, ground truth and predictions side by side."
+        "`predictions`: image, ground truth and predictions side by side; `branch_scales`: scale of each "
+        "branch of the equalised concatenations at the start of training; `gradient_scales`: scale of the "
+        "gradient of each branch's fusion weights there; `upsampled_variance`: variance of random maps after "
+        "upsampling against before."
     )
     subject: Name = Field(description="Names the file `<study>_<subject>`.")
     title: str = Field(description="Caption.")
     rows: list[str] | None = Field(
         default=None, description="Labels of the rows that it shows; null: all (predictions: first and last)."
     )
+    simulation: Simulation | None = Field(
+        default=None, description="What `upsampled_variance` simulates; null for the other kinds."
+    )
+    on_demand: bool = Field(
+        default=False, description="Drawn only where its file is asked for, and not part of the report."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Figure":
+        if (self.kind == "upsampled_variance") != (self.simulation is not None):
+            raise ValueError("simulation belongs to the kind upsampled_variance, and only to it")
+        return self
 
 
 class ExtraSeeds(Section):
@@ -58,13 +108,22 @@ class Study(Section):
         description="Key under which `workflow/reference/` holds the paper's numbers and assumptions; "
         "null: no paper to compare with.",
     )
+    prefix: Name | None = Field(
+        default=None,
+        description="Begins the file names of its tables and figures, where several studies belong to one "
+        "paper; null: the study's key.",
+    )
     dataset: str = Field(description="Key of an entry of `datasets`.")
     model: ModelSpec = Field(description="The network of the base.")
     recipe: str = Field(description="Key of an entry of `recipes`.")
+    evaluation: str | None = Field(
+        default=None, description="Key of an entry of `evaluations`; null: the root's `evaluation`."
+    )
     vary: dict[str, list[Any] | dict[str, dict[str, Any]]] = Field(
         default_factory=dict,
         description="Axes of the comparison: a key path (`model.pyramid.depth`) with its values, or a name "
-        "with labelled settings, each a mapping of key paths to values.",
+        "with labelled settings, each a mapping of key paths to values. `dataset`, `recipe` and `evaluation` "
+        "take keys of those sections.",
     )
     baseline: dict[str, Any] = Field(
         default_factory=dict,
@@ -121,9 +180,17 @@ class Params(Section):
         default=False,
         description="Accept a download for which no checksum is known, and record its SHA-256 for review.",
     )
+    warm_start: bool = Field(
+        default=False,
+        description="Start jobs without a GPU from a process that has imported torch already: saves seconds "
+        "a job where there are many short ones. Snakemake's benchmark files then know their time only.",
+    )
     seeds: PositiveInt = Field(default=1, description="Seeds per row: 0, 1, ..., seeds - 1.")
     compute: Compute = Field(default=Compute(), description="How a job computes.")
     evaluation: Evaluation = Field(default=Evaluation(), description="How a trained network is evaluated.")
+    evaluations: dict[Name, Evaluation] = Field(
+        default_factory=dict, description="Further ways of evaluation by name, for studies that name one."
+    )
     cost: Cost = Field(default=Cost(), description="How cost is measured.")
     verdicts: Verdicts = Field(default=Verdicts(), description="Rules of the verdict column.")
     backbones: dict[Name, Backbone] = Field(description="Backbones by name.")
@@ -135,6 +202,10 @@ class Params(Section):
     )
 
     _layers: list[Layer] = PrivateAttr(default_factory=list)
+
+    def table_name(self, study: str, table: Table) -> str:
+        """Name of a study's table, and of its files."""
+        return f"{self.studies[study].prefix or study}_table{table.number}"
 
     def wrong(self, path: list[str | int], explanation: str) -> InputError:
         """The error about a key that is valid by itself and wrong beside others, with its file."""

@@ -3,16 +3,16 @@
 What summarises them (tables, figures, the report) is added by `planning/summaries.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.config.data import ArchivesSource, FolderSource, MaskSplit, ScenesSource, VocSplit
+from pipeline_src.config.data import ArchivesSource, FolderSource, ScenesSource, Split
 from pipeline_src.config.expand import Architecture, Experiments, Run, expand
 from pipeline_src.config.model import WeightsFile
 from pipeline_src.config.resolve import (
-    dataset_classes,
     expand_path,
+    label_params,
     model_components,
     scenes_name,
 )
@@ -22,8 +22,14 @@ from pipeline_src.data.archives import DIGEST_LENGTH, load_archives, load_weight
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import IGNORE_INDEX, Manifest
+from pipeline_src.data.logins import missing_logins
 from pipeline_src.errors import InputError
+from pipeline_src.models.fusion.equalizer_rules import CALIBRATED_FORMS
 from pipeline_src.planning.jobs import Plan, PlannedJob
+from pipeline_src.reporting.status import NO_DATA
+
+PROBED_BATCHES = 4
+"""Batches of training images on which the start of a training is looked at, for figures."""
 
 HOW_TO_FETCH = ("urls", "login", "bytes", *DIGEST_LENGTH)
 """What of a table's row says where a file is and how it is checked; name and file identify it."""
@@ -62,9 +68,10 @@ class GraphBuilder:
     def __init__(self, params: Params, look: bool = True) -> None:
         self.params = params
         self.look = look
-        self.experiments: Experiments = expand(params)
+        self.experiments: Experiments = without_missing_data(params, expand(params))
         self.plan = Plan(params.scale)
         self.paths = Paths(params.scale)
+        self._manifests: dict[str, PlannedJob] = {}
 
     def build(self) -> Plan:
         """Plan everything up to the metrics and costs of every row."""
@@ -78,14 +85,17 @@ class GraphBuilder:
 
     def manifest(self, key: str) -> PlannedJob:
         """The job that checks and describes a data set, with the jobs that bring it here."""
+        if key not in self._manifests:
+            self._manifests[key] = self._new_manifest(key)
+        return self._manifests[key]
+
+    def _new_manifest(self, key: str) -> PlannedJob:
         dataset = self.params.datasets[key]
         spec: dict[str, Any] = {
             "dataset": key,
             "format": dataset.format,
             "splits": {name: _split_params(split) for name, split in dataset.splits.items()},
-            "num_classes": len(dataset_classes(dataset)),
-            "classes": dataset_classes(dataset),
-            "ignore_index": dataset.ignore_index,
+            **label_params(dataset),
         }
         suffix = getattr(dataset, "mask_suffix", "")
         if suffix:
@@ -216,10 +226,12 @@ class GraphBuilder:
     def training(self, run: Run) -> PlannedJob:
         """The job that trains a run."""
         compute = self.params.compute
-        inputs = self._data_inputs(run.dataset)
-        weights = self.weights(run.backbone)
-        if weights is not None:
-            inputs["weights"] = weights.sidecar
+        inputs = self._initial_inputs(run)
+        components = model_components(run.model)
+        calibration = self.calibration(run)
+        if calibration is not None:
+            inputs["statistics"] = calibration.outputs["statistics"]
+            components.append("equalizer.statistics")
         return self.plan.add(
             PlannedJob(
                 step="train",
@@ -240,11 +252,71 @@ class GraphBuilder:
                     "log": self.paths.run(run.name, "log.csv"),
                     "curve": self.paths.run(run.name, "curve.csv"),
                 },
-                components=tuple(model_components(run.model)),
+                components=tuple(components),
                 threads=compute.threads,
                 gpu=True,
             )
         )
+
+    def calibration(self, run: Run) -> PlannedJob | None:
+        """The job that measures what a run's scale equalizers need; None where they need nothing."""
+        equalizer = run.model["equalizer"]
+        if equalizer is None or equalizer["form"] not in CALIBRATED_FORMS:
+            return None
+        return self.plan.add(
+            PlannedJob(
+                step="calibrate",
+                name=run.name,
+                scale=self.params.scale,
+                params=self._initial_params(run, ("batch", "accumulate", "augment", "freeze_bn_at_epoch")),
+                inputs=self._initial_inputs(run),
+                outputs={
+                    "sidecar": self.paths.run(run.name, "calibrate.json"),
+                    "statistics": self.paths.run(run.name, "statistics.json"),
+                },
+                components=tuple(model_components(run.model)),
+                threads=self.params.compute.threads,
+                gpu=True,
+            )
+        )
+
+    def probe(self, run: Run) -> PlannedJob | None:
+        """The job that compares a run's network at its start without and with equalizers; None without."""
+        calibration = self.calibration(run)
+        if calibration is None:
+            return None
+        keys = ("batch", "accumulate", "augment", "freeze_bn_at_epoch", "loss")
+        return self.plan.add(
+            PlannedJob(
+                step="probe",
+                name=run.name,
+                scale=self.params.scale,
+                params={**self._initial_params(run, keys), "batches": PROBED_BATCHES},
+                inputs={**self._initial_inputs(run), "statistics": calibration.outputs["statistics"]},
+                outputs={
+                    "sidecar": self.paths.results("figures", "probes", run.name, "sidecar.json"),
+                    "probe": self.paths.results("figures", "probes", run.name, "probe.json"),
+                },
+                components=tuple(model_components(run.model)),
+                threads=self.params.compute.threads,
+                gpu=True,
+            )
+        )
+
+    def _initial_params(self, run: Run, recipe_keys: tuple[str, ...]) -> dict[str, Any]:
+        """What the jobs of a run before its first step have in common."""
+        return {
+            "data": _data_params(run),
+            "model": run.model,
+            "recipe": {key: run.recipe[key] for key in recipe_keys},
+            "seed": run.seed,
+            "threads": self.params.compute.threads,
+            "deterministic": self.params.compute.deterministic,
+        }
+
+    def _initial_inputs(self, run: Run) -> dict[str, str | list[str]]:
+        weights = self.weights(run.backbone)
+        return self._data_inputs(run.dataset) | ({} if weights is None else {"weights": weights.sidecar})
 
     def evaluation(self, run: Run) -> PlannedJob:
         """The job that evaluates a run, with its training."""
@@ -258,7 +330,7 @@ class GraphBuilder:
                 params={
                     "data": _data_params(run),
                     "model": run.model,
-                    "evaluation": {**self.params.evaluation.model_dump(), "split": "val"},
+                    "evaluation": {**run.evaluation, "split": "val"},
                     "threads": compute.threads,
                     "deterministic": compute.deterministic,
                 },
@@ -301,8 +373,35 @@ class GraphBuilder:
         )
 
 
-def _split_params(split: VocSplit | MaskSplit) -> dict[str, Any]:
+def _split_params(split: Split) -> dict[str, Any]:
     return {key: value for key, value in split.model_dump().items() if value is not None}
+
+
+def without_missing_data(params: Params, experiments: Experiments) -> Experiments:
+    """The experiments without the runs whose data need a login and are not here; their rows say so."""
+    lacking: dict[str, str] = {}
+    for key in {run.dataset for run in experiments.runs.values()}:
+        source = params.datasets[key].source
+        if isinstance(source, ArchivesSource) and (
+            missing := missing_logins(_archives(key, source), params.mirror)
+        ):
+            files = " and ".join(archive.file for archive in missing)
+            lacking[key] = f"{files} need a login and are not here; docs/data.md says where they go"
+    if not lacking:
+        return experiments
+    return Experiments(
+        {name: run for name, run in experiments.runs.items() if run.dataset not in lacking},
+        {
+            key: [
+                replace(row, runs=(), seeds=(), status=NO_DATA, reason=lacking[row.dataset])
+                if row.dataset in lacking
+                else row
+                for row in rows
+            ]
+            for key, rows in experiments.rows.items()
+        },
+        experiments.architectures,
+    )
 
 
 def _data_params(run: Run) -> dict[str, Any]:

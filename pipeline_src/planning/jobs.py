@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ class PlannedJob:
     `params` identify the work and `components` are the entries of the component table that it
     names; both, with the step's code, make `digest`. `inputs` and `outputs` are paths. `loose`
     names parameters that only say where to look or what to check: they do not identify the work.
-    `note` says of a user's folder what changed in it.
+    `note` says of a user's folder what changed in it. A job that is made `on_demand` runs only where its
+    result is asked for.
     """
 
     step: str
@@ -35,6 +36,7 @@ class PlannedJob:
     gpu: bool = False
     loose: tuple[str, ...] = ()
     note: str = ""
+    on_demand: bool = False
 
     @property
     def key(self) -> Key:
@@ -61,7 +63,7 @@ class PlannedJob:
     @cached_property
     def code(self) -> dict[str, Any]:
         """Identity of the code that the job can reach."""
-        return code_identity(f"pipeline_src.steps.{self.step}", self.components)
+        return _code_of(self.step, self.components)
 
     @cached_property
     def digest(self) -> str:
@@ -95,6 +97,12 @@ class PlannedJob:
             return False
         write_json(self.file, value)
         return True
+
+
+@cache
+def _code_of(step: str, components: tuple[str, ...]) -> dict[str, Any]:
+    """Many jobs have the same code; what is returned is shared and not to be changed."""
+    return code_identity(f"pipeline_src.steps.{step}", components)
 
 
 def without_null(value: Any) -> Any:

@@ -19,6 +19,7 @@ from pipeline_src.provenance.closure import explain_change
 
 NOT_DONE = "not done yet"
 NOT_NEEDED = "not here, and nothing needs it"
+NOT_ASKED_FOR = "made only when it is asked for"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def assess(plan: Plan) -> dict[Key, Status]:
     users = plan.users()
     for job in reversed(plan.jobs.values()):
         absent = statuses[job.key].reasons == (NOT_DONE,)
-        if absent and users[job.key] and not any(statuses[user.key].to_run for user in users[job.key]):
+        if job.on_demand and not statuses[job.key].fresh:
+            statuses[job.key] = Status((NOT_ASKED_FOR, *statuses[job.key].reasons), needed=False)
+        elif absent and users[job.key] and not any(statuses[user.key].to_run for user in users[job.key]):
             statuses[job.key] = Status((NOT_NEEDED,), statuses[job.key].resume_step, needed=False)
     return statuses
 

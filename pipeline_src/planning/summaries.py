@@ -17,7 +17,12 @@ from pipeline_src.reporting.reference import (
 PAPER_VALUES = "workflow/reference/paper_values.csv"
 ASSUMPTIONS = "workflow/reference/assumptions.csv"
 
-PAPER_DATASETS = {"voc2012": "PASCAL VOC2012"}
+PAPER_DATASETS = {
+    "voc2012": "PASCAL VOC2012",
+    "voc2012_aug": "PASCAL VOC2012 aug",
+    "ade20k": "ADE20K",
+    "cityscapes": "Cityscapes",
+}
 
 
 def plan_everything(params: Params, look: bool = True) -> Plan:
@@ -44,7 +49,8 @@ class Summaries:
         for key in self.graph.experiments.rows:
             study = self.params.studies[key]
             tables += [self.table(key, study, table) for table in study.tables]
-            figures += [self.figure(key, study, figure) for figure in study.figures]
+            drawn = [(figure, self.figure(key, study, figure)) for figure in study.figures]
+            figures += [job for figure, job in drawn if not figure.on_demand]
         self.report(joined, tables, figures)
         return self.graph.plan
 
@@ -59,7 +65,7 @@ class Summaries:
             key,
             params={
                 "study": key,
-                "tables": [f"{key}_table{table.number}" for table in self.params.studies[key].tables],
+                "tables": [self.params.table_name(key, table) for table in self.params.studies[key].tables],
                 "rows": self._rows(rows),
                 "architectures": architectures,
             },
@@ -95,7 +101,7 @@ class Summaries:
 
     def table(self, key: str, study: Study, table: Table) -> PlannedJob:
         """One table of a study."""
-        name = f"{key}_table{table.number}"
+        name = self.params.table_name(key, table)
         rows = self.graph.experiments.rows[key]
         return self._add(
             "table",
@@ -116,7 +122,7 @@ class Summaries:
                     for row in assumptions_of(self.assumptions, self._paper_table(study, table))
                 ],
                 "verdicts": self.params.verdicts.model_dump(),
-                **self._comparison(study, table),
+                **self._comparison(key, study, table),
             },
             inputs=self._tidy_inputs(key),
             outputs={
@@ -127,9 +133,8 @@ class Summaries:
 
     def figure(self, key: str, study: Study, figure: Figure) -> PlannedJob:
         """One figure of a study, with the inputs that its kind asks for."""
-        name = f"{key}_{figure.subject}"
+        name = f"{study.prefix or key}_{figure.subject}"
         rows = self._figure_rows(key, figure)
-        runs = [run for row in rows for run in row.runs]
         params: dict[str, Any] = {
             "study": key,
             "figure": name,
@@ -140,19 +145,7 @@ class Summaries:
             "scale": self._scale(),
             "compared": bool(study.paper),
         }
-        inputs: dict[str, str | list[str]]
-        if figure.kind == "tradeoff":
-            table = study.tables[0] if study.tables else None
-            params |= self._comparison(study, table)
-            inputs = self._tidy_inputs(key)
-        elif figure.kind == "curves":
-            inputs = {
-                "log": [self.paths.run(run, "log.csv") for run in runs],
-                "curve": [self.paths.run(run, "curve.csv") for run in runs],
-            }
-        else:
-            params["images"] = self.params.evaluation.overlays
-            inputs = {"evaluate": [self.paths.run(run, "evaluate.json") for run in runs]}
+        inputs = self._figure_inputs(key, study, figure, name, rows, params)
         return self._add(
             "figure",
             name,
@@ -163,6 +156,66 @@ class Summaries:
                 **{kind: self.paths.results("figures", f"{name}.{kind}") for kind in ("svg", "png", "csv")},
             },
             components=(f"figure.{figure.kind}",),
+            on_demand=figure.on_demand,
+        )
+
+    def _figure_inputs(
+        self, key: str, study: Study, figure: Figure, name: str, rows: list[Row], params: dict[str, Any]
+    ) -> dict[str, str | list[str]]:
+        """What the figure's kind reads; adds to `params` what else it asks for."""
+        runs = [run for row in rows for run in row.runs]
+        match figure.kind:
+            case "tradeoff":
+                params |= self._comparison(key, study, study.tables[0] if study.tables else None)
+                return self._tidy_inputs(key)
+            case "curves":
+                return {
+                    "log": [self.paths.run(run, "log.csv") for run in runs],
+                    "curve": [self.paths.run(run, "curve.csv") for run in runs],
+                }
+            case "predictions":
+                params["images"] = min(
+                    (self.graph.experiments.runs[run].evaluation["overlays"] for run in runs), default=0
+                )
+                return {"evaluate": [self.paths.run(run, "evaluate.json") for run in runs]}
+            case "upsampled_variance":
+                params["rows"] = []
+                return {"simulation": self.simulation(figure, name).outputs["simulation"]}
+        return {"probe": self._probes(key, figure, rows, params)}
+
+    def _probes(self, key: str, figure: Figure, rows: list[Row], params: dict[str, Any]) -> list[str]:
+        """Probes of the first run of every row with equalizers to calibrate; `params` names these rows."""
+        found = []
+        for row in rows:
+            probe = self.graph.probe(self.graph.experiments.runs[row.runs[0]]) if row.runs else None
+            if probe is not None:
+                found.append((row, probe.outputs["probe"]))
+        if not found and any(row.runs for row in rows):
+            index = self.params.studies[key].figures.index(figure)
+            raise self.params.wrong(
+                ["studies", key, "figures", index],
+                f"{figure.kind} needs a row with a model.equalizer of form folded or module",
+            )
+        params["rows"] = self._rows([row for row, _ in found])
+        return [path for _, path in found]
+
+    def simulation(self, figure: Figure, name: str) -> PlannedJob:
+        """The job that simulates what a figure shows."""
+        assert figure.simulation is not None
+        threads = self.params.compute.threads
+        return self.graph.plan.add(
+            PlannedJob(
+                step="simulate",
+                name=name,
+                scale=self.params.scale,
+                params={**figure.simulation.model_dump(), "threads": threads},
+                outputs={
+                    "sidecar": self.paths.results("figures", "simulations", name, "sidecar.json"),
+                    "simulation": self.paths.results("figures", "simulations", name, "simulation.json"),
+                },
+                threads=threads,
+                on_demand=figure.on_demand,
+            )
         )
 
     # --- all studies --------------------------------------------------------------------------
@@ -227,6 +280,7 @@ class Summaries:
         inputs: dict[str, str | list[str]],
         outputs: dict[str, str],
         components: tuple[str, ...] = (),
+        on_demand: bool = False,
     ) -> PlannedJob:
         return self.graph.plan.add(
             PlannedJob(
@@ -237,6 +291,7 @@ class Summaries:
                 inputs=inputs,
                 outputs=outputs,
                 components=components,
+                on_demand=on_demand,
             )
         )
 
@@ -247,6 +302,7 @@ class Summaries:
                 "architecture": row.architecture,
                 "baseline_row": row.baseline,
                 "runs": [{"run": run, "seed": seed} for run, seed in zip(row.runs, row.seeds, strict=True)],
+                **{name: value for name in ("pair", "status", "reason") if (value := getattr(row, name))},
             }
             for row in rows
         ]
@@ -265,12 +321,17 @@ class Summaries:
             "note": self.params.scale_note,
         }
 
-    def _comparison(self, study: Study, table: Table | None) -> dict[str, Any]:
+    def _comparison(self, key: str, study: Study, table: Table | None) -> dict[str, Any]:
         """What is compared with what: the scale, our data, the paper's numbers."""
-        dataset = self.params.datasets[study.dataset]
-        data = {"dataset": study.dataset, "split": "val", "kind": dataset.source.kind}
-        if study.paper and study.dataset in PAPER_DATASETS:
-            data["paper_dataset"] = PAPER_DATASETS[study.dataset]
+        names = list(dict.fromkeys(row.dataset for row in self.graph.experiments.rows[key]))
+        kinds = {self.params.datasets[name].source.kind for name in names}
+        data = {
+            "dataset": " and ".join(names),
+            "split": "val",
+            "kind": kinds.pop() if len(kinds) == 1 else "",
+        }
+        if study.paper and all(name in PAPER_DATASETS for name in names):
+            data["paper_dataset"] = " and ".join(PAPER_DATASETS[name] for name in names)
         name = self._paper_table(study, table)
         paper = paper_values_of(self.paper_values, name) if name else []
         return {"scale": self._scale(), "data": data, "paper": paper}

@@ -17,8 +17,8 @@ from pipeline_src.planning.summaries import plan_everything
 
 WILDCARDS = {
     "fetch": "archive", "extract": "archive", "scenes": "dataset", "manifest": "dataset",
-    "weights": "weights", "train": "run", "evaluate": "run", "cost": "architecture",
-    "tabulate": "study", "table": "table", "figure": "figure",
+    "weights": "weights", "calibrate": "run", "train": "run", "evaluate": "run", "cost": "architecture",
+    "probe": "run", "simulate": "figure", "tabulate": "study", "table": "table", "figure": "figure",
 }  # fmt: skip
 """The wildcard that names a job of each step, in the rules of `workflow/`."""
 

@@ -7,6 +7,7 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import expand_path
 from pipeline_src.errors import InputError
+from pipeline_src.reporting.reference import read_paper_values
 
 
 def experiments(tree: dict | None = None, scale: str = "paper"):
@@ -14,11 +15,73 @@ def experiments(tree: dict | None = None, scale: str = "paper"):
 
 
 def test_dfp_has_six_rows_of_five_seeds_at_scale_paper():
-    found = experiments()
+    found = experiments({"select": ["dfp"]})
     assert len(found.runs) == 30
     assert [row.label for row in found.rows["dfp"]] == [f"depth {d}" for d in (5, 4, 3, 2, 1, 0)]
     assert [row.baseline for row in found.rows["dfp"]] == ["depth 0"] * 5 + [None]
     assert len(found.architectures) == 6
+
+
+def test_scale_equalization_has_every_cell_of_both_tables_in_pairs():
+    found = experiments()
+    for study, networks, data in (("scale_eq_encoders", 9, 2), ("scale_eq_decoders", 4, 2)):
+        rows = found.rows[study]
+        assert len(rows) == 2 * networks * data
+        assert all(len(row.runs) == 5 for row in rows)
+        pairs = {row.label: row.baseline for row in rows if row.baseline is not None}
+        assert len(pairs) == networks * data
+        assert all(baseline == label.replace(", with", ", without") for label, baseline in pairs.items())
+        by_label = {row.label: row for row in rows}
+        for label, baseline in pairs.items():
+            row, plain = by_label[label], by_label[baseline]
+            assert row.pair == plain.pair == label.removesuffix(", with")
+            # a folded equalizer costs nothing: the network is measured once
+            assert row.architecture == plain.architecture
+            ours, theirs = found.runs[row.runs[0]], found.runs[plain.runs[0]]
+            assert ours.model["equalizer"]["form"] == "folded" and theirs.model["equalizer"] is None
+            assert {**ours.model, "equalizer": None} == theirs.model
+            assert (ours.recipe, ours.seed, ours.dataset) == (theirs.recipe, theirs.seed, theirs.dataset)
+
+
+def test_the_papers_numbers_have_a_row_each():
+    found = experiments()
+    printed = read_paper_values("workflow/reference/paper_values.csv")
+    for study, table in (("scale_eq_encoders", 1), ("scale_eq_decoders", 2)):
+        rows = {value["row"] for value in printed if value["table"] == f"scale_eq_table{table}"}
+        assert rows == {row.label for row in found.rows[study]}
+
+
+def test_an_evaluation_by_name():
+    found = experiments()
+    run = found.runs["scale_eq_encoders/encoder-ConvNeXt-T_data-ADE20K_equalizer-with/seed-0"]
+    assert (run.evaluation["mode"], run.evaluation["stride"]) == ("slide", [341, 341])
+    run = found.runs["scale_eq_decoders/decoder-PSPHead_data-Cityscapes_equalizer-with/seed-0"]
+    assert (run.evaluation["mode"], run.evaluation["resize"]) == ("whole", None)
+    with pytest.raises(
+        InputError, match=r"studies\.dfp\.evaluation: 'hole' is not in evaluations; use own_size"
+    ):
+        experiments({"studies": {"dfp": {"evaluation": "hole"}}})
+
+
+@pytest.mark.parametrize(
+    ("equalizer", "message"),
+    [
+        ({"form": "folded"}, "concatenates nothing that could be equalised"),
+        (
+            {"form": "folded", "concatenations": ["decoder.cat"]},
+            "'decoder.cat' is no concatenation of this network",
+        ),
+    ],
+)
+def test_an_equalizer_that_has_no_place_is_refused(equalizer, message):
+    with pytest.raises(InputError, match=message):
+        experiments({"studies": {"dfp": {"model": {"equalizer": equalizer}}}, "select": ["dfp"]})
+
+
+def test_two_figures_of_one_file_are_refused():
+    figure = {"kind": "curves", "subject": "branch_scales_encoders", "title": "t"}
+    with pytest.raises(InputError, match=r"'scale_eq_branch_scales_encoders' is the file of .* as well"):
+        experiments({"studies": {"scale_eq_decoders": {"figures": [figure]}}})
 
 
 def test_depth_0_resolves_to_no_pyramid():
@@ -42,7 +105,7 @@ def test_two_studies_that_need_the_same_training_share_it():
             "decoder": {"kind": "fcn", "num_convs": 0, "concat_input": False, "dropout": 0.0},
         },
     }
-    found = experiments({"studies": {"other": other}})
+    found = experiments({"studies": {"other": other}, "select": ["dfp", "other"]})
     assert len(found.runs) == 30
     assert found.rows["other"][0].runs == tuple(f"dfp/depth-0/seed-{seed}" for seed in range(5))
     assert found.rows["other"][0].architecture == "dfp/depth-0"
@@ -81,7 +144,7 @@ def two_axes(**study: object):
     row = "{model.pyramid.depth} {recipe.optimizer.lr}"
     table = [{"number": 1, "title": "t", "row": row, "metrics": ["miou"]}]
     tree = {"vary": vary, "tables": table, "figures": [], "extra_seeds": [], **study}
-    return experiments({"studies": {"dfp": tree}})
+    return experiments({"studies": {"dfp": tree}, "select": ["dfp"]})
 
 
 def test_with_more_axes_a_row_is_compared_with_its_own_baseline():

@@ -38,7 +38,9 @@ def test_the_run_ends_by_saying_where_the_report_is(demo):
 def test_every_run_of_every_row_has_its_records(demo):
     found = records(demo.path(f"{RESULTS}/experiments.csv"))
     assert list(found[0]) == ["study", "table", "row", "run", "seed", "metric", "value", "unit"]
-    scored = {(line["row"], line["seed"]) for line in found if line["metric"] == "miou"}
+    scored = {
+        (line["row"], line["seed"]) for line in found if line["metric"] == "miou" and line["study"] == "dfp"
+    }
     assert scored == {(f"depth {depth}", "0") for depth in range(6)} | {("depth 2", "1")}
     assert all(0 <= float(line["value"]) <= 100 for line in found if line["metric"] == "miou")
 
@@ -47,7 +49,8 @@ def test_costs_are_as_the_paper_describes_them(demo):
     found = records(demo.path(f"{RESULTS}/experiments.csv"))
 
     def by_depth(metric: str) -> list[float]:
-        values = {line["row"]: float(line["value"]) for line in found if line["metric"] == metric}
+        lines = [line for line in found if line["metric"] == metric and line["study"] == "dfp"]
+        values = {line["row"]: float(line["value"]) for line in lines}
         return [values[f"depth {depth}"] for depth in range(6)]
 
     parameters, flops, saved = by_depth("parameters"), by_depth("flops"), by_depth("saved_bytes")
@@ -65,10 +68,49 @@ def test_the_demo_is_never_compared_with_a_paper(demo):
     assert "never evidence about a paper" in markdown
 
 
-@pytest.mark.parametrize("subject", ["tradeoff", "curves", "predictions"])
+FIGURES = [
+    "dfp_tradeoff", "dfp_curves", "dfp_predictions", "scale_eq_figure3", "scale_eq_branch_scales_encoders",
+    "scale_eq_gradient_scales_encoders", "scale_eq_branch_scales_decoders",
+    "scale_eq_gradient_scales_decoders",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("suffix", ["svg", "png", "csv"])
-def test_every_figure_stands_beside_its_data(demo, subject, suffix):
-    assert demo.path(f"{RESULTS}/figures/dfp_{subject}.{suffix}").stat().st_size > 100
+def test_every_figure_stands_beside_its_data(demo, name, suffix):
+    assert demo.path(f"{RESULTS}/figures/{name}.{suffix}").stat().st_size > 100
+
+
+@pytest.mark.parametrize(("number", "pairs"), [(1, 18), (2, 8)])
+def test_scale_equalization_has_every_cell_in_pairs(demo, number, pairs):
+    table = json.loads(demo.path(f"{RESULTS}/tables/scale_eq_table{number}.json").read_text())["table"]
+    block = table["blocks"][0]
+    assert len(block["rows"]) == pairs
+    assert len(table["rows"]) == 2 * pairs
+    cells = [row["cells"]["miou"] for row in table["rows"]]
+    assert all(cell["mean"] is not None and cell["paper"] is not None for cell in cells)
+    assert {cell["verdict"] for cell in cells} == {SCALES_VERDICT}
+    markdown = demo.path(f"{RESULTS}/tables/scale_eq_table{number}.md").read_text()
+    assert "miniature networks" in markdown and "never evidence about a paper" in markdown
+    costs = {row["label"]: row["cells"]["parameters"]["mean"] for row in table["rows"]}
+    assert all(
+        value == costs[label.replace(", with", ", without")]
+        for label, value in costs.items()
+        if label.endswith(", with")
+    )
+
+
+def test_a_pair_starts_from_the_same_weights_and_sees_the_same_data(demo):
+    runs = f"{RESULTS}/runs/scale_eq_decoders/decoder-PSPHead_data-ADE20K_equalizer"
+    plain, equalised = (
+        json.loads(demo.path(f"{runs}-{which}/seed-0/train.json").read_text())
+        for which in ("without", "with")
+    )
+    assert plain["seeds"] == equalised["seeds"]
+    assert plain["inputs"]["manifest"]["content"] == equalised["inputs"]["manifest"]["content"]
+    statistics = json.loads(demo.path(f"{runs}-with/seed-0/statistics.json").read_text())
+    assert equalised["weights"]["equalizer"]["content"] == statistics["content"]
+    assert statistics["images"] == 16
 
 
 def test_the_report_is_one_self_contained_page_with_a_link_for_every_run(demo):
@@ -175,6 +217,7 @@ def test_dvc_experiments_choose_a_scale(demo):
     tree = read_yaml(demo.path("params.yaml"))
     curves = {"kind": "curves", "subject": "curves", "title": "Training"}
     tiny = {
+        "select": ["dfp"],
         "cost": {"crop": [64, 64], "repeats": 1},
         "recipes": {"dfp": {"epochs": 1, "freeze_bn_at_epoch": None, "augment": {"crop": [64, 64]}}},
         "studies": {"dfp": {"vary": {"model.pyramid.depth": [0]}, "figures": [curves], "extra_seeds": []}},

@@ -17,8 +17,10 @@ ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Clone:
-    """A clone in which nothing has run."""
-    return make_clone(tmp_path_factory.mktemp("layout") / "clone")
+    """A clone in which nothing has run, with one study."""
+    clone = make_clone(tmp_path_factory.mktemp("layout") / "clone")
+    clone.edit("params.yaml", "select: all", "select: [dfp]")
+    return clone
 
 
 def job_counts(output: str) -> dict[str, int]:

@@ -24,8 +24,8 @@ class Checkout:
     root: Path
 
     @classmethod
-    def copy_to(cls, root: Path) -> "Checkout":
-        """Copy everything that planning reads."""
+    def copy_to(cls, root: Path, select: str = "all") -> "Checkout":
+        """Copy everything that planning reads; `select` as in `params.yaml`."""
         for part in PARTS:
             source, target = PROJECT / part, root / part
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,9 @@ class Checkout:
                 shutil.copytree(source, target, ignore=FETCHED if part == "data" else CACHED)
             else:
                 shutil.copy2(source, target)
-        return cls(root)
+        checkout = cls(root)
+        checkout.edit("params.yaml", "select: all", f"select: {select}")
+        return checkout
 
     def run(self, *command: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the project's environment here and check its exit status."""

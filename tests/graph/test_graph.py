@@ -8,22 +8,45 @@ import pytest
 from tests.graph.checkout import Checkout, job_counts
 from tests.graph.lint_workflow import remaining
 
-DEMO = {
+DFP_STUDY = {
     "scenes": 1, "manifest": 1, "train": 7, "evaluate": 7, "cost": 6,
     "tabulate": 1, "join": 1, "table": 1, "figure": 3, "report": 1,
+}  # fmt: skip
+DEMO = {
+    "scenes": 4, "manifest": 4, "calibrate": 27, "train": 61, "evaluate": 61, "cost": 19, "probe": 7,
+    "simulate": 1, "tabulate": 3, "join": 1, "table": 3, "figure": 8, "report": 1,
 }  # fmt: skip
 DFP = "pipeline_src/models/fusion/dfp.py"
 
 
+SE = "pipeline_src/models/fusion/scale_equalizer.py"
+WITH = 27
+"""Runs of the demo with scale equalizers: 26 pairs, one with two seeds."""
+
+
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory) -> Checkout:
-    """A checkout in which nothing was done."""
+    """A checkout in which nothing was done, of all studies."""
     return Checkout.copy_to(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="module")
+def fresh_dfp(tmp_path_factory) -> Checkout:
+    """The same of one study."""
+    return Checkout.copy_to(tmp_path_factory.mktemp("fresh-dfp"), "[dfp]")
 
 
 @pytest.fixture
 def finished(tmp_path) -> Checkout:
-    """A checkout in which the demo is done."""
+    """A checkout in which the demo of one study is done."""
+    checkout = Checkout.copy_to(tmp_path, "[dfp]")
+    checkout.finish("--scale", "demo")
+    return checkout
+
+
+@pytest.fixture
+def finished_all(tmp_path) -> Checkout:
+    """A checkout in which the whole demo is done."""
     checkout = Checkout.copy_to(tmp_path)
     checkout.finish("--scale", "demo")
     return checkout
@@ -33,41 +56,101 @@ def test_a_clean_checkout_plans_the_whole_demo(fresh):
     assert fresh.dry_run() == DEMO
 
 
-@pytest.mark.parametrize(("scale", "runs"), [("lite", 6), ("paper", 30)])
-def test_other_scales_are_planned_without_their_data(fresh, scale, runs):
+@pytest.mark.parametrize(
+    ("scale", "runs", "calibrations"), [("lite", 6 + 44, 22), ("paper", 5 * (6 + 44), 5 * 22)]
+)
+def test_other_scales_are_planned_without_their_data(fresh, scale, runs, calibrations):
     counts = fresh.dry_run("--config", f"scale={scale}")
+    # the eight rows of Cityscapes need a login and wait for it
     assert counts["train"] == counts["evaluate"] == runs
-    assert counts["fetch"] == counts["extract"] == counts["weights"] == 1
+    assert counts["calibrate"] == calibrations
+    assert counts["fetch"] == counts["extract"] == 3
+    assert counts["weights"] == 11 - 1 + 1
 
 
-def test_words_of_config_are_read_as_the_parameters_are(fresh):
-    done = fresh.run("snakemake", "-n", "-p", "--config", "scale=lite", "accept_unverified=true", "seeds=2")
+def test_the_full_figure_is_a_target_of_its_own(fresh):
+    assert fresh.dry_run("results/demo/figures/scale_eq_figure3_full.png") == {"simulate": 1, "figure": 1}
+
+
+# --- scale equalizers --------------------------------------------------------------------------
+
+
+def test_the_whole_demo_is_done_once(finished_all):
+    assert finished_all.dry_run() == {}
+
+
+def test_editing_the_equalizer_reruns_the_runs_that_have_one(finished_all):
+    finished_all.edit(SE, "def fold_scales(", "def unused():\n    return 1\n\n\ndef fold_scales(")
+    counts = finished_all.dry_run()
+    assert (counts["calibrate"], counts["train"], counts["evaluate"]) == (WITH, WITH, WITH)
+    assert "cost" not in counts
+    done = finished_all.run("snakemake", "-n")
+    jobs = [line for line in done.stdout.splitlines() if line.startswith("Job ")]
+    assert not [line for line in jobs if "equalizer-without" in line or "depth-" in line]
+
+
+def test_editing_the_moments_calibrates_again(finished_all):
+    moments = "pipeline_src/calibration/moments.py"
+    finished_all.edit(moments, "def merge_all(", "def unused():\n    return 1\n\n\ndef merge_all(")
+    counts = finished_all.dry_run()
+    assert counts["calibrate"] == WITH
+    # the trainings wait for what comes of it; the plain ones have nothing to wait for
+    assert counts["train"] == WITH
+
+
+def test_editing_one_decoder_reruns_its_rows(finished_all):
+    psp = "pipeline_src/models/decoders/psp.py"
+    finished_all.edit(psp, "class PSPHead", "def unused():\n    return 1\n\n\nclass PSPHead")
+    counts = finished_all.dry_run()
+    assert {key: counts[key] for key in ("calibrate", "train", "evaluate", "cost", "probe")} == {
+        "calibrate": 2, "train": 4, "evaluate": 4, "cost": 1, "probe": 1,
+    }  # fmt: skip
+
+
+def test_without_its_login_a_data_set_says_no_data(fresh):
+    done = fresh.run("snakemake", "-n", "-p", "--config", "scale=paper", "select=[scale_eq_decoders]")
+    assert "cityscapes" not in done.stdout.lower().replace("scale_eq", "").split("job stats")[-1]
+    job = (fresh.root / "work/paper/jobs/tabulate/scale_eq_decoders.json").read_text()
+    rows = json.loads(job)["params"]["rows"]
+    lacking = [row for row in rows if row.get("status") == "no data"]
+    assert len(lacking) == 8
+    assert all(row["runs"] == [] and "need a login" in row["reason"] for row in lacking)
+    assert all(row["architecture"] for row in lacking)
+
+
+# --- one study -----------------------------------------------------------------------------------
+
+
+def test_words_of_config_are_read_as_the_parameters_are(fresh_dfp):
+    done = fresh_dfp.run(
+        "snakemake", "-n", "-p", "--config", "scale=lite", "accept_unverified=true", "seeds=2"
+    )
     weights = [line for line in done.stdout.splitlines() if "steps.weights" in line]
     assert len(weights) == 1 and "--accept-unverified" in weights[0]
     assert job_counts(done.stdout)["train"] == 12
 
 
-def test_one_table_needs_only_its_study(fresh):
-    counts = fresh.dry_run("results/demo/tables/dfp_table1.md")
-    assert counts == {key: DEMO[key] for key in DEMO if key not in ("join", "figure", "report")}
+def test_one_table_needs_only_its_study(fresh_dfp):
+    counts = fresh_dfp.dry_run("results/demo/tables/dfp_table1.md")
+    assert counts == {key: DFP_STUDY[key] for key in DFP_STUDY if key not in ("join", "figure", "report")}
 
 
-def test_one_run_needs_only_its_data(fresh):
-    counts = fresh.dry_run("results/demo/runs/dfp/depth-3/seed-0/metrics.json")
+def test_one_run_needs_only_its_data(fresh_dfp):
+    counts = fresh_dfp.dry_run("results/demo/runs/dfp/depth-3/seed-0/metrics.json")
     assert counts == {"scenes": 1, "manifest": 1, "train": 1, "evaluate": 1}
 
 
-def test_the_default_profile_is_loaded_by_plain_snakemake(fresh):
-    done = fresh.run("snakemake", "-n")
+def test_the_default_profile_is_loaded_by_plain_snakemake(fresh_dfp):
+    done = fresh_dfp.run("snakemake", "-n")
     assert "profiles/default" in done.stdout + done.stderr
 
 
-def test_the_graph_can_be_drawn(fresh):
-    assert fresh.run("snakemake", "--rulegraph").stdout.lstrip().startswith("digraph")
+def test_the_graph_can_be_drawn(fresh_dfp):
+    assert fresh_dfp.run("snakemake", "--rulegraph").stdout.lstrip().startswith("digraph")
 
 
-def test_planning_imports_no_torch(fresh):
-    done = fresh.run("python", "-X", "importtime", "-m", "snakemake", "-n")
+def test_planning_imports_no_torch(fresh_dfp):
+    done = fresh_dfp.run("python", "-X", "importtime", "-m", "snakemake", "-n")
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
     assert "pipeline_src.planning.workflow" in imported
     assert not imported & {"torch", "torchvision", "timm"}
@@ -83,16 +166,16 @@ def test_planning_imports_no_torch(fresh):
         ),
     ],
 )
-def test_bad_parameters_end_in_one_line_before_any_job(fresh, arguments, expected):
-    (fresh.root / "bad.yaml").write_text("recipes: {dfp: {batch: -3}}\n")
-    done = fresh.run("snakemake", "-n", *arguments, status=2)
+def test_bad_parameters_end_in_one_line_before_any_job(fresh_dfp, arguments, expected):
+    (fresh_dfp.root / "bad.yaml").write_text("recipes: {dfp: {batch: -3}}\n")
+    done = fresh_dfp.run("snakemake", "-n", *arguments, status=2)
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line and "profile" not in line]
     assert len(lines) == 1
     assert lines[0].startswith(expected)
 
 
-def test_a_target_that_does_not_exist_says_so(fresh):
-    done = fresh.run("snakemake", "-n", "results/demo/runs/dfp/depth-9/seed-0/metrics.json", status=1)
+def test_a_target_that_does_not_exist_says_so(fresh_dfp):
+    done = fresh_dfp.run("snakemake", "-n", "results/demo/runs/dfp/depth-9/seed-0/metrics.json", status=1)
     assert "there is no run 'dfp/depth-9/seed-0' at scale demo" in done.stdout + done.stderr
 
 
@@ -123,7 +206,7 @@ def test_pulled_results_need_neither_data_nor_records_of_snakemake(finished):
 
 
 def test_a_checksum_that_becomes_known_reruns_nothing(tmp_path):
-    checkout = Checkout.copy_to(tmp_path)
+    checkout = Checkout.copy_to(tmp_path, "[dfp]")
     checkout.finish("--scale", "paper")
     record = json.loads((tmp_path / "data/weights/resnet50.tv_in1k.json").read_text())
     (tmp_path / "data/weights/resnet50.tv_in1k.json").write_text(json.dumps({**record, "sha256": "a" * 64}))
@@ -178,7 +261,7 @@ def test_a_plots_style_reruns_its_figure_and_the_report(finished):
 
 def test_a_parameter_of_one_run_reruns_its_runs_and_what_shows_them(finished):
     finished.edit("params.yaml", "seed: 0\n", "seed: 1\n")
-    assert finished.dry_run() == {key: DEMO[key] for key in DEMO if key != "cost"}
+    assert finished.dry_run() == {key: DFP_STUDY[key] for key in DFP_STUDY if key != "cost"}
     finished.edit("params.yaml", "seed: 1\n", "seed: 0\n")
     assert finished.dry_run() == {}
 
@@ -216,7 +299,7 @@ FAKE_LAUNCH = """
 import json, sys, time
 from pathlib import Path
 from tests.graph.finished import finish_file
-granted, step, job = int(sys.argv[2]), sys.argv[3], sys.argv[4]
+granted, step, job = int(sys.argv[2]), *sys.argv[-2:]
 start = time.time()
 time.sleep(2.0 if step == "train" else 0.1)
 finish_file(job)
@@ -250,7 +333,7 @@ def most_at_once(found: list[tuple[str, int, float, float]], step: str) -> int:
 
 @pytest.fixture(scope="module")
 def two_gpus(tmp_path_factory):
-    return spans(Checkout.copy_to(tmp_path_factory.mktemp("two")), "0,1")
+    return spans(Checkout.copy_to(tmp_path_factory.mktemp("two"), "[dfp]"), "0,1")
 
 
 def test_no_more_trainings_run_at_once_than_there_are_gpus(two_gpus):
@@ -265,7 +348,7 @@ def test_cost_jobs_run_alone(two_gpus):
 
 
 def test_without_gpus_cores_are_the_limit_and_no_job_asks_for_a_gpu(tmp_path):
-    found = spans(Checkout.copy_to(tmp_path), "")
+    found = spans(Checkout.copy_to(tmp_path, "[dfp]"), "")
     assert most_at_once(found, "train") > 2
     assert {granted for _, granted, _, _ in found} == {0}
 

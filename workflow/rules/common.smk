@@ -44,6 +44,9 @@ def larger_on_retry(megabytes):
     return of
 
 
+# Many short jobs spend most of their time on importing torch; see pipeline_src/warm.py.
+WARM = " --warm" if PLAN.params.warm_start else ""
+
 # `--cores all` must not start eight trainings on one GPU: the limit is what is visible here. A
 # limit on the command line or in a profile wins.
 if "gpu" not in workflow.global_resources and PLAN.gpus and not workflow.non_local_exec:

@@ -20,7 +20,8 @@ rule cost:
         runtime=60,
     params:
         python=PYTHON,
+        warm=WARM,
     message:
         "measure {wildcards.architecture}"
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu} cost {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} cost {input.job} > {log} 2>&1"

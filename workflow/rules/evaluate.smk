@@ -19,7 +19,8 @@ rule evaluate:
         runtime=120,
     params:
         python=PYTHON,
+        warm=WARM,
     message:
         "evaluate {wildcards.run}"
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu} evaluate {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} evaluate {input.job} > {log} 2>&1"

@@ -77,6 +77,28 @@ rule table:
         "{params.python} -m pipeline_src.steps.table {input.job} > {log} 2>&1"
 
 
+rule simulate:
+    input:
+        unpack(job_inputs("simulate")),
+    output:
+        sidecar="results/{scale}/figures/simulations/{figure}/sidecar.json",
+        simulation="results/{scale}/figures/simulations/{figure}/simulation.json",
+    log:
+        "work/{scale}/logs/simulate/{figure}.log",
+    benchmark:
+        "work/{scale}/benchmarks/simulate/{figure}.tsv"
+    threads: job_threads("simulate")
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        python=PYTHON,
+    message:
+        "simulate {wildcards.figure}"
+    shell:
+        "{params.python} -m pipeline_src.steps.simulate {input.job} > {log} 2>&1"
+
+
 rule figure:
     input:
         unpack(job_inputs("figure")),

@@ -20,7 +20,8 @@ rule train:
         runtime=1440,
     params:
         python=PYTHON,
+        warm=WARM,
     message:
         "train {wildcards.run}"
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu} train {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} train {input.job} > {log} 2>&1"
