@@ -9,8 +9,16 @@ import sys
 
 from pipeline_src.errors import run_command
 
-ON_CPU = (["demo"], ["planning"], ["planning", "--scale", "demo"], ["fingerprint"], ["dfp_cost"])
-ON_GPU = (["dfp_cost"],)
+ON_CPU = (
+    ["demo"],
+    ["planning"],
+    ["planning", "--scale", "demo"],
+    ["fingerprint"],
+    ["dfp_cost"],
+    ["calibration"],
+    ["equalizer_cost"],
+)
+ON_GPU = (["dfp_cost"], ["calibration", "--device", "cuda"], ["equalizer_cost", "--device", "cuda"])
 """What measures something else on a GPU; it uses the first one that is visible."""
 
 
