@@ -296,11 +296,13 @@ class Summaries:
         )
 
     def _rows(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """The rows, with their baselines where these are among them."""
+        labels = {row.label for row in rows}
         return [
             {
                 "row": row.label,
                 "architecture": row.architecture,
-                "baseline_row": row.baseline,
+                "baseline_row": row.baseline if row.baseline in labels else None,
                 "runs": [{"run": run, "seed": seed} for run, seed in zip(row.runs, row.seeds, strict=True)],
                 **{name: value for name in ("pair", "status", "reason") if (value := getattr(row, name))},
             }

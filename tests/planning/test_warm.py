@@ -144,3 +144,25 @@ def test_sockets_that_others_could_reach_are_not_used(tmp_path, monkeypatch):
     (tmp_path / f"fusebench-{os.getuid()}").mkdir(mode=0o755)
     with pytest.raises(OSError, match="others may enter it"):
         socket_path()
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "error"),
+    [("", 0, ""), ("sys.exit(75)", 75, ""), ("sys.exit('no')", 1, "no"), ("1 / 0", 1, "ZeroDivisionError")],
+)
+def test_a_step_ends_as_a_program_does(tmp_path, ending, status, error):
+    (tmp_path / "ending.py").write_text(
+        "import atexit, sys, threading, time\n"
+        "atexit.register(print, 'at exit')\n"
+        "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()\n" + ending
+    )
+    ask = "import os, sys; from pipeline_src.warm import _run; sys.stdout.reconfigure(line_buffering=True); "
+    ended = subprocess.run(
+        [sys.executable, "-c", ask + "os._exit(_run('ending'))"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == status
+    assert ended.stdout.split("\n") == ["thread", "at exit", ""]
+    assert error in ended.stderr
