@@ -16,7 +16,7 @@ from tqdm import tqdm
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_json
 from pipeline_src.models.backbones.table import lookup
-from pipeline_src.planning.summaries import PAPER_VALUES
+from pipeline_src.planning.summary_jobs import PAPER_VALUES
 from pipeline_src.reporting.reference import paper_values_of, read_paper_values
 from pipeline_src.steps.cost import count_cost, time_cost
 

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from pipeline_src.cli.text import columns, large
-from pipeline_src.config.expand import Run, expand
+from pipeline_src.config.expand import expand
+from pipeline_src.config.experiments import Run
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 

@@ -43,7 +43,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
     if options.root is not None:
         spec["root"] = options.root
     else:
-        extraction = graph.extraction(TEST_ARCHIVE)
+        extraction = graph.data.extraction(TEST_ARCHIVE)
         jobs += [*graph.plan.needed_by(extraction), extraction]
         inputs["images"] = extraction.sidecar
     name = run.name.replace("/", "_")

@@ -3,79 +3,21 @@
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from pipeline_src.config.base import Section
+from pipeline_src.config.costing import cost_setting, costing, without_weights
+from pipeline_src.config.experiments import Architecture, Experiments, Row, Run
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.recipe import Evaluation, Recipe
 from pipeline_src.config.resolve import check_references, dataset_classes, resolve_model
 from pipeline_src.config.study import Params, Study
+from pipeline_src.config.table_rows import check_rows, row_label, with_baselines
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
-
-
-@dataclass(frozen=True)
-class Run:
-    """A unique training: model, data, recipe and seed, and how it is evaluated. `name` is a readable path."""
-
-    name: str
-    study: str
-    dataset: str
-    backbone: str
-    model: dict[str, Any]
-    recipe: dict[str, Any]
-    evaluation: dict[str, Any]
-    seed: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a study: a point in its axes, the runs that serve it, and its baseline.
-
-    `runs` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
-    names the point whose cost is measured. `baseline` is the label of the row that it is compared
-    with: the baseline's values, and on all other axes its own; None for a baseline row, or without one.
-    `pair` names it and its baseline together. A row that cannot be trained has no runs, a `status` such as
-    `no data`, and its `reason`.
-    """
-
-    study: str
-    label: str
-    settings: dict[str, Any]
-    runs: tuple[str, ...]
-    seeds: tuple[int, ...]
-    architecture: str
-    baseline: str | None
-    dataset: str
-    pair: str | None = None
-    status: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A network at a crop and batch: what is measured once, however many runs train it.
-
-    `setting` holds `crop`, `batch` and what of the recipe changes the cost of a step.
-    """
-
-    name: str
-    study: str
-    model: dict[str, Any]
-    setting: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Experiments:
-    """All runs, rows and architectures of the selected studies, each run and architecture once."""
-
-    runs: dict[str, Run]
-    rows: dict[str, list[Row]]
-    architectures: dict[str, Architecture]
 
 
 class _Point(Section):
@@ -108,9 +50,9 @@ def expand(params: Params) -> Experiments:
                 path = "model.equalizer" if str(error).startswith("equalizer") else "model.pyramid.depth"
                 raise params.wrong(_origin(key, study, settings, path), str(error)) from None
             recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
-            setting = _cost_setting(params, recipe)
-            network = _costing(model)
-            cost_key = digest_of([_without_weights(network), setting])
+            setting = cost_setting(params, recipe)
+            network = costing(model)
+            cost_key = digest_of([without_weights(network), setting])
             architecture = architecture_names.setdefault(cost_key, name)
             architectures.setdefault(architecture, Architecture(architecture, key, network, setting))
             names = []
@@ -124,18 +66,18 @@ def expand(params: Params) -> Experiments:
             rows[key].append(
                 Row(
                     study=key,
-                    label=_label(params, key, labels, settings) or "base",
+                    label=row_label(params, key, labels, settings) or "base",
                     settings=settings,
                     runs=tuple(names),
                     seeds=tuple(range(len(names))),
                     architecture=architecture,
                     baseline=None,
                     dataset=point.dataset,
-                    pair=_label(params, key, labels, settings, "pair"),
+                    pair=row_label(params, key, labels, settings, "pair"),
                 )
             )
-        _check_rows(params, key, rows[key])
-        rows[key] = _with_baselines(params, key, rows[key], axis_labels)
+        check_rows(params, key, rows[key])
+        rows[key] = with_baselines(params, key, rows[key], axis_labels)
     return Experiments(runs, rows, architectures)
 
 
@@ -240,108 +182,6 @@ def _seeds(params: Params, key: str, settings: dict[str, Any]) -> int:
         if all(settings.get(path) == value for path, value in extra.where.items()):
             seeds = max(seeds, extra.seeds)
     return seeds
-
-
-def _with_baselines(
-    params: Params, key: str, rows: list[Row], axis_labels: list[dict[str, str]]
-) -> list[Row]:
-    """The rows, each with the label of the row that it is compared with."""
-    study = params.studies[key]
-    if not study.baseline:
-        return rows
-    for path in study.baseline:
-        if path not in rows[0].settings:
-            raise params.wrong(["studies", key, "baseline", path], "is not an axis of `vary`")
-    # an axis that the baseline fixes; a baseline's rows differ in the other axes only
-    free = [
-        axis
-        for axis, values in study.vary.items()
-        if not study.baseline.keys()
-        & ({path for group in values.values() for path in group} if isinstance(values, dict) else {axis})
-    ]
-    rests = [tuple(labels[axis] for axis in free) for labels in axis_labels]
-    baselines: dict[tuple[str, ...], str] = {}
-    for row, rest in zip(rows, rests, strict=True):
-        if all(row.settings[path] == value for path, value in study.baseline.items()):
-            if rest in baselines:
-                explanation = f"fits {baselines[rest]!r} and {row.label!r}; it must fit one row only"
-                raise params.wrong(["studies", key, "baseline"], explanation)
-            baselines[rest] = row.label
-    if not baselines:
-        raise params.wrong(["studies", key, "baseline"], f"no row has {study.baseline}")
-    return [
-        replace(row, baseline=baselines[rest] if row.label not in baselines.values() else None)
-        for row, rest in zip(rows, rests, strict=True)
-    ]
-
-
-def _label(
-    params: Params, key: str, labels: dict[str, str], settings: dict[str, Any], template_key: str = "row"
-) -> str | None:
-    """A row's label by a template of the first table; None where the table has no such template."""
-    tables = params.studies[key].tables
-    if tables:
-        template = getattr(tables[0], template_key)
-    elif template_key == "row":
-        template = ", ".join(f"{axis.split('.')[-1]} {{{axis}}}" for axis in labels)
-    else:
-        template = None
-    if template is None:
-        return None
-    values = {**settings, **labels}
-
-    def value_of(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            path: list[str | int] = ["studies", key, "tables", 0, template_key]
-            raise params.wrong(path, f"{match[1]} is not an axis of `vary`; use {one_of(values)}")
-        return str(values[match[1]])
-
-    return re.sub(r"\{([^}]+)\}", value_of, template)
-
-
-def _check_rows(params: Params, key: str, rows: list[Row]) -> None:
-    study = params.studies[key]
-    labels = [row.label for row in rows]
-    doubled = sorted({label for label in labels if labels.count(label) > 1})
-    if doubled:
-        explanation = f"label {doubled[0]!r} stands for several rows; name every axis in it"
-        raise params.wrong(["studies", key, "tables", 0, "row"], explanation)
-    for index, figure in enumerate(study.figures):
-        for label in figure.rows or []:
-            if label not in labels:
-                path: list[str | int] = ["studies", key, "figures", index, "rows"]
-                raise params.wrong(path, f"there is no row {label!r}; use {one_of(labels)}")
-
-
-def _cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
-    """What besides the network decides the cost of a step.
-
-    An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones.
-    """
-    customary = {"lr": 1e-3, "weight_decay": 1e-4, "momentum": 0.9, "betas": [0.9, 0.999]}
-    optimizer = {
-        key: customary[key] if key in customary and value else value
-        for key, value in recipe["optimizer"].items()
-        if key not in ("no_decay", "no_decay_1d", "layer_decay")
-    }
-    return {
-        "crop": params.cost.crop or recipe["augment"]["crop"],
-        "batch": params.cost.batch or recipe["batch"],
-        "recipe": {"optimizer": optimizer, **{key: recipe[key] for key in ("amp", "accumulate", "loss")}},
-    }
-
-
-def _costing(model: dict[str, Any]) -> dict[str, Any]:
-    """The network whose cost is measured: a folded equalizer leaves no trace in it."""
-    equalizer = model["equalizer"]
-    if equalizer is not None and equalizer["form"] == "folded":
-        return {**model, "equalizer": None}
-    return model
-
-
-def _without_weights(model: dict[str, Any]) -> dict[str, Any]:
-    """Where weights come from does not change what a network costs."""
-    return {**model, "backbone": {**model["backbone"], "weights": None, "mean": None, "std": None}}
 
 
 def _slug(value: Any) -> str:

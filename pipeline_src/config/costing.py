@@ -1,0 +1,36 @@
+"""What decides the cost of a network's training step and inference, so that equal costs are measured once."""
+
+from typing import Any
+
+from pipeline_src.config.study import Params
+
+
+def cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
+    """What besides the network decides the cost of a step.
+
+    An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones.
+    """
+    customary = {"lr": 1e-3, "weight_decay": 1e-4, "momentum": 0.9, "betas": [0.9, 0.999]}
+    optimizer = {
+        key: customary[key] if key in customary and value else value
+        for key, value in recipe["optimizer"].items()
+        if key not in ("no_decay", "no_decay_1d", "layer_decay")
+    }
+    return {
+        "crop": params.cost.crop or recipe["augment"]["crop"],
+        "batch": params.cost.batch or recipe["batch"],
+        "recipe": {"optimizer": optimizer, **{key: recipe[key] for key in ("amp", "accumulate", "loss")}},
+    }
+
+
+def costing(model: dict[str, Any]) -> dict[str, Any]:
+    """The network whose cost is measured: a folded equalizer leaves no trace in it."""
+    equalizer = model["equalizer"]
+    if equalizer is not None and equalizer["form"] == "folded":
+        return {**model, "equalizer": None}
+    return model
+
+
+def without_weights(model: dict[str, Any]) -> dict[str, Any]:
+    """Where weights come from does not change what a network costs."""
+    return {**model, "backbone": {**model["backbone"], "weights": None, "mean": None, "std": None}}

@@ -1,0 +1,64 @@
+"""What the studies come to: runs, table rows and architectures."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """A unique training: model, data, recipe and seed, and how it is evaluated. `name` is a readable path."""
+
+    name: str
+    study: str
+    dataset: str
+    backbone: str
+    model: dict[str, Any]
+    recipe: dict[str, Any]
+    evaluation: dict[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a study: a point in its axes, the runs that serve it, and its baseline.
+
+    `runs` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
+    names the point whose cost is measured. `baseline` is the label of the row that it is compared
+    with: the baseline's values, and on all other axes its own; None for a baseline row, or without one.
+    `pair` names it and its baseline together. A row that cannot be trained has no runs, a `status` such as
+    `no data`, and its `reason`.
+    """
+
+    study: str
+    label: str
+    settings: dict[str, Any]
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    architecture: str
+    baseline: str | None
+    dataset: str
+    pair: str | None = None
+    status: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network at a crop and batch: what is measured once, however many runs train it.
+
+    `setting` holds `crop`, `batch` and what of the recipe changes the cost of a step.
+    """
+
+    name: str
+    study: str
+    model: dict[str, Any]
+    setting: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """All runs, rows and architectures of the selected studies, each run and architecture once."""
+
+    runs: dict[str, Run]
+    rows: dict[str, list[Row]]
+    architectures: dict[str, Architecture]

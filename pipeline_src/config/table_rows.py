@@ -1,0 +1,79 @@
+"""Labels of table rows, and which row each is compared with."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from pipeline_src.config.experiments import Row
+from pipeline_src.config.explain import one_of
+from pipeline_src.config.study import Params
+
+
+def with_baselines(params: Params, key: str, rows: list[Row], axis_labels: list[dict[str, str]]) -> list[Row]:
+    """The rows, each with the label of the row that it is compared with."""
+    study = params.studies[key]
+    if not study.baseline:
+        return rows
+    for path in study.baseline:
+        if path not in rows[0].settings:
+            raise params.wrong(["studies", key, "baseline", path], "is not an axis of `vary`")
+    # an axis that the baseline fixes; a baseline's rows differ in the other axes only
+    free = [
+        axis
+        for axis, values in study.vary.items()
+        if not study.baseline.keys()
+        & ({path for group in values.values() for path in group} if isinstance(values, dict) else {axis})
+    ]
+    rests = [tuple(labels[axis] for axis in free) for labels in axis_labels]
+    baselines: dict[tuple[str, ...], str] = {}
+    for row, rest in zip(rows, rests, strict=True):
+        if all(row.settings[path] == value for path, value in study.baseline.items()):
+            if rest in baselines:
+                explanation = f"fits {baselines[rest]!r} and {row.label!r}; it must fit one row only"
+                raise params.wrong(["studies", key, "baseline"], explanation)
+            baselines[rest] = row.label
+    if not baselines:
+        raise params.wrong(["studies", key, "baseline"], f"no row has {study.baseline}")
+    return [
+        replace(row, baseline=baselines[rest] if row.label not in baselines.values() else None)
+        for row, rest in zip(rows, rests, strict=True)
+    ]
+
+
+def row_label(
+    params: Params, key: str, labels: dict[str, str], settings: dict[str, Any], template_key: str = "row"
+) -> str | None:
+    """A row's label by a template of the first table; None where the table has no such template."""
+    tables = params.studies[key].tables
+    if tables:
+        template = getattr(tables[0], template_key)
+    elif template_key == "row":
+        template = ", ".join(f"{axis.split('.')[-1]} {{{axis}}}" for axis in labels)
+    else:
+        template = None
+    if template is None:
+        return None
+    values = {**settings, **labels}
+
+    def value_of(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            path: list[str | int] = ["studies", key, "tables", 0, template_key]
+            raise params.wrong(path, f"{match[1]} is not an axis of `vary`; use {one_of(values)}")
+        return str(values[match[1]])
+
+    return re.sub(r"\{([^}]+)\}", value_of, template)
+
+
+def check_rows(params: Params, key: str, rows: list[Row]) -> None:
+    """Refuse a label that stands for several rows, and figures of rows that are not there (`InputError`)."""
+    study = params.studies[key]
+    labels = [row.label for row in rows]
+    doubled = sorted({label for label in labels if labels.count(label) > 1})
+    if doubled:
+        explanation = f"label {doubled[0]!r} stands for several rows; name every axis in it"
+        raise params.wrong(["studies", key, "tables", 0, "row"], explanation)
+    for index, figure in enumerate(study.figures):
+        for label in figure.rows or []:
+            if label not in labels:
+                path: list[str | int] = ["studies", key, "figures", index, "rows"]
+                raise params.wrong(path, f"there is no row {label!r}; use {one_of(labels)}")

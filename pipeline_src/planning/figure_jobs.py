@@ -1,0 +1,106 @@
+"""The jobs that draw figures, with what each kind of figure reads."""
+
+from typing import Any
+
+from pipeline_src.config.experiments import Row
+from pipeline_src.config.study import Figure, Study
+from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.planning.summary_jobs import SummaryJobs
+
+
+class FigureJobs(SummaryJobs):
+    """Adds figures to a plan, and the probes and simulations that they alone ask for."""
+
+    def figure(self, key: str, study: Study, figure: Figure) -> PlannedJob:
+        """One figure of a study, with the inputs that its kind asks for."""
+        name = f"{study.prefix or key}_{figure.subject}"
+        rows = self._figure_rows(key, figure)
+        params: dict[str, Any] = {
+            "study": key,
+            "figure": name,
+            "kind": figure.kind,
+            "title": figure.title,
+            "row_header": study.tables[0].row_header if study.tables else "row",
+            "rows": self.rows_of(rows),
+            "scale": self.scale(),
+            "compared": bool(study.paper),
+        }
+        inputs = self._figure_inputs(key, study, figure, name, rows, params)
+        return self.add(
+            "figure",
+            name,
+            params=params,
+            inputs=inputs,
+            outputs={
+                "sidecar": self.paths.results("figures", f"{name}.json"),
+                **{kind: self.paths.results("figures", f"{name}.{kind}") for kind in ("svg", "png", "csv")},
+            },
+            components=(f"figure.{figure.kind}",),
+            on_demand=figure.on_demand,
+        )
+
+    def _figure_inputs(
+        self, key: str, study: Study, figure: Figure, name: str, rows: list[Row], params: dict[str, Any]
+    ) -> dict[str, str | list[str]]:
+        """What the figure's kind reads; adds to `params` what else it asks for."""
+        runs = [run for row in rows for run in row.runs]
+        match figure.kind:
+            case "tradeoff":
+                params |= self.comparison(key, study, study.tables[0] if study.tables else None)
+                return self.tidy_inputs(key)
+            case "curves":
+                return {
+                    "log": [self.paths.run(run, "log.csv") for run in runs],
+                    "curve": [self.paths.run(run, "curve.csv") for run in runs],
+                }
+            case "predictions":
+                params["images"] = min(
+                    (self.graph.experiments.runs[run].evaluation["overlays"] for run in runs), default=0
+                )
+                return {"evaluate": [self.paths.run(run, "evaluate.json") for run in runs]}
+            case "upsampled_variance":
+                params["rows"] = []
+                return {"simulation": self.simulation(figure, name).outputs["simulation"]}
+        return {"probe": self._probes(key, figure, rows, params)}
+
+    def _probes(self, key: str, figure: Figure, rows: list[Row], params: dict[str, Any]) -> list[str]:
+        """Probes of the first run of every row with equalizers to calibrate; `params` names these rows."""
+        found = []
+        for row in rows:
+            probe = self.graph.probe(self.graph.experiments.runs[row.runs[0]]) if row.runs else None
+            if probe is not None:
+                found.append((row, probe.outputs["probe"]))
+        if not found and any(row.runs for row in rows):
+            index = self.params.studies[key].figures.index(figure)
+            raise self.params.wrong(
+                ["studies", key, "figures", index],
+                f"{figure.kind} needs a row with a model.equalizer of form folded or module",
+            )
+        params["rows"] = self.rows_of([row for row, _ in found])
+        return [path for _, path in found]
+
+    def simulation(self, figure: Figure, name: str) -> PlannedJob:
+        """The job that simulates what a figure shows."""
+        assert figure.simulation is not None
+        threads = self.params.compute.threads
+        return self.graph.plan.add(
+            PlannedJob(
+                step="simulate",
+                name=name,
+                scale=self.params.scale,
+                params={**figure.simulation.model_dump(), "threads": threads},
+                outputs={
+                    "sidecar": self.paths.results("figures", "simulations", name, "sidecar.json"),
+                    "simulation": self.paths.results("figures", "simulations", name, "simulation.json"),
+                },
+                threads=threads,
+                on_demand=figure.on_demand,
+            )
+        )
+
+    def _figure_rows(self, key: str, figure: Figure) -> list[Row]:
+        rows = self.graph.experiments.rows[key]
+        if figure.rows is not None:
+            by_label = {row.label: row for row in rows}
+            return [by_label[label] for label in figure.rows]
+        return rows if figure.kind != "predictions" or len(rows) < 3 else [rows[0], rows[-1]]

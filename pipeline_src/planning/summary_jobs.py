@@ -1,0 +1,133 @@
+"""What the planning of tables, figures and the report has in common."""
+
+import json
+from functools import cached_property
+from typing import Any
+
+from pipeline_src.config.experiments import Row
+from pipeline_src.config.study import Study, Table
+from pipeline_src.planning.graph import GraphBuilder
+from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.reporting.reference import paper_values_of, read_assumptions, read_paper_values
+
+PAPER_VALUES = "workflow/reference/paper_values.csv"
+ASSUMPTIONS = "workflow/reference/assumptions.csv"
+
+PAPER_DATASETS = {
+    "voc2012": "PASCAL VOC2012",
+    "voc2012_aug": "PASCAL VOC2012 aug",
+    "ade20k": "ADE20K",
+    "cityscapes": "Cityscapes",
+}
+
+
+class SummaryJobs:
+    """Adds summarising jobs to a plan; the parts of their parameters that several kinds need."""
+
+    def __init__(self, graph: GraphBuilder) -> None:
+        self.graph = graph
+        self.params = graph.params
+        self.paths = graph.paths
+        self.paper_values = read_paper_values(PAPER_VALUES)
+        self.assumptions = read_assumptions(ASSUMPTIONS)
+
+    def add(
+        self,
+        step: str,
+        name: str,
+        params: dict[str, Any],
+        inputs: dict[str, str | list[str]],
+        outputs: dict[str, str],
+        components: tuple[str, ...] = (),
+        on_demand: bool = False,
+    ) -> PlannedJob:
+        """Add a job of this scale to the plan."""
+        return self.graph.plan.add(
+            PlannedJob(
+                step=step,
+                name=name,
+                scale=self.params.scale,
+                params=params,
+                inputs=inputs,
+                outputs=outputs,
+                components=components,
+                on_demand=on_demand,
+            )
+        )
+
+    def rows_of(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """The rows, with their baselines where these are among them."""
+        labels = {row.label for row in rows}
+        return [
+            {
+                "row": row.label,
+                "architecture": row.architecture,
+                "baseline_row": row.baseline if row.baseline in labels else None,
+                "runs": [{"run": run, "seed": seed} for run, seed in zip(row.runs, row.seeds, strict=True)],
+                **{name: value for name in ("pair", "status", "reason") if (value := getattr(row, name))},
+            }
+            for row in rows
+        ]
+
+    def scale(self) -> dict[str, Any]:
+        """The scale, as captions name it."""
+        return {
+            "name": self.params.scale,
+            "comparable": self.params.comparable,
+            "note": self.params.scale_note,
+        }
+
+    def comparison(self, key: str, study: Study, table: Table | None) -> dict[str, Any]:
+        """What is compared with what: the scale, our data, the paper's numbers."""
+        names = list(dict.fromkeys(row.dataset for row in self.graph.experiments.rows[key]))
+        kinds = {self.params.datasets[name].source.kind for name in names}
+        data = {
+            "dataset": " and ".join(names),
+            "split": "val",
+            "kind": kinds.pop() if len(kinds) == 1 else "",
+        }
+        if study.paper and all(name in PAPER_DATASETS for name in names):
+            data["paper_dataset"] = " and ".join(PAPER_DATASETS[name] for name in names)
+        name = self.paper_table(study, table)
+        paper = paper_values_of(self.paper_values, name) if name else []
+        return {"scale": self.scale(), "data": data, "paper": paper}
+
+    @staticmethod
+    def paper_table(study: Study, table: Table | None) -> str:
+        """The paper's table that a study's table re-creates, as the reference names it."""
+        return f"{study.paper}_table{table.number}" if study.paper and table else ""
+
+    def tidy_inputs(self, key: str) -> dict[str, str | list[str]]:
+        """The tidy tables of a study."""
+        return {
+            "experiments": self.paths.results("studies", key, "experiments.csv"),
+            "timed": self.paths.results("studies", key, "experiments_timed.csv"),
+        }
+
+    def cost_settings(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Batch and crop at which costs were measured, each once."""
+        settings = [self.graph.experiments.architectures[row.architecture].setting for row in rows]
+        found: list[dict[str, Any]] = []
+        for setting in settings:
+            entry = {"batch": setting["batch"], "crop": setting["crop"]}
+            if entry not in found:
+                found.append(entry)
+        return found
+
+    def switched(self, assumption: dict[str, Any]) -> str | None:
+        """What an assumption's switch says here, as the file would write it; None without a switch."""
+        value: Any = self._all_params
+        for part in assumption["switch"].split(".") if assumption["switch"] else ():
+            value = value.get(part) if isinstance(value, dict) else None
+        if not assumption["switch"]:
+            return None
+        return value if isinstance(value, str) else json.dumps(value)
+
+    def weights(self, rows: list[Row]) -> list[str]:
+        """Where the backbones' weights of these rows come from."""
+        runs = self.graph.experiments.runs
+        return sorted({runs[run].model["backbone"]["weights"] for row in rows for run in row.runs})
+
+    @cached_property
+    def _all_params(self) -> dict[str, Any]:
+        return self.params.model_dump()
