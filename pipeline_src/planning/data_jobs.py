@@ -37,6 +37,7 @@ class DataJobs:
         self.paths = paths
         self.look = look
         self._manifests: dict[str, PlannedJob] = {}
+        self._weights: dict[str, PlannedJob | None] = {}
 
     def manifest(self, key: str) -> PlannedJob:
         """The job that checks and describes a data set, with the jobs that bring it here."""
@@ -140,6 +141,11 @@ class DataJobs:
 
     def weights(self, backbone_key: str) -> PlannedJob | None:
         """The job that brings a backbone's pretrained weights here; None for random initialisation."""
+        if backbone_key not in self._weights:
+            self._weights[backbone_key] = self._new_weights(backbone_key)
+        return self._weights[backbone_key]
+
+    def _new_weights(self, backbone_key: str) -> PlannedJob | None:
         backbone = self.params.backbones[backbone_key]
         if backbone.weights == "none":
             return None

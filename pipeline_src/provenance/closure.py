@@ -136,12 +136,14 @@ def _parse(name: str, root: Path) -> Module:
     imports: set[str] = set()
     packages: set[str] = set()
     for node in _runtime_nodes(tree):
-        for imported in _imported(node, name, relative, root):
-            if imported == PACKAGE or imported.startswith(f"{PACKAGE}."):
-                imports.add(imported)
-            else:
-                packages.add(imported.split(".")[0])
-        _refuse_dynamic_call(node, name, relative)
+        if isinstance(node, ast.Call):
+            _refuse_dynamic_call(node, name, relative)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for imported in _imported(node, name, relative, root):
+                if imported == PACKAGE or imported.startswith(f"{PACKAGE}."):
+                    imports.add(imported)
+                else:
+                    packages.add(imported.split(".")[0])
     definitions = dict(_definitions(tree))
     for file in _package_files(tree):
         definitions[file] = hashlib.sha256((path.parent / file).read_bytes()).hexdigest()[:16]
@@ -150,14 +152,15 @@ def _parse(name: str, root: Path) -> Module:
 
 def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """All nodes below `node` except blocks under `if TYPE_CHECKING:`, which never run."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and _names_type_checking(child.test):
-            for alternative in child.orelse:
-                yield alternative
-                yield from _runtime_nodes(alternative)
-            continue
-        yield child
-        yield from _runtime_nodes(child)
+    pending = [node]
+    while pending:
+        for child in ast.iter_child_nodes(pending.pop()):
+            if isinstance(child, ast.If) and _names_type_checking(child.test):
+                yield from child.orelse
+                pending.extend(child.orelse)
+            else:
+                yield child
+                pending.append(child)
 
 
 def _names_type_checking(test: ast.expr) -> bool:
@@ -166,10 +169,10 @@ def _names_type_checking(test: ast.expr) -> bool:
     )
 
 
-def _imported(node: ast.AST, module: str, relative: str, root: Path) -> Iterator[str]:
+def _imported(node: ast.Import | ast.ImportFrom, module: str, relative: str, root: Path) -> Iterator[str]:
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
+    else:
         if node.level:
             raise ClosureError(f"{relative}:{node.lineno}: relative import; write it in full")
         base = node.module or ""
@@ -180,8 +183,6 @@ def _imported(node: ast.AST, module: str, relative: str, root: Path) -> Iterator
             names = [_existing_module(member, root) or base for member in members]
         elif base in DYNAMIC_MODULES:
             names = [f"{base}.{alias.name}" for alias in node.names]
-    else:
-        return
     for name in names:
         dynamic = name.split(".")[0] in DYNAMIC_MODULES and name not in HARMLESS_IMPORTS
         if dynamic and module != COMPONENT_MODULE:
@@ -199,10 +200,8 @@ def _existing_module(name: str, root: Path) -> str | None:
     return name
 
 
-def _refuse_dynamic_call(node: ast.AST, module: str, relative: str) -> None:
-    if module == COMPONENT_MODULE or not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-        return
-    if node.func.id in DYNAMIC_CALLS:
+def _refuse_dynamic_call(node: ast.Call, module: str, relative: str) -> None:
+    if module != COMPONENT_MODULE and isinstance(node.func, ast.Name) and node.func.id in DYNAMIC_CALLS:
         raise ClosureError(
             f"{relative}:{node.lineno}: {node.func.id}() hides code from the job's identity; "
             f"name a kind in {COMPONENT_MODULE}"
