@@ -50,6 +50,11 @@ def expand(params: Params) -> Experiments:
                 path = "model.equalizer" if str(error).startswith("equalizer") else "model.pyramid.depth"
                 raise params.wrong(_origin(key, study, settings, path), str(error)) from None
             recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
+            if recipe["optimizer"].get("layer_decay") and model["backbone"]["family"] != "convnext":
+                raise params.wrong(
+                    _origin(key, study, settings, "recipe.optimizer.layer_decay"),
+                    f"is defined for ConvNeXt; with backbone {point.model.backbone} use null",
+                )
             setting = cost_setting(params, recipe)
             network = costing(model)
             cost_key = digest_of([without_weights(network), setting])
@@ -164,7 +169,7 @@ def _origin(key: str, study: Study, settings: dict[str, Any], path: str) -> list
                 if axis == setting:
                     return ["studies", key, "vary", axis]
                 for label, group in values.items() if isinstance(values, dict) else ():
-                    if group.get(setting) == settings[setting]:
+                    if setting in group and group.items() <= settings.items():
                         return ["studies", key, "vary", axis, label, setting]
     if path.startswith("recipe."):
         return ["recipes", study.recipe, *path.split(".")[1:]]

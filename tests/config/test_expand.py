@@ -51,6 +51,14 @@ def test_the_papers_numbers_have_a_row_each():
         assert rows == {row.label for row in found.rows[study]}
 
 
+def test_decay_by_layer_needs_a_network_that_has_it():
+    vary = {"net": {"ConvNeXt": {"model.backbone": "swin_tiny", "recipe": "uper_convnext_t"}}}
+    tree = {"scales": {"paper": {"studies": {"scale_eq_encoders": {"vary": {"encoder": vary["net"]}}}}}}
+    message = r"vary\.encoder\.ConvNeXt\.recipe: .*is defined for ConvNeXt; with backbone swin_tiny use null"
+    with pytest.raises(InputError, match=message):
+        experiments(tree)
+
+
 def test_an_evaluation_by_name():
     found = experiments()
     run = found.runs["scale_eq_encoders/encoder-ConvNeXt-T_data-ADE20K_equalizer-with/seed-0"]
