@@ -26,6 +26,8 @@ from pipeline_src.models.build import build_model
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.job import Data, Options, Parts, train_job
+from pipeline_src.training.objective import Segmentation
+from pipeline_src.training.preflight import check_crop
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.workers import GuardedDataset
 
@@ -74,6 +76,8 @@ def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
             f"{manifest}: has {train.num_classes} classes, the job says {params['data']['num_classes']}; "
             "plan the job again"
         )
+    check_crop(recipe, params["model"], len(train))
+    objective = Segmentation(recipe["loss"], params["data"]["ignore_index"])
 
     def batches(first_step: int, total_steps: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         return training_loader(
@@ -90,7 +94,7 @@ def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
         )
 
     if recipe["validate_every"] is None:
-        return Data(len(train), batches, None)
+        return Data(len(train), batches, None, objective)
     val = GuardedDataset(SegmentationDataset(manifest, "val", EvalTransform.of(mean, std)))
 
     def validate(model: nn.Module) -> Mapping[str, float]:
@@ -99,7 +103,7 @@ def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
         )
         return {name: value for name, value in scores.items() if isinstance(value, float)}
 
-    return Data(len(train), batches, validate)
+    return Data(len(train), batches, validate, objective)
 
 
 def equalise_run(model: nn.Module, job: Job) -> dict[str, Any]:

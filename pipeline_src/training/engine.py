@@ -20,7 +20,7 @@ from pipeline_src.training.batchnorm import freeze_batch_norm
 from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.journal import Journal
-from pipeline_src.training.losses import SegmentationLoss
+from pipeline_src.training.objective import Batch, Objective
 from pipeline_src.training.optim import build_optimizer
 from pipeline_src.training.precision import Precision
 from pipeline_src.training.progress import Progress
@@ -29,9 +29,8 @@ from pipeline_src.training.seeding import seed_step
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 from pipeline_src.training.timetable import Timetable
 
-Batches = Callable[[int], Iterator[tuple[torch.Tensor, torch.Tensor]]]
-"""From the first step to the batches of it and all later steps: this rank's images `(N, 3, H, W)` and
-masks `(N, H, W)`."""
+Batches = Callable[[int], Iterator[Batch]]
+"""From the first step to this rank's batches of it and all later steps."""
 
 Validate = Callable[[nn.Module], Mapping[str, float]]
 """Scores of the model on the validation split, by metric; every rank calls it."""
@@ -56,7 +55,7 @@ class Trainer:
     recipe: dict[str, Any]
     timetable: Timetable
     seed: int
-    ignore_index: int
+    objective: Objective
     ranks: Ranks
     store: CheckpointFolder
     journal: Journal
@@ -67,7 +66,6 @@ class Trainer:
     session: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.loss = SegmentationLoss.of(self.recipe["loss"], self.ignore_index)
         self.precision = Precision(self.recipe["amp"], self.ranks.device)
         self.optimizer = build_optimizer(self.model, self.recipe["optimizer"])
         self.parameters = [
@@ -93,8 +91,7 @@ class Trainer:
                     self.run_validation()
                 if self.step == total:
                     break
-                images, masks = next(batches)
-                self.train_step(images, masks)
+                self.train_step(next(batches))
                 progress.update(self.step, self.last_loss)
 
                 stop, save = self.ranks.any(self.stop.requested is not None, self.interval.due(self.step))
@@ -112,24 +109,19 @@ class Trainer:
         self.require_finite_weights()
         self.note_time()
 
-    def train_step(self, images: torch.Tensor, masks: torch.Tensor) -> None:
+    def train_step(self, batch: Batch) -> None:
         """One update: the step of a single process with the whole batch, whatever the split."""
         device = self.ranks.device
         self.set_modes()
         lr = self.set_learning_rates()
         torch.manual_seed(seed_step(self.seed, self.step, self.ranks.rank))
-        divisor = int(self.ranks.sum(self.loss.pixels(masks)))
+        divisor = int(self.ranks.sum(self.objective.count(batch)))
 
         loss = torch.zeros((), dtype=torch.float64, device=device)
-        parts = self.recipe["accumulate"]
-        for part_images, part_masks in zip(
-            images.tensor_split(parts), masks.tensor_split(parts), strict=True
-        ):
-            with self.precision.autocast():
-                output = self.model(part_images.to(device, non_blocking=True))
-            part = self.loss(output, part_masks.to(device, non_blocking=True).long(), divisor)
-            self.precision.scaler.scale(part).backward()
-            loss += part.detach()
+        for part in self.objective.split(batch, self.recipe["accumulate"]):
+            share = self.objective.loss(self.model, part, divisor, device, self.precision)
+            self.precision.scaler.scale(share).backward()
+            loss += share.detach()
         self.ranks.sum_gradients(self.parameters)
         self.ranks.sum_tensor(loss)
 

@@ -20,7 +20,8 @@ from pipeline_src.training.distributed import Ranks, process_group
 from pipeline_src.training.engine import Trainer
 from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, write_finished
 from pipeline_src.training.journal import Journal
-from pipeline_src.training.preflight import check_batch, check_crop
+from pipeline_src.training.objective import Batch, Objective
+from pipeline_src.training.preflight import check_batch
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval, StopRequest
@@ -37,14 +38,15 @@ BuildModel = Callable[[dict[str, Any], str | None], nn.Module]
 class Data:
     """What a training needs of a data set.
 
-    `batches(first_step, total_steps)` yields this rank's `(images (N, 3, H, W), masks (N, H, W))` of
-    every step from the first on; `validate(model)` returns scores by metric and is called on every
-    rank, or is None.
+    `batches(first_step, total_steps)` yields this rank's batch of every step from the first on, as the
+    `objective` takes it; `validate(model)` returns scores by metric and is called on every rank, or is
+    None.
     """
 
     samples: int
-    batches: Callable[[int, int], Iterator[tuple[torch.Tensor, torch.Tensor]]]
+    batches: Callable[[int, int], Iterator[Batch]]
     validate: Callable[[nn.Module], Mapping[str, float]] | None
+    objective: Objective
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,6 @@ def _train(
         workers = 4 if ranks.device.type == "cuda" else 0
     data = parts.open_data(job, ranks, workers)
     check_batch(recipe, data.samples, ranks.world)
-    check_crop(recipe, params["model"], data.samples)
     timetable = Timetable.of(recipe, data.samples)
     model, start = initial_model(job, parts.build_model)
     start |= parts.prepare(model, job)
@@ -129,7 +130,7 @@ def _train(
         recipe=recipe,
         timetable=timetable,
         seed=seed,
-        ignore_index=params["data"]["ignore_index"],
+        objective=data.objective,
         ranks=ranks,
         store=store,
         journal=Journal(store.folder if ranks.first else None),

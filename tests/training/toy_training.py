@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.job import Data, Options, Parts, train_job
+from pipeline_src.training.objective import Segmentation
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.workers import GuardedDataset
@@ -125,7 +126,8 @@ def toy_parts(
             loader = iter(toy_batches(seed, toy_recipe, first, total, ranks, workers))
             return wrap(first, loader) if wrap else loader
 
-        return Data(SAMPLES, batches, lambda model: toy_scores(model, ranks.device))
+        objective = Segmentation(job.params["recipe"]["loss"], job.params["data"]["ignore_index"])
+        return Data(SAMPLES, batches, lambda model: toy_scores(model, ranks.device), objective)
 
     def build(model: dict[str, Any], weights: str | None) -> nn.Module:
         return ToyModel(dropout, model.get("norm", True))
