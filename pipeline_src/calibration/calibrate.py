@@ -3,6 +3,11 @@
 One pass over the data per nesting level, the earlier levels already equalised. What is kept between
 batches are three numbers per branch, in float64, merged in a fixed order: so a calibration that was
 interrupted continues from its last save and ends with the same bits, and ranks are merged exactly.
+
+A folded concatenation leaves no trace in the maps, only in the weights that read them. Where it is
+itself a branch of an outer one, that branch would be measured as if it were not equalised, though its
+weights are. So while it calibrates, `folded` divides the maps, which is the same function everywhere,
+and the weights once, at the end.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +22,12 @@ from pipeline_src.calibration.measure import Branch, branch_records, first_step_
 from pipeline_src.calibration.moments import Moments, merge_all
 from pipeline_src.calibration.statistics import check_branches, scales_of
 from pipeline_src.errors import Interrupted
-from pipeline_src.models.fusion.scale_equalizer import apply_scales, named_concatenations
+from pipeline_src.models.fusion.scale_equalizer import (
+    apply_scales,
+    divide_branches,
+    named_concatenations,
+    undivide_branches,
+)
 from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.progress import Progress
@@ -81,10 +91,18 @@ class Calibrator:
                     records[name] = branch_records(found)
                     check_branches(name, records[name])
                 self._equalise(names, records)
+        if self.form == "folded":
+            chosen = [name for names in self.order for name in names]
+            undivide_branches(self.model, chosen)
+            apply_scales(self.model, self.form, {name: scales_of(records[name]) for name in chosen})
         return records
 
     def _equalise(self, names: list[str], records: Mapping[str, list[dict[str, Any]]]) -> None:
-        apply_scales(self.model, self.form, {name: scales_of(records[name]) for name in names})
+        scales = {name: scales_of(records[name]) for name in names}
+        if self.form == "folded":
+            divide_branches(self.model, scales)
+        else:
+            apply_scales(self.model, self.form, scales)
 
     def _merged(self, branches: dict[str, list[Branch]]) -> dict[str, list[Branch]]:
         """The branches with the moments of all ranks, merged in the ranks' order."""

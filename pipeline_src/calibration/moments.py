@@ -111,7 +111,7 @@ def moments_of_sizes(
 
 def _moments(count: int, centre: float, mean: float, squares: float) -> Moments:
     """Of `count` values, from their mean and sum of squares after `centre` was subtracted from each."""
-    return Moments(count, centre + mean, max(0.0, squares - count * mean * mean))
+    return Moments(count, centre + mean, max(squares - count * mean * mean, 0.0))  # in this order NaN stays
 
 
 @dataclass(frozen=True)

@@ -44,14 +44,14 @@ def scales_of(records: Sequence[Mapping[str, Any]]) -> list[Scale]:
 
 def write_statistics(path: str | Path, facts: dict[str, Any]) -> str:
     """Write the file; returns its `content`."""
-    said = {"format": FORMAT, **facts}
+    said = {"format": FORMAT, **{key: value for key, value in facts.items() if key != "content"}}
     content = digest_of(said)
     write_json(path, {"content": content, **said})
     return content
 
 
 def read_statistics(path: str | Path) -> dict[str, Any]:
-    """Read the file. Raises `InputError` for another format and for a std that is 0 or not finite."""
+    """Read the file. Raises `InputError` for another format, an edited file, a std near 0 or not finite."""
     value = read_json(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT or "concatenations" not in value:
         raise InputError(f"{path}: not the statistics of a calibration (format {FORMAT}); calibrate again")
@@ -62,6 +62,8 @@ def read_statistics(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged ({error!r}); calibrate again") from None
+    if value.get("content") != digest_of({key: part for key, part in value.items() if key != "content"}):
+        raise InputError(f"{path}: is not as it was written; delete it and calibrate again")
     return value
 
 

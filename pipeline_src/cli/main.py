@@ -58,13 +58,17 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export-submission",
         parents=[shared],
-        help="a trained run's predictions of VOC2012 test, as the evaluation server takes them",
+        help="a trained run's predictions of VOC2012 or Cityscapes test, as the server takes them",
     )
     export.add_argument("run_name", metavar="RUN", help="a run as `list` names it")
     export.add_argument(
-        "--root", help="folder that holds VOC2012 with the test images (default: fetch the test archive)"
+        "--root", help="folder that holds the data set's test images (default: fetch their archive)"
     )
-    export.add_argument("--list", default="test", help="list below ImageSets/Segmentation (default: test)")
+    export.add_argument(
+        "--list",
+        default="test",
+        help="VOC2012: list below ImageSets/Segmentation; Cityscapes: set below leftImg8bit (default: test)",
+    )
     export.set_defaults(run=run_export_submission)
     return top
 

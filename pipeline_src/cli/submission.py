@@ -8,14 +8,18 @@ import argparse
 import subprocess
 import sys
 
-from pipeline_src.config.data import VocDataset
+from pipeline_src.config.data import CityscapesDataset, VocDataset
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.status import assess
 
-TEST_ARCHIVE = "voc2012_test"
+SERVERS = {
+    VocDataset: ("voc2012", "voc2012_test", "tar.gz"),
+    CityscapesDataset: ("cityscapes", "cityscapes_images", "zip"),
+}
+"""By data set: whose format, the archive with the test images, and the submission's ending."""
 
 
 def run_export_submission(params: Params, options: argparse.Namespace) -> int:
@@ -28,22 +32,28 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
     if options.run_name not in runs:
         raise InputError(f"no run {options.run_name!r} at scale {params.scale}; `list` names them")
     run = runs[options.run_name]
-    if not isinstance(params.datasets[run.dataset], VocDataset):
-        raise InputError(f"run {run.name}: data set {run.dataset} has no evaluation server that we know of")
+    dataset = params.datasets[run.dataset]
+    if type(dataset) not in SERVERS:
+        raise InputError(
+            f"run {run.name}: no submission is built for data sets of format {dataset.format}; there is one "
+            "for voc2012 and cityscapes"
+        )
+    server, archive, ending = SERVERS[type(dataset)]
     training = graph.training(run)
     jobs: list[PlannedJob] = []
     inputs: dict[str, str | list[str]] = {"train": training.sidecar}
     spec = {
         "model": run.model,
-        "evaluation": params.evaluation.model_dump(exclude={"overlays"}),
+        "evaluation": {key: value for key, value in run.evaluation.items() if key != "overlays"},
         "list": options.list,
+        "server": None if server == "voc2012" else server,
         "threads": params.compute.threads,
         "deterministic": params.compute.deterministic,
     }
     if options.root is not None:
         spec["root"] = options.root
     else:
-        extraction = graph.data.extraction(TEST_ARCHIVE)
+        extraction = graph.data.extraction(archive)
         jobs += [*graph.plan.needed_by(extraction), extraction]
         inputs["images"] = extraction.sidecar
     name = run.name.replace("/", "_")
@@ -55,7 +65,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
         inputs=inputs,
         outputs={
             "sidecar": graph.paths.results("submissions", f"{name}.json"),
-            "archive": graph.paths.results("submissions", f"{name}.tar.gz"),
+            "archive": graph.paths.results("submissions", f"{name}.{ending}"),
         },
         components=training.components,
     )

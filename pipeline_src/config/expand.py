@@ -2,7 +2,8 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -47,14 +48,12 @@ def expand(params: Params) -> Experiments:
             try:
                 model = resolve_model(params, point.model, classes)
             except InputError as error:
-                path = "model.equalizer" if str(error).startswith("equalizer") else "model.pyramid.depth"
-                raise params.wrong(_origin(key, study, settings, path), str(error)) from None
+                path, explanation = "model.pyramid.depth", str(error)
+                if explanation.startswith("equalizer"):
+                    path, explanation = f"model.{explanation}".split(": ", 1)
+                raise params.wrong(_origin(key, study, settings, path), explanation) from None
             recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
-            if recipe["optimizer"].get("layer_decay") and model["backbone"]["family"] != "convnext":
-                raise params.wrong(
-                    _origin(key, study, settings, "recipe.optimizer.layer_decay"),
-                    f"is defined for ConvNeXt; with backbone {point.model.backbone} use null",
-                )
+            _check_point(params, partial(_origin, key, study, settings), point, model)
             setting = cost_setting(params, recipe)
             network = costing(model)
             cost_key = digest_of([without_weights(network), setting])
@@ -98,14 +97,22 @@ def _points(params: Params, key: str) -> Iterator[tuple[str, dict[str, str], dic
         if not values:
             raise params.wrong(["studies", key, "vary", axis], "has no values; give at least one")
         if isinstance(values, dict):
-            axes.append([(axis, _slug(label), dict(settings)) for label, settings in values.items()])
+            axes.append([(axis, str(label), dict(settings)) for label, settings in values.items()])
         else:
             axes.append([(axis, _slug(value), {axis: value}) for value in values])
+    seen: set[str] = set()
     for combination in itertools.product(*axes):
         labels = {axis: label for axis, label, _ in combination}
         settings = {path: value for _, _, chosen in combination for path, value in chosen.items()}
-        parts = [f"{axis.split('.')[-1]}-{label}" for axis, label in labels.items()]
-        yield f"{key}/{'_'.join(parts) or 'base'}", labels, settings
+        parts = [f"{axis.split('.')[-1]}-{_slug(label)}" for axis, label in labels.items()]
+        name = f"{key}/{'_'.join(parts) or 'base'}"
+        if name in seen:
+            raise params.wrong(
+                ["studies", key, "vary"],
+                f"{name} would stand for two points; use labels that differ in letters",
+            )
+        seen.add(name)
+        yield name, labels, settings
 
 
 def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, Any]) -> _Point:
@@ -133,7 +140,9 @@ def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, A
     try:
         point = _Point.model_validate(tree)
     except ValidationError as error:
-        location, explanation = next(explain(error, _Point))
+        findings = list(explain(error, _Point))
+        # a misspelt key explains why the right one is missing
+        location, explanation = next((one for one in findings if one[1].startswith("unknown")), findings[0])
         raise params.wrong(_origin(key, study, settings, dotted(location)), explanation) from None
     for field, name, section in (
         ("dataset", point.dataset, params.datasets),
@@ -143,6 +152,21 @@ def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, A
             origin = _origin(key, study, settings, field)
             raise params.wrong(origin, f"{name!r} is unknown; use {one_of(section)}")
     return point
+
+
+def _check_point(
+    params: Params, origin: Callable[[str], list[str | int]], point: _Point, model: dict[str, Any]
+) -> None:
+    """Refuse what is valid by itself and does not go together, before any job finds out."""
+    recipe, equalizer = point.recipe, model["equalizer"]
+    if getattr(recipe.optimizer, "layer_decay", None) and model["backbone"]["family"] != "convnext":
+        explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {point.model.backbone} use null"
+        raise params.wrong(origin("recipe.optimizer.layer_decay"), explanation)
+    images = equalizer["images"] if equalizer else None
+    batch = recipe.batch // recipe.accumulate
+    if images is not None and images < batch:
+        explanation = f"{images} images are fewer than a batch of {batch}; use more, or null for all"
+        raise params.wrong(origin("model.equalizer.images"), explanation)
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> bool:
@@ -160,17 +184,17 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> bool:
 def _origin(key: str, study: Study, settings: dict[str, Any], path: str) -> list[str | int]:
     """The key path in the file that set `path`: an axis of the study, or its base."""
     for setting in settings:
-        if (
-            path == setting
-            or path.startswith((f"{setting}.", f"{setting}["))
-            or setting.startswith(f"{path}.")
-        ):
+        below = path.removeprefix(setting) if path.startswith((f"{setting}.", f"{setting}[")) else ""
+        if path == setting or below or setting.startswith(f"{path}."):
+            # a recipe or evaluation is set by its name: its keys stand elsewhere
+            named = setting in ("recipe", "evaluation")
+            rest: list[str | int] = [*below.strip(".").split(".")] if below and not named else []
             for axis, values in study.vary.items():
                 if axis == setting:
-                    return ["studies", key, "vary", axis]
+                    return ["studies", key, "vary", axis, *rest]
                 for label, group in values.items() if isinstance(values, dict) else ():
                     if setting in group and group.items() <= settings.items():
-                        return ["studies", key, "vary", axis, label, setting]
+                        return ["studies", key, "vary", axis, label, setting, *rest]
     if path.startswith("recipe."):
         return ["recipes", study.recipe, *path.split(".")[1:]]
     return ["studies", key, *path.split(".")]

@@ -16,7 +16,10 @@ def with_baselines(params: Params, key: str, rows: list[Row], axis_labels: list[
         return rows
     for path in study.baseline:
         if path not in rows[0].settings:
-            raise params.wrong(["studies", key, "baseline", path], "is not an axis of `vary`")
+            known = one_of(rows[0].settings)
+            raise params.wrong(
+                ["studies", key, "baseline", path], f"is no key path that `vary` sets; use {known}"
+            )
     # an axis that the baseline fixes; a baseline's rows differ in the other axes only
     free = [
         axis

@@ -115,12 +115,20 @@ class SummaryJobs:
         return found
 
     def switched(self, assumption: dict[str, Any]) -> str | None:
-        """What an assumption's switch says here, as the file would write it; None without a switch."""
+        """What an assumption's switch says here, as the file would write it; None without a switch.
+
+        Of several keys with different values, every key with its value.
+        """
+        keys = assumption["switch"].split()
+        values = {key: self._written(key) for key in keys}
+        if len(set(values.values())) <= 1:
+            return next(iter(values.values()), None)
+        return "; ".join(f"{key}: {value}" for key, value in values.items())
+
+    def _written(self, key: str) -> str:
         value: Any = self._all_params
-        for part in assumption["switch"].split(".") if assumption["switch"] else ():
+        for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        if not assumption["switch"]:
-            return None
         return value if isinstance(value, str) else json.dumps(value)
 
     def weights(self, rows: list[Row]) -> list[str]:

@@ -59,6 +59,7 @@ def _data_sentence(data: dict[str, Any], table: dict[str, Any], scores: list[dic
         {cell["n"] for row in table["rows"] for cell in [row["cells"][scores[0]["key"]]] if cell["n"]}
     )
     n = f", n = {seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "") if seeds else ""
+    n += " (seeds)" if n else ""
     splits = {column["paper_split"] for column in scores if column["paper_split"]}
     paper = (
         f"Paper: {data.get('paper_dataset') or data['dataset']} {', '.join(sorted(splits))}; "

@@ -98,6 +98,8 @@ class Page:
         files = [("train.json", train_path), ("evaluate.json", evaluate_path)]
         for sidecar in (train, evaluate):
             files += [(Path(o["path"]).name, o["path"]) for o in sidecar.get("outputs", {}).values()]
+        if "statistics" in train.get("inputs", {}):
+            files.append(("statistics.json", train["inputs"]["statistics"]["path"]))
         card["links"] = [
             (name, self._link(path)) for name, path in files if not name.endswith(".safetensors")
         ]
@@ -242,6 +244,7 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
         ("backbone weights", _weights(backbone.get("weights"), train.get("weights") or {})),
         ("pyramid", _settings(pyramid) if pyramid else "none"),
         ("decoder", _settings(model.get("decoder"))),
+        ("scale equalizers", _equalizer(model.get("equalizer"))),
         ("optimiser", _settings(recipe.get("optimizer"))),
         ("schedule", _settings(recipe.get("schedule"))),
         ("batch", recipe.get("batch")),
@@ -256,6 +259,15 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
         *_job_facts(train),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _equalizer(section: dict[str, Any] | None) -> str | None:
+    """The form of a run's scale equalizers and where they sit; None without."""
+    if not section:
+        return None
+    names = [name for level in section.get("concatenations", []) for name in level]
+    images = section.get("images")
+    return f"{section.get('form')} at {', '.join(names)}" + (f", from {images} images" if images else "")
 
 
 def _weights(kind: Any, facts: dict[str, Any]) -> str | None:

@@ -1,7 +1,8 @@
 """The papers' printed numbers and our assumptions: two tracked tables, read row by row.
 
 `workflow/reference/paper_values.csv`: study, table, row, metric, value, unit, split, source.
-`workflow/reference/assumptions.csv`: id, study, tables, text, reason, switch, default.
+`workflow/reference/assumptions.csv`: id, study, tables, text, reason, switch, default; several tables or
+switches are separated by spaces.
 The planner hands each job the rows that concern it. Standard library only.
 """
 

@@ -145,5 +145,6 @@ def _assumption(entry: dict[str, Any], code: bool = True) -> str:
     if switch:
         here = entry.get("value")
         changed = f", here {here}" if here is not None and str(here) != entry["default"] else ""
-        text += f" (switch: {quote}{switch}{quote}, default {entry['default']}{changed})"
+        keys = ", ".join(f"{quote}{key}{quote}" for key in switch.split())
+        text += f" (switch: {keys}, default {entry['default']}{changed})"
     return text

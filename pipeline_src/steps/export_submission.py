@@ -1,13 +1,14 @@
-"""Step `export_submission`: a trained run's predictions for the VOC2012 evaluation server.
+"""Step `export_submission`: a trained run's predictions for the VOC2012 or Cityscapes evaluation server.
 
 python -m pipeline_src.steps.export_submission JOB.json [--device auto|cpu|cuda]
 
 params   {"model", "threads", "deterministic",
           "evaluation": {"mode": "whole"}, # optional: how a picture becomes logits, as in `evaluate`
-          "list": "test",                  # optional: name of the list in ImageSets/Segmentation
-          "root": FOLDER}                  # instead of inputs["images"]: a folder that holds VOC2012
+          "server": "voc2012",             # optional: or "cityscapes"
+          "list": "test",                  # optional: VOC's list in ImageSets/Segmentation, Cityscapes' set
+          "root": FOLDER}                  # instead of inputs["images"]: a folder that holds the data set
 inputs   {"train": train.json, "images": record of the extracted test archive, with "root"}
-outputs  {"sidecar", "archive": a tar.gz to upload}
+outputs  {"sidecar", "archive": a tar.gz (VOC2012) or zip (Cityscapes) to upload}
 """
 
 import argparse
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from pipeline_src.data.images import read_image
 from pipeline_src.data.readers.voc2012 import voc_root
 from pipeline_src.errors import run_command
+from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
 from pipeline_src.evaluation.device import choose_device
 from pipeline_src.evaluation.inference import inference_of
 from pipeline_src.evaluation.submission import predict, read_test_list, write_submission
@@ -44,7 +46,11 @@ def export_submission(job: Job, device: torch.device) -> None:
     inference = inference_of(params.get("evaluation", {"mode": "whole"}))
     settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
     folder = params.get("root") or read_json(job.input("images"))["root"]
-    records = read_test_list(voc_root([Path(folder)]), params.get("list", "test"))
+    cityscapes = params.get("server") == "cityscapes"
+    if cityscapes:
+        records = read_test_images(Path(folder), params.get("list", "test"))
+    else:
+        records = read_test_list(voc_root([Path(folder)]), params.get("list", "test"))
     model = load_trained(params["model"], job.input("train"), device)
     norm, num_classes = params["model"]["backbone"], params["model"]["num_classes"]
 
@@ -58,7 +64,8 @@ def export_submission(job: Job, device: torch.device) -> None:
             if number % max(1, len(records) // 10) == 0:
                 logger.info("%s: %d of %d images", job.name, number, len(records))
 
-    count = write_submission(predictions(), job.outputs["archive"])
+    write = write_label_ids if cityscapes else write_submission
+    count = write(predictions(), job.outputs["archive"])
     job.write_sidecar(
         digest_file(job.outputs["archive"]),
         PACKAGES,
@@ -70,7 +77,7 @@ def export_submission(job: Job, device: torch.device) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Write the VOC2012 server's archive for one trained run.")
+    parser = argparse.ArgumentParser(description="Write an evaluation server's archive for one trained run.")
     parser.add_argument("job", help="job file (JSON)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)

@@ -15,8 +15,8 @@
                   "gradient": {"plain", "module", "folded"}, "weight": {"plain", "module", "folded"}}]}}
 
 The run's initial network is built three times, from the same weights, and sees the run's first batches.
-The statistics are of the form that was calibrated; the same scales serve both forms (which differ at
-padded borders, so behind another equalised concatenation a folded run's scales fit its modules nearly).
+The statistics are of the form that was calibrated; the same scales serve both forms. Behind another
+equalised concatenation a folded run's means do not fit its modules, since folding takes none away.
 `raw_` and `upsampled_` are of the plain network, `equalised_` is measured behind the modules. `gradient`
 is the root mean square, over a branch's group of fusion weights and all batches, of the gradient of the
 decoder's loss, and `weight` that of the weights. One process: of `torchrun`'s only the first works.

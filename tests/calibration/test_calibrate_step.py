@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline_src.calibration.statistics import read_statistics
+from pipeline_src.calibration.statistics import read_statistics, write_statistics
 from pipeline_src.errors import InputError, Interrupted
 from pipeline_src.files import read_json, write_json
 from pipeline_src.models.build import build_model
@@ -182,9 +182,18 @@ def test_statistics_of_another_form_are_refused(tmp_path, manifest, calibrated, 
 
 def test_statistics_of_another_data_set_are_refused(tmp_path, manifest, calibrated, capsys):
     other = tmp_path / "statistics.json"
-    write_json(other, {**read_json(calibrated), "data": "0" * 64})
+    write_statistics(other, {**read_json(calibrated), "data": "0" * 64})
     line = refusal(tmp_path / "run", manifest, model_section(), other, capsys)
     assert "was calibrated for another data set (000000000000, not " in line
+
+
+def test_an_edited_file_is_refused(tmp_path, manifest, calibrated, capsys):
+    value = read_json(calibrated)
+    value["concatenations"]["decoder.concat"][0]["std"] *= 1.5
+    edited = tmp_path / "statistics.json"
+    write_json(edited, value)
+    line = refusal(tmp_path / "run", manifest, model_section(), edited, capsys)
+    assert f"{edited}: is not as it was written; delete it and calibrate again" in line
 
 
 @pytest.mark.parametrize("std", [0.0, 1e400, -1.0])

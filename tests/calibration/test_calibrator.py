@@ -12,7 +12,12 @@ from pipeline_src.calibration.measure import first_step_modes, measured
 from pipeline_src.calibration.statistics import check_branches
 from pipeline_src.errors import InputError, Interrupted
 from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised
-from pipeline_src.models.fusion.scale_equalizer import ScaleEqualizer, named_concatenations
+from pipeline_src.models.fusion.scale_equalizer import (
+    ScaleEqualizer,
+    apply_scales,
+    divide_branches,
+    named_concatenations,
+)
 from pipeline_src.training.checkpoint import CheckpointFolder
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.stopping import SaveInterval
@@ -97,6 +102,33 @@ def test_the_forms_agree_on_what_they_measure(decoder):
         # nested ones differ a little: at zero-padded borders, where only the module subtracts the mean
         for ours, theirs in zip(module[name], folded[name], strict=True):
             assert ours["std"] == pytest.approx(theirs["std"], rel=0.1)
+
+
+@pytest.mark.parametrize("decoder", ["psp", "fcn", "uper"])
+def test_a_concatenation_that_is_a_branch_of_another_is_folded_once(decoder):
+    order = order_of(decoder, DFP)
+    module = calibrator(build(section(decoder, "module", order, pyramid=DFP)), "module", order).run()
+    network = build(section(decoder, "folded", order, pyramid=DFP))
+    folded = calibrator(network, "folded", order).run()
+    for name in module:
+        for ours, theirs in zip(folded[name], module[name], strict=True):
+            assert ours["std"] == pytest.approx(theirs["std"], rel=0.1)
+    inner = folded["decoder.ppm.concat" if decoder != "fcn" else "decoder.concat"][0]
+    assert inner["branch"] == "input" and inner["std"] == pytest.approx(1, rel=0.1)
+
+    # the network whose maps are divided in truth is the same function, padded borders included
+    dividing = build(section(decoder, "folded", order, pyramid=DFP))
+    scales = {name: [(r["mean"], r["std"]) for r in records] for name, records in folded.items()}
+    divide_branches(dividing, scales)
+    images = batches()[0]
+    with torch.no_grad(), first_step_modes(dividing, False), first_step_modes(network, False):
+        torch.testing.assert_close(network(images), dividing(images), rtol=1e-4, atol=1e-4)
+    # and so is one to which a training applies the statistics
+    trained = build(section(decoder, "folded", order, pyramid=DFP))
+    apply_scales(trained, "folded", scales)
+    for name, tensor in trained.state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], tensor, rtol=1e-6, atol=0)
+    assert not any(isinstance(part, ScaleEqualizer) for part in network.modules())
 
 
 def test_modes_are_those_of_the_first_step_and_statistics_stay():
@@ -186,8 +218,22 @@ def test_a_dead_branch_is_named():
     nn.init.zeros_(model.decoder.convs[1][1].weight)
     with pytest.raises(InputError, match=r"decoder\.concat, branch 'convs': mean 0 and std 0 .* dead"):
         calibrator(model, "folded", [["decoder.concat"]]).run()
+    # what rounding leaves of a branch is not worth amplifying a million times
+    nn.init.constant_(model.decoder.convs[1][1].weight, 1e-9)
+    with pytest.raises(InputError, match=r"std [\d.e-]+ cannot equalise it; .* at least 1e-06"):
+        calibrator(model, "folded", [["decoder.concat"]]).run()
+    nn.init.constant_(model.decoder.convs[1][1].weight, math.nan)
+    with pytest.raises(InputError, match=r"branch 'convs': mean nan and std nan"):
+        calibrator(model, "folded", [["decoder.concat"]]).run()
     with pytest.raises(InputError, match="std nan"):
         check_branches("decoder.concat", [{"branch": "convs", "mean": 0.0, "std": math.nan}])
+
+
+def test_half_precision_is_equalised_in_single():
+    equalizer = ScaleEqualizer(1000.0, 2e-6)
+    x = torch.full((1, 2, 3, 3), 1000.0, dtype=torch.float16)
+    assert equalizer(x).dtype == torch.float16
+    assert torch.equal(equalizer(x), torch.zeros_like(x))
 
 
 def test_module_equalizers_keep_their_scales_in_the_weights():

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
-from pipeline_src.config.load import load_params
+from pipeline_src.config.load import load_params, read_yaml
 from pipeline_src.config.resolve import expand_path
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.reference import read_paper_values
@@ -51,10 +51,25 @@ def test_the_papers_numbers_have_a_row_each():
         assert rows == {row.label for row in found.rows[study]}
 
 
+def test_the_other_setting_of_cityscapes_is_an_overlay():
+    overlay = Layer("examples/cityscapes_769.yaml", read_yaml("examples/cityscapes_769.yaml"))
+    found = expand(load_params(overlays=[overlay]))
+    assert len(found.runs) == 4 * 2 * 5
+    for run in found.runs.values():
+        assert run.recipe["augment"]["crop"] == [769, 769]
+        assert run.recipe["augment"]["resize"] == {"scale": [2049, 1025], "ratio": [0.5, 2.0]}
+        assert run.model["decoder"]["align_corners"] and run.model["auxiliary"]["align_corners"]
+        assert (run.evaluation["window"], run.evaluation["stride"]) == ([769, 769], [513, 513])
+    printed = {value["row"] for value in read_paper_values("workflow/reference/paper_values.csv")}
+    assert {row.label for row in found.rows["cityscapes_769"]} <= printed
+
+
 def test_decay_by_layer_needs_a_network_that_has_it():
     vary = {"net": {"ConvNeXt": {"model.backbone": "swin_tiny", "recipe": "uper_convnext_t"}}}
     tree = {"scales": {"paper": {"studies": {"scale_eq_encoders": {"vary": {"encoder": vary["net"]}}}}}}
-    message = r"vary\.encoder\.ConvNeXt\.recipe: .*is defined for ConvNeXt; with backbone swin_tiny use null"
+    message = (
+        r"vary\.encoder\.ConvNeXt\.recipe: optimizer.layer_decay is for ConvNeXt; with backbone swin_tiny"
+    )
     with pytest.raises(InputError, match=message):
         experiments(tree)
 

@@ -3,13 +3,16 @@
 import io
 import json
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from pipeline_src.data.label_tables import CITYSCAPES_CLASSES
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
 from pipeline_src.evaluation.submission import read_test_list, write_submission
 from pipeline_src.steps.export_submission import export_submission
 from tests.evaluation.tiny_run import IDS, MODEL, SIZES, make_job, predicted_by_hand
@@ -72,3 +75,27 @@ def test_an_unusable_list_is_named(tmp_path, text, message):
 def test_a_missing_list_is_named(tmp_path):
     with pytest.raises(InputError, match=r"test\.txt: no such file; it lists the images to predict"):
         read_test_list(tmp_path)
+
+
+def test_cityscapes_takes_label_ids_of_every_test_image(run, tmp_path):
+    folder = tmp_path / "cityscapes" / "leftImg8bit" / "test"
+    names = ["berlin_000000_000019", "berlin_000001_000019", "bonn_000000_000019"]
+    for name, (width, height) in zip(names, SIZES, strict=True):
+        path = folder / name.split("_")[0] / f"{name}_leftImg8bit.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    job = submission_job(tmp_path)
+    job.params.update(server="cityscapes", root=str(tmp_path))
+    export_submission(job, torch.device("cpu"))
+    with zipfile.ZipFile(tmp_path / "submission.tar.gz") as archive:
+        assert archive.namelist() == [f"{name}_pred_labelIds.png" for name in names]
+        for name in names:
+            ids = np.asarray(Image.open(archive.open(f"{name}_pred_labelIds.png")))
+            predicted = predicted_by_hand(run, folder / name.split("_")[0] / f"{name}_leftImg8bit.png")
+            assert (ids == np.array([one.label_id for one in CITYSCAPES_CLASSES])[predicted]).all()
+    with pytest.raises(InputError, match=r"leftImg8bit/val: no such folder; it should hold one folder for"):
+        read_test_images(tmp_path, "val")
+    with pytest.raises(InputError, match=r"a: predicts class 19; Cityscapes has 0\.\.18"):
+        write_label_ids([("a", np.full((2, 2), 19))], tmp_path / "bad.zip")
+    assert not (tmp_path / "bad.zip").exists()

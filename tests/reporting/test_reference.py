@@ -5,7 +5,11 @@ import re
 
 import pytest
 
+from pipeline_src.config.layers import Layer
+from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
+from pipeline_src.planning.graph import GraphBuilder
+from pipeline_src.planning.summary_jobs import SummaryJobs
 from pipeline_src.reporting.columns import COLUMNS
 from pipeline_src.reporting.reference import (
     assumptions_of,
@@ -76,8 +80,22 @@ def test_every_assumption_that_the_experiments_mark_is_listed():
 def test_every_switch_is_a_key_of_the_configuration():
     schema = json.loads((REPOSITORY / "workflow" / "schemas" / "params.schema.json").read_text())
     for row in read_assumptions(ASSUMPTIONS):
+        for switch in row["switch"].split():
+            assert _in_schema(schema, schema, switch.split(".")), switch
+
+
+def test_defaults_are_what_the_papers_recipe_says():
+    parts = SummaryJobs(GraphBuilder(load_params(scale="paper"), look=False))
+    for row in read_assumptions(ASSUMPTIONS):
         if row["switch"]:
-            assert _in_schema(schema, schema, row["switch"].split(".")), row["switch"]
+            assert parts.switched(row) == row["default"], row["id"]
+
+
+def test_switches_that_differ_are_named_one_by_one():
+    layer = Layer("my.yaml", {"recipes": {"uper_twins": {"batch": 8}}})
+    parts = SummaryJobs(GraphBuilder(load_params(overlays=[layer], scale="paper"), look=False))
+    said = parts.switched({"switch": "recipes.uper_swin.batch recipes.uper_twins.batch"})
+    assert said == "recipes.uper_swin.batch: 16; recipes.uper_twins.batch: 8"
 
 
 def _in_schema(node, schema, path):
@@ -92,7 +110,7 @@ def _in_schema(node, schema, path):
     if path[0] in node.get("properties", {}):
         return _in_schema(node["properties"][path[0]], schema, path[1:])
     for free in (node.get("additionalProperties"), *node.get("patternProperties", {}).values()):
-        if isinstance(free, dict) and _in_schema(free, schema, path[1:]):
+        if free is True or (isinstance(free, dict) and _in_schema(free, schema, path[1:])):
             return True
     return False
 

@@ -74,6 +74,10 @@ def equalised(
             )
     taken = [one for one in available if (one.default if chosen is None else one.name in chosen)]
     if not taken:
-        raise InputError(f"{key}: this network concatenates nothing that could be equalised; use null")
+        raise InputError(
+            f"{key.removesuffix('.concatenations')}: this network concatenates nothing that could be "
+            "equalised; use null here, or a decoder that concatenates (uper, psp, aspp, sep_aspp, or fcn "
+            "with num_convs above 0 and concat_input: true)"
+        )
     levels = sorted({one.nesting for one in taken})
     return [[one.name for one in taken if one.nesting == level] for level in levels]

@@ -30,6 +30,9 @@ from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
 Scale = tuple[float, float]
 """Global mean and standard deviation of a branch, after upsampling."""
 
+SMALLEST_STD = 1e-6
+"""Branches below it are taken for dead: what is left of them is rounding, which no weight should amplify."""
+
 EQUALIZER_KEY = ".equalizers."
 """Part of the name of every parameter and buffer that an equalizer adds to a network."""
 
@@ -47,7 +50,8 @@ class ScaleEqualizer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The normalised branch, of the same shape and type."""
-        return (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
+        # half precision cannot hold every std, and sums of it lose the mean
+        return ((x.to(self.std.dtype) - self.mean) / self.std).to(x.dtype)
 
 
 def named_concatenations(model: nn.Module) -> dict[str, FusedConcat]:
@@ -80,7 +84,7 @@ def apply_scales(model: nn.Module, form: str, scales: Mapping[str, Sequence[Scal
     """Give `model` (after `insert_equalizers`) the measured scales: per concatenation, one per subject.
 
     Apply each concatenation once: folding is not idempotent. `InputError` for an unknown concatenation
-    and for a std that is 0 or not finite (a dead branch).
+    and for a std that is near 0 or not finite (a dead branch).
     """
     chosen = _chosen(model, list(scales))
     for name, concat in chosen.items():
@@ -97,15 +101,30 @@ def apply_scales(model: nn.Module, form: str, scales: Mapping[str, Sequence[Scal
             fold_scales(concat, pairs)
 
 
+def divide_branches(model: nn.Module, scales: Mapping[str, Sequence[Scale]]) -> None:
+    """Divide the maps of concatenations by their std: what folding does to the weights that read them."""
+    for name, concat in _chosen(model, list(scales)).items():
+        device = next(model.parameters()).device
+        for subject, (_, std) in zip(concat.subjects, scales[name], strict=True):
+            concat.equalizers[subject] = ScaleEqualizer(0.0, std).to(device)
+
+
+def undivide_branches(model: nn.Module, names: Sequence[str]) -> None:
+    """Take away again what `divide_branches` put in."""
+    for concat in _chosen(model, names).values():
+        for subject in concat.subjects:
+            concat.equalizers[subject] = nn.Identity()
+
+
 def check_scales(name: str, branches: Sequence[str], scales: Sequence[Scale]) -> None:
     """Refuse scales that are not one per branch, or that cannot be divided by (`InputError`)."""
     if len(scales) != len(branches):
         raise InputError(f"{name}: has {len(scales)} scales for its {len(branches)} branches")
     for branch, (mean, std) in zip(branches, scales, strict=True):
-        if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
+        if not (math.isfinite(mean) and math.isfinite(std) and std >= SMALLEST_STD):
             raise InputError(
                 f"{name}, branch {branch!r}: mean {mean:g} and std {std:g} cannot equalise it; a branch "
-                "needs a finite mean and a std above 0 (a std of 0 means that the branch is dead)"
+                f"needs a finite mean and a std of at least {SMALLEST_STD:g} (near 0, it is dead)"
             )
 
 
