@@ -47,8 +47,8 @@ def expand(params: Params) -> Experiments:
             try:
                 model = resolve_model(params, point.model, classes)
             except InputError as error:
-                path = "model.equalizer" if str(error).startswith("equalizer") else "model.pyramid.depth"
-                raise params.wrong(_origin(key, study, settings, path), str(error)) from None
+                path, text = _place(str(error))
+                raise params.wrong(_origin(key, study, settings, path), text) from None
             recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
             setting = cost_setting(params, recipe)
             network = costing(model)
@@ -138,6 +138,14 @@ def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, A
             origin = _origin(key, study, settings, field)
             raise params.wrong(origin, f"{name!r} is unknown; use {one_of(section)}")
     return point
+
+
+def _place(error: str) -> tuple[str, str]:
+    """The key path that a finding about a model belongs to, and the finding without it."""
+    head, _, text = error.partition(": ")
+    if head.split(".")[0] in ("pyramid", "decoder", "auxiliary"):
+        return f"model.{head}", text
+    return "model.equalizer" if error.startswith("equalizer") else "model.pyramid.depth", error
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> bool:
