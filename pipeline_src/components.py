@@ -16,6 +16,7 @@ COMPONENTS = {
     "backbone.twins": "pipeline_src.models.backbones.twins:TwinsPyramid",
     "backbone.mobilenetv2": "pipeline_src.models.backbones.mobilenetv2:MobileNetV2Pyramid",
     "pyramid.dfp": "pipeline_src.models.fusion.dfp:DeepFeaturePyramid",
+    "pyramid.ipg": "pipeline_src.models.fusion.ipg:ImagePyramidGuidance",
     "decoder.fcn": "pipeline_src.models.decoders.fcn:FCNHead",
     "decoder.psp": "pipeline_src.models.decoders.psp:PSPHead",
     "decoder.aspp": "pipeline_src.models.decoders.aspp:ASPPHead",

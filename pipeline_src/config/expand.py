@@ -48,10 +48,8 @@ def expand(params: Params) -> Experiments:
             try:
                 model = resolve_model(params, point.model, classes)
             except InputError as error:
-                path, explanation = "model.pyramid.depth", str(error)
-                if explanation.startswith("equalizer"):
-                    path, explanation = f"model.{explanation}".split(": ", 1)
-                raise params.wrong(_origin(key, study, settings, path), explanation) from None
+                path, text = _place(str(error))
+                raise params.wrong(_origin(key, study, settings, path), text) from None
             recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
             _check_point(params, partial(_origin, key, study, settings), point, model)
             setting = cost_setting(params, recipe)
@@ -167,6 +165,14 @@ def _check_point(
     if images is not None and images < batch:
         explanation = f"{images} images are fewer than a batch of {batch}; use more, or null for all"
         raise params.wrong(origin("model.equalizer.images"), explanation)
+
+
+def _place(error: str) -> tuple[str, str]:
+    """The key path that a finding about a model belongs to, and the finding without it."""
+    head, _, text = error.partition(": ")
+    if head.split(".")[0] in ("pyramid", "decoder", "auxiliary", "equalizer"):
+        return f"model.{head}", text
+    return "model.pyramid.depth", error
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> bool:

@@ -80,7 +80,46 @@ class DfpPyramid(Section):
     )
 
 
-Pyramid = DfpPyramid
+class IpgPyramid(Section):
+    """Image Pyramid Guidance (IPG-Net, section 3)."""
+
+    kind: Literal["ipg"] = Field(description="Image Pyramid Guidance.")
+    fusion: Literal["sum", "product", "concat"] = Field(
+        default="sum", description="How an image's feature is fused into a stage's (section 3.5)."
+    )
+    positions: list[Annotated[int, Field(ge=1, le=7)]] | None = Field(
+        default=None,
+        description="Stages after which it is fused, any set of them, [] for none; stage 1 ends level 2. "
+        "null: all from 2 on that have an image (Eq. 1).",
+    )
+    levels: Literal[4, "stages"] = Field(
+        default=4, description="Images of the pyramid: 4, for stages 1 to 4, or one for each of the `stages`."
+    )
+    identity_start: bool = Field(
+        default=True,
+        description="Begin as the identity on the backbone's features: exactly for `sum` and `concat`, by a "
+        "trained scalar that begins at 0 for `product`. false: random weights, as printed.",
+    )
+    stages: Annotated[int, Field(ge=4, le=7)] = Field(
+        default=4, description="Stages of the network; those beyond 4 have two bottlenecks each."
+    )
+    keep: bool = Field(
+        default=False, description="Stages 5 to 7 hold the stride of stage 4, with dilation 2."
+    )
+    image_channels: PositiveInt | None = Field(
+        default=None,
+        description="The paper's C1: stage s gets a feature of C1 * 2^(s - 1) channels; null: stage 1's "
+        "channels, 256 for a ResNet-50.",
+    )
+    stem_channels: PositiveInt = Field(
+        default=64, description="Channels of the 7x7 convolution on each image."
+    )
+    extra_channels: PositiveInt | None = Field(
+        default=None, description="Channels of stages 5 to 7; null: stage 4's, 2048 for a ResNet-50."
+    )
+
+
+Pyramid = DfpPyramid | IpgPyramid
 
 ALIGN_CORNERS = (
     "Whether corner pixels keep their place in every bilinear resize of the head and of its logits; true "
@@ -88,8 +127,8 @@ ALIGN_CORNERS = (
 )
 
 
-Level = Annotated[int, Field(ge=2, le=5)]
-"""Number of a feature map: C2 to C5, of nominal stride 4 to 32."""
+Level = Annotated[int, Field(ge=2, le=8)]
+"""Number of a feature map: C2 to C5, of nominal stride 4 to 32; C6 to C8 are of stages that IPG adds."""
 
 
 class FcnDecoder(Section):
@@ -208,7 +247,9 @@ class ModelSpec(Section):
 
     backbone: str = Field(description="Key of an entry of `backbones`.")
     pyramid: Pyramid | None = Field(
-        default=None, description="Multi-scale pyramid around the backbone; null: none."
+        default=None,
+        discriminator="kind",
+        description="Multi-scale pyramid around the backbone; null: none.",
     )
     decoder: Decoder = Field(description="Decoder on top of the pyramid's levels.")
     auxiliary: AuxiliaryHead | None = Field(

@@ -22,38 +22,57 @@ from pipeline_src.config.data import (
     VocDataset,
 )
 from pipeline_src.config.explain import dotted, one_of, suggest
-from pipeline_src.config.model import Backbone, Equalizer, ModelSpec, WeightsFile
+from pipeline_src.config.model import Backbone, Equalizer, IpgPyramid, ModelSpec, WeightsFile
 from pipeline_src.config.study import Params
 from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
 from pipeline_src.models.backbones.table import Architecture, lookup, lookup_architecture
 from pipeline_src.models.fusion.dfp_rules import check_depth
-from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised
+from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised, head_levels
+from pipeline_src.models.fusion.ipg_rules import BACKBONE_STAGES, resolve_ipg
 
 
 def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
     """The model section of a job: everything that `models.build` needs, and no paths.
 
-    DFP at depth 0 is no pyramid at all, so it resolves to none: such runs neither depend on DFP's
-    code nor train twice what another study trains as its plain model.
+    A pyramid that adds nothing (DFP at depth 0, IPG without fusions and extra stages) resolves to none:
+    such runs neither depend on its code nor train twice what another study trains as its plain model.
 
-    Raises `InputError` without a location; the caller knows the key path.
+    Raises `InputError` without a location; the caller knows the key path, or the message begins with it.
     """
     backbone = params.backbones[spec.backbone]
     facts = backbone_facts(backbone)
-    pyramid: dict[str, Any] | None = None
-    if spec.pyramid is not None and spec.pyramid.depth > 0:
-        check_depth(spec.pyramid.depth, facts.stem_stride, key=f"backbone {spec.backbone}")
-        pyramid = spec.pyramid.model_dump()
+    decoder = spec.decoder.model_dump()
+    auxiliary = None if spec.auxiliary is None else spec.auxiliary.model_dump()
     model = {
         "num_classes": num_classes,
         "backbone": resolve_backbone(backbone, facts),
-        "pyramid": pyramid,
-        "decoder": spec.decoder.model_dump(),
-        "auxiliary": None if spec.auxiliary is None else spec.auxiliary.model_dump(),
+        "pyramid": _resolve_pyramid(spec, facts, {"decoder": decoder, "auxiliary": auxiliary}),
+        "decoder": decoder,
+        "auxiliary": auxiliary,
     }
     return {**model, "equalizer": _resolve_equalizer(model, spec.equalizer)}
+
+
+def _resolve_pyramid(
+    spec: ModelSpec, facts: Architecture, heads: dict[str, dict[str, Any] | None]
+) -> dict[str, Any] | None:
+    """The pyramid that gives what `heads`, by their key, read; None for one that adds nothing."""
+    pyramid = spec.pyramid
+    stages = pyramid.stages if isinstance(pyramid, IpgPyramid) else BACKBONE_STAGES
+    read = {key: max(head_levels(head)) for key, head in heads.items() if head is not None}
+    for key, level in read.items():
+        if level > stages + 1:
+            raise InputError(
+                f"{key}.level: {level} is not there; this network's levels are 2 to {stages + 1}"
+            )
+    if isinstance(pyramid, IpgPyramid):
+        return resolve_ipg(pyramid.model_dump(), max(read.values()))
+    if pyramid is None or pyramid.depth == 0:
+        return None
+    check_depth(pyramid.depth, facts.stem_stride, key=f"backbone {spec.backbone}")
+    return pyramid.model_dump()
 
 
 def _resolve_equalizer(model: dict[str, Any], spec: Equalizer | None) -> dict[str, Any] | None:

@@ -38,8 +38,11 @@ def check_crop(recipe: dict[str, Any], model: dict[str, Any], samples: int) -> N
     `samples` are those of the training split. Some decoders pool a whole map to one cell, whatever the crop.
     Raises `InputError` that names the key of the recipe.
     """
-    stride = model["backbone"]["output_stride"]
-    smallest = min(model["pyramid"]["scales"]) if model["pyramid"] else 1.0
+    pyramid = model["pyramid"] or {}
+    # of the deepest map: a pyramid may run the network on smaller ones, or add stages of stride 2
+    added = 0 if pyramid.get("keep") else pyramid.get("stages", 4) - 4
+    stride = model["backbone"]["output_stride"] * 2**added
+    smallest = min(pyramid.get("scales", [1.0]))
     height, width = recipe["augment"]["crop"]
     cells = math.ceil(height * smallest / stride) * math.ceil(width * smallest / stride)
     # Synchronised over ranks, not over micro-batches.

@@ -27,6 +27,8 @@ DFP = {
     "encoder": "per_branch", "fusion": "concat",
 }  # fmt: skip
 
+IPG = {"kind": "ipg", "fusion": "concat", "positions": [2, 3, 4], "stem_channels": 8, "identity_start": False}
+
 
 def section(
     decoder: str,

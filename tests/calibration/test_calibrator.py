@@ -21,7 +21,7 @@ from pipeline_src.models.fusion.scale_equalizer import (
 from pipeline_src.training.checkpoint import CheckpointFolder
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.stopping import SaveInterval
-from tests.calibration.networks import ALL_OF, DFP, batches, build, section
+from tests.calibration.networks import ALL_OF, DFP, IPG, batches, build, section
 
 CPU = Ranks(0, 1, torch.device("cpu"))
 
@@ -86,6 +86,16 @@ def test_nested_subjects_of_a_pyramid_before_a_decoder():
     order = order_of("uper", DFP)
     assert order == [["pyramid.fusions.4", "pyramid.fusions.5"], ["decoder.ppm.concat"], ["decoder.concat"]]
     model = build(section("uper", "module", order, pyramid=DFP))
+    calibrator(model, "module", order).run()
+    for branches in moments_after(model, [name for level in order for name in level]).values():
+        assert all(abs(mean) < 1e-5 and abs(std - 1) < 1e-5 for mean, std in branches)
+
+
+def test_guided_stages_are_measured_one_after_the_other():
+    order = order_of("uper", IPG)
+    stages = [[f"pyramid.fusions.stage{stage}.concat"] for stage in (2, 3, 4)]
+    assert order == [*stages, ["decoder.ppm.concat"], ["decoder.concat"]]
+    model = build(section("uper", "module", order, pyramid=IPG))
     calibrator(model, "module", order).run()
     for branches in moments_after(model, [name for level in order for name in level]).values():
         assert all(abs(mean) < 1e-5 and abs(std - 1) < 1e-5 for mean, std in branches)

@@ -19,7 +19,7 @@ from pipeline_src.models.fusion.scale_equalizer import (
 from pipeline_src.profiling.flops import count_flops
 from pipeline_src.profiling.parameters import count_parameters
 from pipeline_src.profiling.saved_bytes import training_saved_bytes
-from tests.calibration.networks import ALL_OF, DFP, batches, build, section
+from tests.calibration.networks import ALL_OF, DFP, IPG, batches, build, section
 
 SCALES = {0: (0.4, 0.5), 1: (-0.2, 1.7), 2: (0.1, 0.9)}
 
@@ -140,8 +140,25 @@ def test_folding_a_pyramids_concatenation_into_any_decoder(decoder, depth):
     assert difference.abs().max() < 1e-6 * dividing(images).abs().max()
 
 
+def test_folding_the_concatenations_of_guided_stages_is_the_module_everywhere():
+    # 1x1 convolutions with a bias: nothing is padded and nothing is left to a BN
+    names = [[f"pyramid.fusions.stage{stage}.concat"] for stage in (2, 3, 4)]
+    images = batches(1)[0].double()
+    folded = build(section("uper", "folded", names, pyramid=IPG)).eval().double()
+    module = build(section("uper", "module", names, pyramid=IPG)).eval().double()
+    scales = named_scales(folded, names)
+    with torch.no_grad():
+        plain = folded(images)
+        apply_scales(folded, "folded", scales)
+        apply_scales(module, "module", scales)
+        difference = folded(images) - module(images)
+        assert (folded(images) - plain).abs().max() > 1e-3 * plain.abs().max()
+    # the module's buffers are float32
+    assert difference.abs().max() < 1e-6 * module(images).abs().max()
+
+
 @pytest.mark.parametrize("decoder", list(ALL_OF))
-@pytest.mark.parametrize("pyramid", [None, DFP])
+@pytest.mark.parametrize("pyramid", [None, DFP, IPG])
 def test_the_planners_list_of_concatenations_is_the_networks(decoder, pyramid):
     model = section(decoder, pyramid=pyramid)
     found = set(named_concatenations(build(model)))

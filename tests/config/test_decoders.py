@@ -68,8 +68,12 @@ def test_an_auxiliary_head_has_defaults_of_its_own() -> None:
         ({"decoder": {"kind": "sep_aspp", "c1_channels": 0}}, "decoder.c1_channels: 0 is not allowed"),
         ({"decoder": {"kind": "psp", "dilations": [1]}}, "decoder.dilations: unknown key"),
         (
+            {"decoder": {"kind": "fcn", "level": 9}},
+            "decoder.level: 9 is not allowed; use an integer from 2 to 8",
+        ),
+        (
             {"decoder": {"kind": "fcn", "level": 6}},
-            "decoder.level: 6 is not allowed; use an integer from 2 to 5",
+            "decoder.level: 6 is not there; this network's levels are 2 to 5",
         ),
         (
             {"decoder": {"kind": "uper"}, "auxiliary": {"kind": "psp"}},
@@ -81,7 +85,7 @@ def test_an_auxiliary_head_has_defaults_of_its_own() -> None:
         ),
         (
             {"decoder": {"kind": "uper"}, "auxiliary": {"kind": "fcn", "level": 1}},
-            "auxiliary.level: 1 is not allowed; use an integer from 2 to 5",
+            "auxiliary.level: 1 is not allowed; use an integer from 2 to 8",
         ),
     ],
 )

@@ -22,6 +22,7 @@ DFP = {
     "encoder": "per_branch",
 }
 FCN = {"kind": "fcn", "channels": 0, "num_convs": 0, "concat_input": False, "dropout": 0.0}
+IPG = {"kind": "ipg", "fusion": "sum", "positions": [3], "stem_channels": 8}
 HEAVY_FCN = {"kind": "fcn", "channels": 12, "num_convs": 2, "concat_input": True, "dropout": 0.1}
 
 
@@ -46,7 +47,9 @@ def resolved(
     }
 
 
-@pytest.mark.parametrize(("pyramid", "decoder"), [(None, FCN), (None, HEAVY_FCN), (DFP, HEAVY_FCN)])
+@pytest.mark.parametrize(
+    ("pyramid", "decoder"), [(None, FCN), (None, HEAVY_FCN), (DFP, HEAVY_FCN), (IPG, HEAVY_FCN)]
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_combination_gives_logits_of_the_image_size(family: str, pyramid: dict, decoder: dict) -> None:
     section = resolved(family, pyramid, decoder)
@@ -105,9 +108,19 @@ def one_process_group():
     torch.distributed.destroy_process_group()
 
 
+DEEP_IPG = {**IPG, "positions": None, "levels": "stages", "stages": 6, "keep": True}
+
+
+@pytest.mark.parametrize(
+    ("pyramid", "decoder"),
+    [(DFP, HEAVY_FCN), (IPG, HEAVY_FCN), (DEEP_IPG, {**HEAVY_FCN, "level": 7})],
+    ids=["dfp", "ipg", "deep_ipg"],
+)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_data_parallel_training_finds_every_parameter_in_use(family: str, one_process_group: None) -> None:
-    model = build_model(resolved(family, DFP, HEAVY_FCN)).train()
+def test_data_parallel_training_finds_every_parameter_in_use(
+    family: str, pyramid: dict, decoder: dict, one_process_group: None
+) -> None:
+    model = build_model(resolved(family, pyramid, decoder)).train()
     parallel = torch.nn.parallel.DistributedDataParallel(model)
     # An unused parameter is reported when the second step begins.
     for _ in range(2):

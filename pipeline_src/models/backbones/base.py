@@ -123,8 +123,12 @@ class StagedBackbone(FeaturePyramid):
             x = self._step(index, x)
             level = self.segments[index].level
             if level is not None and level in self.levels:
-                features[level] = self.out_norms[str(level)](x) if str(level) in self.out_norms else x
+                features[level] = self.output(level, x)
         return x, features
+
+    def output(self, level: int, x: Tensor) -> Tensor:
+        """What is given for `x` `(N, C, H, W)`, the map that ends `level`: normalised where `out_norm`."""
+        return self.out_norms[str(level)](x) if str(level) in self.out_norms else x
 
     def _step(self, index: int, x: Tensor) -> Tensor:
         segment = self.segments[index]

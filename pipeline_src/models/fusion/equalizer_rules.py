@@ -2,7 +2,7 @@
 
 A concatenation is named by its place in the network, such as `decoder.concat`. They are listed in the
 order in which a forward pass meets them; one of a higher nesting level reads what the lower ones made,
-so it is calibrated after them, with them equalised already.
+so it is calibrated after them, with them equalised already. A pyramid's are below 1, a decoder's above 0.
 """
 
 from collections.abc import Mapping
@@ -46,15 +46,22 @@ def concatenations(model: Mapping[str, Any]) -> tuple[Concatenation, ...]:
     decoder, auxiliary, pyramid = model["decoder"], model.get("auxiliary"), model["pyramid"]
     found: list[Concatenation] = []
     if pyramid is not None and pyramid["kind"] == "dfp" and pyramid["fusion"] == "concat":
-        read = {level for head in (decoder, auxiliary) if head is not None for level in _levels(head)}
+        read = {level for head in (decoder, auxiliary) if head is not None for level in head_levels(head)}
         first = first_fused_level(pyramid["depth"], pyramid["split"])
         found += [Concatenation(f"pyramid.fusions.{level}", 0) for level in sorted(read) if level >= first]
+    if pyramid is not None and pyramid["kind"] == "ipg" and pyramid["fusion"] == "concat":
+        # Each feeds the stages behind it. An equalized one is no identity, which a user has to want.
+        found += [
+            Concatenation(f"pyramid.fusions.stage{stage}.concat", stage - 8, not pyramid["identity_start"])
+            for stage in pyramid["positions"]
+        ]
     if decoder["kind"] != "fcn" or decoder["concat_input"]:
         found += DECODERS[decoder["kind"]]
     return tuple(found)
 
 
-def _levels(head: Mapping[str, Any]) -> tuple[int, ...]:
+def head_levels(head: Mapping[str, Any]) -> tuple[int, ...]:
+    """The levels of the pyramid that the head of a resolved section reads."""
     return DECODER_LEVELS.get(head["kind"]) or (head["level"],)
 
 
