@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import load
+from pipeline_src.models.build_pyramid import build_pyramid
 from pipeline_src.models.decoders.head import DecodeHead
 from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
 from pipeline_src.models.pyramid import FeaturePyramid
@@ -19,24 +20,13 @@ def build_model(model: dict[str, Any], weights: str | Path | None = None) -> Seg
     `weights`: a safetensors file for the backbone, or None for a random start (the caller seeds torch).
     Raises `InputError` for a combination that cannot be built and for weights that do not fit.
     """
-    backbone_options = model["backbone"]
     decoder_class, decoder_options = _head(model["decoder"])
     levels = decoder_class.needed_levels(decoder_options)
     auxiliary_levels: list[int] = []
     if model.get("auxiliary") is not None:
         auxiliary_class, auxiliary_options = _head(model["auxiliary"])
         auxiliary_levels = auxiliary_class.needed_levels(auxiliary_options)
-    pyramid = load(f"backbone.{backbone_options['family']}")(
-        backbone_options["timm"],
-        args=backbone_options["args"],
-        output_stride=backbone_options["output_stride"],
-        out_norm=backbone_options["out_norm"],
-        out_levels=sorted({*levels, *auxiliary_levels}),
-        weights_path=weights,
-    )
-    if model["pyramid"] is not None:
-        pyramid_options = dict(model["pyramid"])
-        pyramid = load(f"pyramid.{pyramid_options.pop('kind')}")(pyramid, **pyramid_options)
+    pyramid = build_pyramid(model, {*levels, *auxiliary_levels}, weights)
     channels = dict(zip(pyramid.levels, pyramid.channels, strict=True))
     classes = model["num_classes"]
     decoder = decoder_class([channels[level] for level in levels], classes, **decoder_options)
