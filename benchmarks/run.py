@@ -17,8 +17,14 @@ ON_CPU = (
     ["dfp_cost"],
     ["calibration"],
     ["equalizer_cost"],
+    ["detection_step"],
 )
-ON_GPU = (["dfp_cost"], ["calibration", "--device", "cuda"], ["equalizer_cost", "--device", "cuda"])
+ON_GPU = (
+    ["dfp_cost"],
+    ["calibration", "--device", "cuda"],
+    ["equalizer_cost", "--device", "cuda"],
+    ["detection_step", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
+)
 """What measures something else on a GPU; it uses the first one that is visible."""
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import load
+from pipeline_src.models.build_pyramid import build_pyramid
 from pipeline_src.models.decoders.head import DecodeHead
 from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
 from pipeline_src.models.pyramid import FeaturePyramid
 from pipeline_src.models.segmentor import SegmentationModel
-
-LAST_BACKBONE_LEVEL = 5
 
 
 def build_model(model: dict[str, Any], weights: str | Path | None = None) -> SegmentationModel:
@@ -27,7 +26,7 @@ def build_model(model: dict[str, Any], weights: str | Path | None = None) -> Seg
     if model.get("auxiliary") is not None:
         auxiliary_class, auxiliary_options = _head(model["auxiliary"])
         auxiliary_levels = auxiliary_class.needed_levels(auxiliary_options)
-    pyramid = build_pyramid(model, sorted({*levels, *auxiliary_levels}), weights)
+    pyramid = build_pyramid(model, {*levels, *auxiliary_levels}, weights)
     channels = dict(zip(pyramid.levels, pyramid.channels, strict=True))
     classes = model["num_classes"]
     decoder = decoder_class([channels[level] for level in levels], classes, **decoder_options)
@@ -42,32 +41,6 @@ def build_model(model: dict[str, Any], weights: str | Path | None = None) -> Seg
         names = [name for level in equalizer["concatenations"] for name in level]
         load("equalizer.structure")(network, equalizer["form"], names)
     return network
-
-
-def build_pyramid(
-    model: dict[str, Any], levels: list[int], weights: str | Path | None = None
-) -> FeaturePyramid:
-    """The backbone of a resolved `model` section, in its pyramid where it has one, that gives `levels`.
-
-    `weights` and errors: as `build_model`.
-    """
-    options = model["backbone"]
-    pyramid_options = dict(model["pyramid"] or {})
-    kind = pyramid_options.pop("kind", None)
-    backbone_levels = levels
-    if kind == "ipg":
-        # Its extra stages, which give the levels above the backbone's, need the whole backbone.
-        backbone_levels = sorted({min(level, LAST_BACKBONE_LEVEL) for level in levels})
-        pyramid_options["out_levels"] = levels
-    backbone = load(f"backbone.{options['family']}")(
-        options["timm"],
-        args=options["args"],
-        output_stride=options["output_stride"],
-        out_norm=options["out_norm"],
-        out_levels=backbone_levels,
-        weights_path=weights,
-    )
-    return backbone if kind is None else load(f"pyramid.{kind}")(backbone, **pyramid_options)
 
 
 def connect_pyramid(pyramid: FeaturePyramid, heads: list[DecodeHead]) -> None:

@@ -1,4 +1,4 @@
-"""What a network is trained to do, as the training loop sees it: the loss of a batch that it does not open."""
+"""What a network is trained to do, as the training loop sees it: batches and their losses, unopened."""
 
 from typing import Any, Protocol
 

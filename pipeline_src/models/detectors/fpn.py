@@ -1,0 +1,68 @@
+"""A feature pyramid under torchvision's FPN, in the form that torchvision's detectors take as backbone."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool, LastLevelP6P7
+from torchvision.ops.poolers import LevelMapper
+
+from pipeline_src.models.detectors.boxes import full_precision
+from pipeline_src.models.detectors.options import RoiOptions, check_levels, check_roi_levels, fpn_strides
+from pipeline_src.models.pyramid import FeaturePyramid
+
+
+class PyramidWithFPN(nn.Module):
+    """FPN (Lin et al.) of `channels` channels on the maps of `levels` of a feature pyramid.
+
+    `extra` levels above the last: `pool` takes every second pixel of the last map, `p6p7` two
+    convolutions of stride 2 (Lin et al., RetinaNet), `none`. `strides` are those of all maps that come out,
+    of which the first belong to `levels`. Neighbouring levels may have equal strides.
+    Raises `InputError` for levels that the pyramid does not have.
+    """
+
+    def __init__(
+        self, pyramid: FeaturePyramid, levels: Sequence[int], channels: int = 256, extra: str = "pool"
+    ) -> None:
+        super().__init__()
+        check_levels(levels, pyramid.levels)
+        places = [pyramid.levels.index(level) for level in levels]
+        self.pyramid = pyramid
+        self.levels = list(levels)
+        self.fpn = FeaturePyramidNetwork(
+            [pyramid.channels[place] for place in places],
+            channels,
+            extra_blocks=_extra_block(extra, channels),
+        )
+        self.out_channels = channels
+        self.strides = fpn_strides([pyramid.strides[place] for place in places], extra)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Maps `(N, channels, H_i, W_i)` of `images` `(N, 3, H, W)`, by level or name of an extra one.
+
+        They are float32 under autocast too, since anchors take their type.
+        """
+        maps = dict(zip(self.pyramid.levels, self.pyramid(images), strict=True))
+        fused = self.fpn(OrderedDict((str(level), maps[level]) for level in self.levels))
+        return OrderedDict((name, full_precision(fused[name])) for name in fused)
+
+
+def roi_pool(backbone: PyramidWithFPN, options: RoiOptions) -> MultiScaleRoIAlign:
+    """RoIAlign from `options.levels` of `backbone` at their real strides (`InputError` for a level it lacks).
+
+    torchvision infers strides and levels from the first batch that a pooler sees and keeps them; a small
+    or odd first image, a dilated stage or a resumed training would then pool from elsewhere.
+    """
+    check_roi_levels(options.levels, backbone.levels)
+    strides = [backbone.strides[backbone.levels.index(level)] for level in options.levels]
+    pool = MultiScaleRoIAlign([str(level) for level in options.levels], options.size, options.sampling_ratio)
+    pool.scales = [1.0 / stride for stride in strides]
+    pool.map_levels = LevelMapper(options.levels[0], options.levels[-1])
+    return pool
+
+
+def _extra_block(extra: str, channels: int) -> ExtraFPNBlock | None:
+    if extra == "none":
+        return None
+    return LastLevelMaxPool() if extra == "pool" else LastLevelP6P7(channels, channels)
