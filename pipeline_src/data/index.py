@@ -56,13 +56,13 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a data manifest (no {error}); build it again") from None
 
-    def split_rows(self, split: str) -> list[dict[str, Any]]:
+    def split_rows(self, split: str, index: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """The index rows of a split: `id`, `image`, `mask` (detection: `annotation`), `sha256`, `files`
-        (digest of each file).
+        (digest of each file). `index` is the content of the index file where it has been read already.
         """
         if split not in self.splits:
             raise InputError(f"{self.path}: has no split {split!r}; it has {', '.join(self.splits)}")
-        rows = read_json(self.index)["splits"].get(split, [])
+        rows = (read_json(self.index) if index is None else index)["splits"].get(split, [])
         if list_digest(row["id"] for row in rows) != self.splits[split]["list_digest"]:
             raise InputError(f"{self.index}: does not belong to {self.path}; build both again")
         return rows

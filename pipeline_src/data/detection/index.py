@@ -33,8 +33,9 @@ class DetectionIndex:
     def load(cls, manifest_path: str | Path, split: str) -> "DetectionIndex":
         """Read a split; an `InputError` for a damaged manifest or one of another task."""
         manifest = Manifest.load(manifest_path)
-        rows = manifest.split_rows(split)
-        columns = read_json(manifest.index).get("objects", {}).get(split)
+        index = read_json(manifest.index)
+        rows = manifest.split_rows(split, index)
+        columns = index.get("objects", {}).get(split)
         if columns is None:
             raise InputError(f"{manifest_path}: describes no boxes; a detector needs a detection data set")
         counts, widths, heights = (_integers(columns[key]) for key in ("counts", "widths", "heights"))
