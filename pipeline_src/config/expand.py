@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from pipeline_src.config.base import Section
 from pipeline_src.config.costing import cost_setting, costing, without_weights
+from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.experiments import Architecture, Experiments, Row, Run
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
@@ -149,6 +150,9 @@ def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, A
         if name not in section:
             origin = _origin(key, study, settings, field)
             raise params.wrong(origin, f"{name!r} is unknown; use {one_of(section)}")
+    if isinstance(params.datasets[point.dataset], DetectionDataset):
+        origin = _origin(key, study, settings, "dataset")
+        raise params.wrong(origin, f"{point.dataset!r} has boxes; a decoder learns from masks")
     return point
 
 

@@ -13,17 +13,18 @@ from pipeline_src.config.data import (
     SCENE_CLASSES,
     SCENE_SPLITS,
     VOC_CLASSES,
-    ArchivesSource,
     CityscapesDataset,
     Dataset,
-    FolderSource,
     MasksDataset,
-    ScenesSource,
     VocDataset,
 )
+from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.explain import dotted, one_of, suggest
 from pipeline_src.config.model import Backbone, Equalizer, IpgPyramid, ModelSpec, WeightsFile
+from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.config.study import Params
+from pipeline_src.data.coco_categories import COCO_CATEGORIES
+from pipeline_src.data.detection.records import BACKGROUND
 from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
@@ -124,12 +125,14 @@ def model_components(model: dict[str, Any]) -> list[str]:
 
 
 def dataset_classes(dataset: Dataset) -> list[str]:
-    """Class names by training id; the format's own where the configuration gives none.
+    """Class names by training id; the format's own where the configuration gives none. Detection names
+    objects only, and class 0 is the background.
 
     Generated scenes have the format's first classes: the background is class 0, object class c class c.
     """
     if not isinstance(dataset, CityscapesDataset) and dataset.classes is not None:
-        return list(dataset.classes)
+        objects_only = isinstance(dataset, DetectionDataset)
+        return [BACKGROUND, *dataset.classes] if objects_only else list(dataset.classes)
     names = _format_classes(dataset.format)
     return names[: dataset.source.classes + 1] if isinstance(dataset.source, ScenesSource) else names
 
@@ -137,10 +140,13 @@ def dataset_classes(dataset: Dataset) -> list[str]:
 def label_params(dataset: Dataset) -> dict[str, Any]:
     """What the manifest job is told of a data set's classes: their names and mask ids.
 
-    Formats with a table of their own give `class_ids` and `ignored_ids`, the others an `ignore_index`.
+    Formats with a table of their own give `class_ids` and `ignored_ids`, the others an `ignore_index`;
+    detection has neither.
     """
     classes = dataset_classes(dataset)
-    params = {"num_classes": len(classes), "classes": classes}
+    params: dict[str, Any] = {"num_classes": len(classes), "classes": classes}
+    if isinstance(dataset, DetectionDataset):
+        return {"task": "detection", **params}
     if isinstance(dataset, VocDataset | MasksDataset):
         return {**params, "ignore_index": dataset.ignore_index}
     table = LABEL_TABLES[dataset.format]
@@ -153,6 +159,8 @@ def label_params(dataset: Dataset) -> dict[str, Any]:
 
 
 def _format_classes(layout: str) -> list[str]:
+    if layout == "coco":
+        return [BACKGROUND, *(category.name for category in COCO_CATEGORIES)]
     return list(LABEL_TABLES[layout].classes if layout in LABEL_TABLES else VOC_CLASSES)
 
 

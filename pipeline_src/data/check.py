@@ -62,13 +62,9 @@ def check_record(root: Path, record: Record, allowed: frozenset[int], described:
     file: every finding is in `problems`, with the file's name and what would be right.
     """
     found = CheckedRecord(CheckedFile(record.image), CheckedFile(record.mask))
-    image = _open(root, found.image, "image", found.problems)
+    image = open_image(root, found.image, found.problems)
     if image is not None:
-        if image.mode not in IMAGE_MODES:
-            found.problems.append(
-                f"image {record.image} has pixels of type {image.mode}; save it with 8 bits a channel"
-            )
-        found.rotated = image.getexif().get(_ORIENTATION, 1) != 1
+        found.rotated = is_rotated(image)
     mask = _open(root, found.mask, "mask", found.problems)
     if mask is not None:
         if mask.mode in MASK_MODES:
@@ -83,20 +79,24 @@ def check_record(root: Path, record: Record, allowed: frozenset[int], described:
     return found
 
 
+def open_image(root: Path, file: CheckedFile, problems: list[str]) -> Image.Image | None:
+    """Decode and hash the image that `file` names; what is wrong with it goes to `problems`."""
+    image = _open(root, file, "image", problems)
+    if image is not None and image.mode not in IMAGE_MODES:
+        problems.append(f"image {file.name} has pixels of type {image.mode}; save it with 8 bits a channel")
+    return image
+
+
+def is_rotated(image: Image.Image) -> bool:
+    """Whether the file asks viewers to turn the image (EXIF), which is not done here."""
+    return image.getexif().get(_ORIENTATION, 1) != 1
+
+
 def _open(root: Path, file: CheckedFile, what: str, problems: list[str]) -> Image.Image | None:
     """Decode a file from the bytes that are also hashed; None, with a problem, where that fails."""
-    try:
-        with open(root / file.name, "rb") as handle:
-            info = os.fstat(handle.fileno())
-            data = handle.read()
-    except FileNotFoundError:
-        problems.append(f"{what} {file.name} is missing in {root}")
+    data = read_bytes(root, file, what, problems)
+    if data is None:
         return None
-    except OSError as error:
-        problems.append(f"{what} {file.name} cannot be read ({error.strerror})")
-        return None
-    file.bytes, file.mtime_ns = info.st_size, info.st_mtime_ns
-    file.digest = hashlib.sha256(data).hexdigest()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -110,6 +110,23 @@ def _open(root: Path, file: CheckedFile, what: str, problems: list[str]) -> Imag
         return None
     file.size = image.size
     return image
+
+
+def read_bytes(root: Path, file: CheckedFile, what: str, problems: list[str]) -> bytes | None:
+    """Read the file that `file` names, note its size, time and digest; None, with a problem, on failure."""
+    try:
+        with open(root / file.name, "rb") as handle:
+            info = os.fstat(handle.fileno())
+            data = handle.read()
+    except FileNotFoundError:
+        problems.append(f"{what} {file.name} is missing in {root}")
+        return None
+    except OSError as error:
+        problems.append(f"{what} {file.name} cannot be read ({error.strerror})")
+        return None
+    file.bytes, file.mtime_ns = info.st_size, info.st_mtime_ns
+    file.digest = hashlib.sha256(data).hexdigest()
+    return data
 
 
 def _check_ids(found: CheckedRecord, mask: Image.Image, allowed: frozenset[int], described: str) -> None:

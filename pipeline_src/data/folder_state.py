@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_src.data.fingerprint import DigestCache, fingerprint
-from pipeline_src.data.index import Manifest
+from pipeline_src.data.index import Manifest, row_files
 from pipeline_src.data.readers.ade20k import ade20k_root, ade20k_sources, read_ade20k
 from pipeline_src.data.readers.cityscapes import cityscapes_root, cityscapes_sources, read_cityscapes
+from pipeline_src.data.readers.coco import coco_json_sources, coco_sources, read_coco, read_coco_json
 from pipeline_src.data.readers.masks import masks_sources, read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012, voc2012_sources, voc_root
+from pipeline_src.data.readers.voc_detection import (
+    read_voc_detection,
+    read_voc_xml,
+    voc_detection_sources,
+    voc_xml_sources,
+)
 from pipeline_src.data.records import Reader, SplitListing
 from pipeline_src.errors import InputError
 
@@ -36,8 +43,12 @@ class _Layout:
 _LAYOUTS = {
     "ade20k": _Layout(read_ade20k, ade20k_sources, ade20k_root),
     "cityscapes": _Layout(read_cityscapes, cityscapes_sources, cityscapes_root),
+    "coco": _Layout(read_coco, coco_sources, lambda roots: roots[0]),
+    "coco_json": _Layout(read_coco_json, coco_json_sources, lambda roots: roots[0]),
     "masks": _Layout(read_masks, lambda roots, spec: masks_sources(spec), lambda roots: roots[0]),
     "voc2012": _Layout(read_voc2012, voc2012_sources, voc_root),
+    "voc_detection": _Layout(read_voc_detection, voc_detection_sources, lambda roots: roots[0]),
+    "voc_xml": _Layout(read_voc_xml, voc_xml_sources, lambda roots: roots[0]),
 }
 
 
@@ -155,15 +166,13 @@ class _Comparison:
     def add_split(self, name: str, rows: Sequence[Mapping[str, Any]], listing: SplitListing) -> None:
         before = {row["id"]: row for row in rows}
         after = {record.id: record for record in listing.records}
-        self.added.update(record.image for key, record in after.items() if key not in before)
+        self.added.update(record.files[0] for key, record in after.items() if key not in before)
         self.removed.update(row["image"] for key, row in before.items() if key not in after)
         if before.keys() == after.keys() and list(before) != list(after):
             self.reordered.append(name)
         for key in before.keys() & after.keys():
             row, record = before[key], after[key]
-            for was, file, digest in zip(
-                (row["image"], row["mask"]), (record.image, record.mask), row["files"]
-            ):
+            for was, file, digest in zip(row_files(row), record.files, row["files"]):
                 if was != file:
                     self.removed.add(was)
                     self.added.add(file)

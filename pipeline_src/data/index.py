@@ -1,5 +1,6 @@
 """Reading a data set's `manifest.json` and the index of records beside it. Standard library only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ IGNORE_INDEX = 255
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says about a data set; see `data/manifest.py`, which writes it."""
+    """What a manifest says about a data set; see `data/manifest.py` and `data/detection/manifest.py`,
+    which write it. Detection has no `ignore_index` and no `label_map`.
+    """
 
     path: Path
     content: str
@@ -23,7 +26,7 @@ class Manifest:
     index: Path
     num_classes: int
     classes: tuple[str, ...]
-    ignore_index: int
+    ignore_index: int | None
     label_map: tuple[int, ...] | None
     splits: dict[str, dict[str, Any]]
     fingerprint: dict[str, Any] | None
@@ -53,11 +56,13 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a data manifest (no {error}); build it again") from None
 
-    def split_rows(self, split: str) -> list[dict[str, Any]]:
-        """The index rows of a split: `id`, `image`, `mask`, `sha256`, `files` (digest of each file)."""
+    def split_rows(self, split: str, index: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The index rows of a split: `id`, `image`, `mask` (detection: `annotation`), `sha256`, `files`
+        (digest of each file). `index` is the content of the index file where it has been read already.
+        """
         if split not in self.splits:
             raise InputError(f"{self.path}: has no split {split!r}; it has {', '.join(self.splits)}")
-        rows = read_json(self.index)["splits"].get(split, [])
+        rows = (read_json(self.index) if index is None else index)["splits"].get(split, [])
         if list_digest(row["id"] for row in rows) != self.splits[split]["list_digest"]:
             raise InputError(f"{self.index}: does not belong to {self.path}; build both again")
         return rows
@@ -65,6 +70,11 @@ class Manifest:
     def records(self, split: str) -> list[Record]:
         """The records of a split, in the order that sample indices refer to."""
         return [Record(row["id"], row["image"], row["mask"]) for row in self.split_rows(split)]
+
+
+def row_files(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The files of an index row, relative to the root: the image, and its mask or its boxes."""
+    return row["image"], row["mask"] if "mask" in row else row["annotation"]
 
 
 def list_digest(ids: Any) -> str:

@@ -5,7 +5,7 @@ share of each. So the batch of a step is known without the steps before it, and 
 of loader workers nor a restart can change what a step sees.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,10 @@ class StepSampler(Sampler[list[SampleKey]]):
         self.rank, self.world = rank, world
         self.start_step, self.total_steps = start_step, total_steps
 
+    def order(self, epoch: int) -> np.ndarray:
+        """The samples of an epoch, `(length,)` int64; its steps take global batches from it in turn."""
+        return epoch_order(self.seed, epoch, self.length)
+
     def __len__(self) -> int:
         return max(0, self.total_steps - self.start_step)
 
@@ -68,7 +72,7 @@ class StepSampler(Sampler[list[SampleKey]]):
         for step in range(self.start_step, self.total_steps):
             if step // self.steps_per_epoch != epoch:
                 epoch = step // self.steps_per_epoch
-                order = epoch_order(self.seed, epoch, self.length)
+                order = self.order(epoch)
             first = step % self.steps_per_epoch * self.batch
             whole = order[first : first + self.batch]
             share = len(whole) // self.world
@@ -106,12 +110,25 @@ def training_loader(
         total_steps=total_steps,
         drop_last=drop_last,
     )
+    return load_batches(dataset, sampler, _stack, seed=seed, workers=workers, pin_memory=pin_memory)
+
+
+def load_batches(
+    dataset: Dataset[Any],
+    sampler: StepSampler,
+    collate: Callable[[list[Any]], Any],
+    *,
+    seed: int,
+    workers: int,
+    pin_memory: bool,
+) -> Iterator[Any]:
+    """The collated batches of a sampler's steps, in order, whatever the number of `workers`."""
     loader = DataLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=workers,
         pin_memory=pin_memory,
-        collate_fn=_stack,
+        collate_fn=collate,
         # its own generator: a loader otherwise takes its workers' base seed from the global one
         generator=torch.Generator().manual_seed(derive(seed, "loader")),
     )

@@ -63,7 +63,7 @@ def build_manifest(
     index: dict[str, list[dict[str, Any]]] = {}
     images: dict[str, dict[str, str]] = {}
     for name, listing in listings.items():
-        problems += _listing_problems(name, listing)
+        problems += listing_problems(name, listing)
         counts = np.zeros(256, dtype=np.int64)
         sizes: list[tuple[int, int]] = []
         rows: list[dict[str, Any]] = []
@@ -89,8 +89,8 @@ def build_manifest(
         splits[name] = _split_facts(rows, counts, sizes, labels)
         if rows and not sum(splits[name]["class_pixels"]):
             problems.append(f"split {name!r}: no pixel of its masks is labelled")
-    _raise(problems, problems_path)
-    warnings += _overlaps(images)
+    raise_problems(problems, problems_path)
+    warnings += overlaps(images)
     if before is not None and fingerprint(root, sources) != before:
         raise InputError(f"{root}: files changed while they were read; start again when that is done")
     content = digest_of(
@@ -124,12 +124,13 @@ def _check_all(
 ) -> Iterator[tuple[Record, CheckedRecord]]:
     check = partial(check_record, listing.root, allowed=labels.allowed, described=labels.described)
     records = listing.records
-    with _mapper(workers if len(records) >= POOL_FROM else 1) as mapper:
+    with mapper_of(workers if len(records) >= POOL_FROM else 1) as mapper:
         yield from zip(records, track(mapper(check, records), len(records), f"checking {name}"))
 
 
 @contextmanager
-def _mapper(workers: int) -> Iterator[Any]:
+def mapper_of(workers: int) -> Iterator[Any]:
+    """A `map` in order, over processes where there is more than one worker."""
     if workers <= 1:
         yield map
         return
@@ -143,7 +144,8 @@ def _mapper(workers: int) -> Iterator[Any]:
             raise
 
 
-def _listing_problems(name: str, listing: SplitListing) -> list[str]:
+def listing_problems(name: str, listing: SplitListing) -> list[str]:
+    """One line for a split without records, or for every id that is listed more than once."""
     if not listing.records and not listing.problems:
         return [f"split {name!r}: no record in {', '.join(listing.sources)} below {listing.root}"]
     ids: dict[str, int] = {}
@@ -185,7 +187,7 @@ def _split_facts(
     }
 
 
-def _overlaps(images: Mapping[str, Mapping[str, str]]) -> list[str]:
+def overlaps(images: Mapping[str, Mapping[str, str]]) -> list[str]:
     """A warning for every two splits that share images: a score on them says little."""
     found = []
     names = list(images)
@@ -197,7 +199,8 @@ def _overlaps(images: Mapping[str, Mapping[str, str]]) -> list[str]:
     return found
 
 
-def _raise(problems: list[str], problems_path: Path | None) -> None:
+def raise_problems(problems: list[str], problems_path: Path | None) -> None:
+    """Nothing without problems; else an `InputError` with the first, and all of them in `problems_path`."""
     if not problems:
         if problems_path is not None:
             problems_path.unlink(missing_ok=True)

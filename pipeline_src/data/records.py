@@ -1,4 +1,4 @@
-"""What a reader of a data set returns: records (image, mask) of a split, by relative path.
+"""What a reader of a data set returns: records (image and annotation) of a split, by relative path.
 
 Every reader, whatever the layout on disk, ends in a `SplitListing`; the manifest checks and counts
 the files that it names, and training sees nothing else of a data set. Standard library only.
@@ -9,9 +9,26 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipeline_src.errors import InputError
+
+
+class Listed(Protocol):
+    """A record of any task: its id, and the files that it is made of, relative to the root; image first."""
+
+    @property
+    def id(self) -> str:
+        """The record's name, once in a split."""
+        ...
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths with `/` separators."""
+        ...
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Listed)
 
 
 @dataclass(frozen=True)
@@ -22,9 +39,14 @@ class Record:
     image: str
     mask: str
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Image and mask."""
+        return self.image, self.mask
+
 
 @dataclass(frozen=True)
-class SplitListing:
+class SplitListing(Generic[AnyRecord]):
     """The records of one split as the folders and lists on disk give them; files are not opened.
 
     `root` is the folder that the records' paths are relative to. `sources` are the folders and list
@@ -33,7 +55,7 @@ class SplitListing:
     """
 
     root: Path
-    records: tuple[Record, ...]
+    records: tuple[AnyRecord, ...]
     sources: tuple[str, ...]
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -74,7 +96,13 @@ def list_folder(path: Path) -> list[str]:
     return names
 
 
-def take(records: Sequence[Record], limit: int | None, seed: int = 0) -> tuple[Record, ...]:
+def relative_path(path: Path, root: Path) -> str:
+    """`path` relative to `root`, with `/` separators, also where it lies outside (`../labels`)."""
+    # resolved, since `..` below a symbolic link leads to the link's target
+    return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()
+
+
+def take(records: Sequence[AnyRecord], limit: int | None, seed: int = 0) -> tuple[AnyRecord, ...]:
     """The first `limit` records after a seeded shuffle, back in their own order; all for None.
 
     The shuffle ranks every id by itself (a hash of seed and id), so the choice does not depend on

@@ -130,8 +130,12 @@ class Normalise:
 
     def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
         """Apply."""
+        return Sample(self.image(sample.image), sample.mask)
+
+    def image(self, image: Tensor) -> Tensor:
+        """An image uint8 `(3, H, W)` as float32."""
         mean, std = torch.tensor(self.mean).view(3, 1, 1), torch.tensor(self.std).view(3, 1, 1)
-        return Sample((sample.image.to(torch.float32) / 255 - mean) / std, sample.mask)
+        return (image.to(torch.float32) / 255 - mean) / std
 
 
 @dataclass(frozen=True)
@@ -221,12 +225,17 @@ def resize(sample: Sample, factor: float) -> Sample:
 
 def resize_to(sample: Sample, size: tuple[int, int]) -> Sample:
     """Resize to `size` (height, width)."""
+    mask = F.resize(sample.mask[None], list(size), InterpolationMode.NEAREST_EXACT)[0]
+    return Sample(resize_image(sample.image, size), mask)
+
+
+def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """An image uint8 `(3, H, W)` at `size` (height, width): bilinear, no antialias, halves rounded up."""
     # torchvision's uint8 and float32 paths depend in the last bit on the processor and the number of
     # threads, and a loader's workers have fewer. Exact results are multiples of 1 / (4 h w), so that in
     # float64 the small addition decides every tie upwards and cannot decide anything else.
-    image = F.resize(sample.image.to(torch.float64), list(size), InterpolationMode.BILINEAR, antialias=False)
-    mask = F.resize(sample.mask[None], list(size), InterpolationMode.NEAREST_EXACT)[0]
-    return Sample((image + (0.5 + 1e-9)).floor().clamp(0, 255).to(torch.uint8), mask)
+    exact = F.resize(image.to(torch.float64), list(size), InterpolationMode.BILINEAR, antialias=False)
+    return (exact + (0.5 + 1e-9)).floor().clamp(0, 255).to(torch.uint8)
 
 
 def crop(sample: Sample, top: int, left: int, height: int, width: int) -> Sample:

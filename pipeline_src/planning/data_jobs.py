@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.config.data import ArchivesSource, FolderSource, ScenesSource, Split
+from pipeline_src.config.data import Split
 from pipeline_src.config.experiments import Experiments
 from pipeline_src.config.model import WeightsFile
 from pipeline_src.config.resolve import expand_path, label_params, scenes_name
+from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.data.accepted import weights_row
 from pipeline_src.data.archives import DIGEST_LENGTH, load_archives, load_weights
@@ -77,7 +78,10 @@ class DataJobs:
                     "sidecar": self.paths.manifest(key),
                     "index": self.paths.results("data", key, "index.json"),
                 },
-                components=(f"reader.{dataset.format}",),
+                components=(
+                    f"reader.{dataset.format}",
+                    *(("manifest.detection",) if spec.get("task") == "detection" else ()),
+                ),
                 note=note,
             )
         )

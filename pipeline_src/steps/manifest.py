@@ -15,7 +15,8 @@ from typing import Any
 from pipeline_src.components import load
 from pipeline_src.data.fingerprint import DigestCache, cache_path
 from pipeline_src.data.labels import LabelSpace
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.manifest import BuiltManifest, build_manifest
+from pipeline_src.data.records import SplitListing
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import read_json, write_json
 from pipeline_src.provenance.job import Job
@@ -38,9 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def make_manifest(job: Job, workers: int) -> None:
     """Build both files of the job; raises `InputError` as `build_manifest` does."""
     params = job.params
-    labels = LabelSpace.of(
-        params["num_classes"], params["ignore_index"], params.get("class_ids"), params.get("ignored_ids")
-    )
     read = load(f"reader.{params['format']}")
     roots = _roots(job)
     listings = {name: read(roots, name, _split_spec(params, spec)) for name, spec in params["splits"].items()}
@@ -49,7 +47,7 @@ def make_manifest(job: Job, workers: int) -> None:
     sidecar = Path(job.outputs["sidecar"])
     problems_path = sidecar.with_name(f"{sidecar.name}.problems.txt")
     try:
-        built = build_manifest(listings, labels, workers, problems_path, cache)
+        built = _build(params, listings, workers, problems_path, cache)
     except InputError as error:
         raise InputError(f"data set {params['dataset']!r}: {error}") from None
     for warning in built.facts["warnings"]:
@@ -61,12 +59,31 @@ def make_manifest(job: Job, workers: int) -> None:
         dataset=params["dataset"],
         format=params["format"],
         index=job.outputs["index"],
-        classes=params.get("classes") or [str(label) for label in range(labels.num_classes)],
+        classes=params.get("classes") or [str(label) for label in range(params["num_classes"])],
         **built.facts,
     )
 
 
+def _build(
+    params: dict[str, Any],
+    listings: dict[str, SplitListing],
+    workers: int,
+    problems_path: Path,
+    cache: DigestCache | None,
+) -> BuiltManifest:
+    """The manifest of the data set's task."""
+    if params.get("task") == "detection":
+        build_detection_manifest = load("manifest.detection")
+        return build_detection_manifest(listings, params["classes"], workers, problems_path, cache)
+    labels = LabelSpace.of(
+        params["num_classes"], params["ignore_index"], params.get("class_ids"), params.get("ignored_ids")
+    )
+    return build_manifest(listings, labels, workers, problems_path, cache)
+
+
 def _split_spec(params: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    if params.get("task") == "detection":
+        return {"classes": params["classes"], **spec}
     return {"mask_suffix": params.get("mask_suffix"), **spec}
 
 

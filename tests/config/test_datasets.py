@@ -5,6 +5,7 @@ import pytest
 from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.resolve import label_params
 from pipeline_src.errors import InputError
 
 SETS = {
@@ -108,6 +109,72 @@ def test_usual_sections_are_accepted(dataset):
     ],
 )
 def test_what_does_not_fit_is_one_line_with_its_key(dataset, expected):
+    with pytest.raises(InputError) as caught:
+        load(dataset)
+    assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+# --- detection -------------------------------------------------------------------------------------
+
+BOXES = {
+    "coco": {"train": {"set": "train2017"}, "val": {"set": "val2017"}},
+    "voc_detection": {"train": {"sets": ["2007/trainval", "2012/trainval"]}, "val": {"sets": ["2007/test"]}},
+    "coco_json": {name: {"images": "img", "annotations": f"{name}.json"} for name in ("train", "val")},
+    "voc_xml": {name: {"images": "img", "annotations": "xml"} for name in ("train", "val")},
+}
+FOLDER = {"kind": "folder", "root": "/x"}
+
+
+def boxes(layout, source=FOLDER, **changes):
+    return {"format": layout, "source": source, "splits": BOXES[layout], **changes}
+
+
+def drawn(classes, **images):
+    return {"kind": "scenes", "images": images, "size": [64, 48], "classes": classes}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "classes", "first"),
+    [
+        (boxes("coco"), 81, "person"),
+        (boxes("coco", {"kind": "archives", "names": ["coco2017_train"]}), 81, "person"),
+        (boxes("coco", drawn(7, train=1, val=1)), 8, "person"),
+        (boxes("voc_detection"), 21, "aeroplane"),
+        (boxes("voc_detection", drawn(20, train=1, val=1, extra=1)), 21, "aeroplane"),
+        (boxes("coco_json", classes=["owl"]), 2, "owl"),
+        (boxes("voc_xml", classes=["RBC", "WBC", "Platelets"]), 4, "RBC"),
+    ],
+)
+def test_detection_counts_the_background_as_class_0(dataset, classes, first):
+    params = label_params(load(dataset))
+    assert params["task"] == "detection" and params["num_classes"] == classes == len(params["classes"])
+    assert params["classes"][:2] == ["background", first]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [
+        (boxes("coco_json"), "datasets.mine.classes: is missing"),
+        (boxes("voc_xml", classes=["background", "a"]), "datasets.mine.classes: 'background' stands twice"),
+        (boxes("coco", splits={"train": {"set": "train2017"}}), "datasets.mine.splits: has only train"),
+        (
+            boxes("coco", drawn(21, train=1, val=1)),
+            "datasets.mine.source.classes: 21 is too many; coco scenes have at most 20",
+        ),
+        (
+            boxes("coco", drawn(3, train=1, val=1, extra=1)),
+            "datasets.mine.source.images: 'extra' is no split of coco scenes; use train or val",
+        ),
+        (
+            boxes(
+                "voc_detection", splits={"train": {"sets": ["2010/train"]}, "val": {"sets": ["2007/test"]}}
+            ),
+            "datasets.mine.splits.train.sets",
+        ),
+        (boxes("voc_xml", ["x"], classes=["a"]), "datasets.mine.source"),
+    ],
+)
+def test_detection_section_that_does_not_fit_is_one_line_with_its_key(dataset, expected):
     with pytest.raises(InputError) as caught:
         load(dataset)
     assert expected in str(caught.value) and "\n" not in str(caught.value)

@@ -19,7 +19,7 @@ from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest
 from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.data.readers.cityscapes import cityscapes_root
-from pipeline_src.data.scenes import ade20k, cityscapes, voc2012
+from pipeline_src.data.scenes import ade20k, cityscapes, coco, voc2012, voc_detection
 from pipeline_src.data.scenes.generator import generate_scenes
 from pipeline_src.data.scenes.paint import NUM_CLASSES
 from pipeline_src.errors import InputError
@@ -259,6 +259,12 @@ def test_the_real_data_sets_have_150_and_19_classes():
 
 
 def test_the_configuration_allows_the_splits_and_classes_that_can_be_drawn():
-    written = {"ade20k": ade20k.SETS, "cityscapes": cityscapes.CITIES, "voc2012": voc2012.SPLITS}
+    written = {
+        "ade20k": ade20k.SETS,
+        "cityscapes": cityscapes.CITIES,
+        "coco": coco.SETS,
+        "voc2012": voc2012.SPLITS,
+        "voc_detection": voc_detection.SETS,
+    }
     assert {layout: tuple(splits) for layout, splits in written.items()} == SCENE_SPLITS
     assert SCENE_CLASSES == NUM_CLASSES

@@ -1,13 +1,23 @@
 """Real data sets through the same readers, where FUSEBENCH_REAL_DATA names a folder that holds them."""
 
+from xml.etree import ElementTree as ET
+
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools.coco import COCO
 
+from pipeline_src.data.coco_categories import COCO_CATEGORIES
+from pipeline_src.data.detection.manifest import build_detection_manifest
+from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.detection.voc_xml import CORNERS
 from pipeline_src.data.labels import LabelSpace
 from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.readers.coco import read_coco_json
 from pipeline_src.data.readers.masks import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
+from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc_xml
+from pipeline_src.data.scenes.voc_parts import CLASSES
 
 
 def need(folder):
@@ -43,3 +53,74 @@ def test_camvid(real_data):
     assert [row["id"] for row in built.index["splits"]["val"]] == listed
     void = sum(int((np.asarray(Image.open(root / "valannot" / f"{key}.png")) == 11).sum()) for key in listed)
     assert facts["val"]["ignored_pixels"] == void
+
+
+def described(listings, classes):
+    built = build_detection_manifest(listings, classes, workers=2)
+    objects = {name: Objects.unpacked(found) for name, found in built.index["objects"].items()}
+    return built, built.facts["splits"], objects
+
+
+def test_bccd_has_two_clicks_without_area(real_data):
+    root = need(real_data / "bccd")
+    classes = ["background", "RBC", "WBC", "Platelets"]
+    spec = {"images": "BCCD/JPEGImages", "annotations": "BCCD/Annotations"}
+    sets = {"all": None, "train": "train", "val": "val", "test": "test"}
+    listings = {
+        name: read_voc_xml([root], name, spec | ({"list": f"BCCD/ImageSets/Main/{one}.txt"} if one else {}))
+        for name, one in sets.items()
+    }
+    built, facts, objects = described(listings, classes)
+    assert [facts[name]["images"] for name in sets] == [364, 205, 87, 72]
+    skipped = facts["all"]["zero_area"]
+    assert skipped == {"boxes": 2, "images": 2, "first": ["BloodImage_00338", "BloodImage_00343"]}
+    assert facts["all"]["clipped"]["boxes"] == 0
+    # 4,155 RBC, 372 WBC and 361 platelets, of which the two clicks are RBC
+    assert facts["all"]["class_objects"] == [0, 4153, 372, 361]
+    boxes = objects["all"].boxes
+    assert boxes.min() == 0 and (boxes[:, 2].max(), boxes[:, 3].max()) == (640, 480)
+    assert any("2 boxes have no area" in line for line in built.facts["warnings"])
+
+
+def test_voc2012_sample_boxes_are_those_of_the_xml(real_data):
+    root = need(real_data / "voc2012_sample")
+    names = ["background", *CLASSES]
+    listings = {"all": read_voc_detection([root], "all", {"sets": ["2012/train", "2012/val"]})}
+    _, facts, objects = described(listings, names)
+    assert (facts["all"]["images"], facts["all"]["objects"], facts["all"]["difficult"]) == (100, 273, 38)
+    expected = []
+    for record in listings["all"].records:
+        for item in ET.parse(root / record.annotation).getroot().iter("object"):
+            x1, y1, x2, y2 = (float(item.find(f"bndbox/{side}").text) for side in CORNERS)
+            expected.append([x1 - 1, y1 - 1, x2, y2, names.index(item.find("name").text)])
+    found = objects["all"]
+    assert np.array_equal(np.column_stack([found.boxes, found.labels]), np.array(expected))
+
+
+@pytest.mark.parametrize("kind", ["genuine_subset", "derived_from_panoptic"])
+def test_coco_sample_is_what_pycocotools_reads(real_data, kind):
+    root = need(real_data / "coco2017_sample")
+    names = ["background", *(category.name for category in COCO_CATEGORIES)]
+    for split in ("train2017", "val2017"):
+        file = f"annotations/instances_{split}_{kind}.json"
+        spec = {"images": f"images/{split}", "annotations": file}
+        listings = {split: read_coco_json([root], split, spec)}
+        _, facts, objects = described(listings, names)
+        api = COCO(str(root / file))
+        assert [(one["id"], one["name"], one["supercategory"]) for one in api.dataset["categories"]] == [
+            (one.id, one.name, one.group) for one in COCO_CATEGORIES
+        ]
+        ids = sorted(api.imgs)
+        assert [record.id for record in listings[split].records] == [str(key) for key in ids]
+        entries = [one for key in ids for one in api.loadAnns(api.getAnnIds(imgIds=key))]
+        assert facts[split]["zero_area"]["boxes"] == 0
+        found = objects[split]
+        assert len(found) == len(entries) and facts[split]["crowd"] == sum(one["iscrowd"] for one in entries)
+        boxes = np.array([one["bbox"] for one in entries])
+        boxes[:, 2:] += boxes[:, :2]
+        # those of `clipped` reach over the border by a fraction of a pixel
+        assert np.abs(found.boxes - boxes).max() < 0.05
+        assert np.allclose(found.areas, [one["area"] for one in entries])
+        assert [COCO_CATEGORIES[label - 1].id for label in found.labels] == [
+            one["category_id"] for one in entries
+        ]

@@ -6,7 +6,8 @@ from PIL import Image
 from torchvision.datasets import VOCDetection, VOCSegmentation
 
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
-from pipeline_src.data.scenes.voc2012 import CLASSES, write_voc2012
+from pipeline_src.data.scenes.voc2012 import write_voc2012
+from pipeline_src.data.scenes.voc_parts import CLASSES
 from pipeline_src.errors import InputError
 
 SETTINGS = SceneSettings(seed=1, smallest=(70, 50), largest=(90, 61), objects=(2, 6))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.data.readers.pairing import with_masks
-from pipeline_src.data.records import Record, SplitListing, list_folder, take
+from pipeline_src.data.records import Record, SplitListing, list_folder, relative_path, take
 from pipeline_src.errors import InputError
 
 IMAGES, MASKS = "leftImg8bit", "gtFine"
@@ -73,7 +73,7 @@ def _set_folders(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, s
             raise InputError(
                 f"{folder / spec['set']}: no such folder; it should hold one folder for each city"
             )
-    return f"{IMAGES}/{spec['set']}", f"{_relative(labels / MASKS, root)}/{spec['set']}"
+    return f"{IMAGES}/{spec['set']}", f"{relative_path(labels / MASKS, root)}/{spec['set']}"
 
 
 def _holder(roots: Sequence[Path], name: str, what: str) -> Path:
@@ -95,8 +95,3 @@ def _cities(folder: Path) -> list[str]:
             )
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
-
-
-def _relative(path: Path, root: Path) -> str:
-    # resolved, since `..` below a symbolic link leads to the link's target
-    return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()

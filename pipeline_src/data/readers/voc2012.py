@@ -5,12 +5,11 @@ usual larger training set: VOC's `train` plus the images that SBD annotates (mas
 `SegmentationClassAug`) and that are in neither VOC's `train` nor `val`. Standard library only.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data.records import Record, SplitListing, list_folder, read_list, take
+from pipeline_src.data.records import Record, SplitListing, list_folder, read_list, relative_path, take
 from pipeline_src.errors import InputError
 
 IMAGES, MASKS, AUG_MASKS, SETS = (
@@ -46,7 +45,7 @@ def voc2012_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str
     if spec["set"] != TRAINAUG:
         return (IMAGES, MASKS, SETS)
     root = voc_root(roots)
-    return (IMAGES, MASKS, SETS, _relative(_aug_folder(root, roots), root))
+    return (IMAGES, MASKS, SETS, relative_path(_aug_folder(root, roots), root))
 
 
 def voc_root(roots: Sequence[Path]) -> Path:
@@ -75,7 +74,7 @@ def _aug_records(root: Path, aug: Path) -> list[Record]:
     # SBD draws from VOC's images, and its own split differs: without this, val would be trained on
     voc = {*_image_set(root, "train"), *_image_set(root, "val")}
     stems = [Path(name).stem for name in list_folder(aug) if name.endswith(".png")]
-    folder = _relative(aug, root)
+    folder = relative_path(aug, root)
     return [Record(stem, f"{IMAGES}/{stem}.jpg", f"{folder}/{stem}.png") for stem in stems if stem not in voc]
 
 
@@ -85,8 +84,3 @@ def _aug_folder(root: Path, roots: Sequence[Path]) -> Path:
             return folder / AUG_MASKS
     places = ", ".join(dict.fromkeys(map(str, (root, *roots))))
     raise InputError(f"{places}: no {AUG_MASKS} folder, which {TRAINAUG} takes SBD's masks from")
-
-
-def _relative(path: Path, root: Path) -> str:
-    # resolved, since `..` below a symbolic link leads to the link's target
-    return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()

@@ -1,0 +1,114 @@
+"""Images and boxes of a manifest as tensors: training samples by key, evaluation items by index."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pipeline_src.data.dataset import SampleKey
+from pipeline_src.data.detection.index import DetectionIndex, trainable
+from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.detection.transforms import DetectionEvalTransform, DetectionTrainTransform
+from pipeline_src.data.images import read_image
+from pipeline_src.errors import InputError
+from pipeline_src.training.seeding import derive
+
+Target = dict[str, Tensor]
+"""What is known of an image's objects, with n of them.
+
+`boxes (n, 4)` float32 xyxy, `labels (n,)` int64 from 1, `area (n,)` float32 in square pixels of the
+original image, `iscrowd (n,)` and `difficult (n,)` uint8, `image_id ()` int64: the place of the record in the
+split, `size (2,)` int64: height and width of the original image.
+"""
+
+
+class DetectionDataset(Dataset[Any]):
+    """One split of a detection data set described by a manifest.
+
+    With a `DetectionTrainTransform`, `dataset[SampleKey(seed, epoch, sample)]` is `(image, target)`: float32
+    `(3, h, w)` normalised, and a `Target` whose boxes are in that image. Its samples are the images with
+    something to learn from, its objects those without crowds and, unless `difficult`, without difficult
+    ones; `records[sample]` is a sample's place in the split. With a `DetectionEvalTransform`, or none,
+    `dataset[index]` is `(image, target, id)` for every image of the split and with all objects, whose
+    boxes stay in the original image; without a transform the image is uint8 at its original size.
+
+    Raises `InputError` when the manifest is damaged or of another task, has no such split, its files are
+    gone, or nothing is left to train on.
+    """
+
+    def __init__(
+        self,
+        manifest_path: str | Path,
+        split: str,
+        transform: DetectionTrainTransform | DetectionEvalTransform | None = None,
+        *,
+        difficult: bool = False,
+    ) -> None:
+        self.index = DetectionIndex.load(manifest_path, split)
+        self.split, self.transform, self.difficult = split, transform, difficult
+        self.num_classes, self.classes = self.index.num_classes, self.index.classes
+        self.records = np.arange(len(self.index))
+        if isinstance(transform, DetectionTrainTransform):
+            self.records = self.index.with_training_objects(difficult)
+            if not len(self.records):
+                raise InputError(f"{manifest_path}: split {split!r} has no box to train on")
+        if not self.index.root.is_dir():
+            raise InputError(
+                f"{self.index.root}: no such folder, though {manifest_path} describes the data in it"
+            )
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: SampleKey | int) -> tuple[Any, ...]:
+        if isinstance(key, tuple):
+            return self.training_sample(SampleKey(*key))
+        if isinstance(self.transform, DetectionTrainTransform):
+            raise TypeError("a training sample is asked for by SampleKey(seed, epoch, sample)")
+        image = self.load(key)
+        target = self.target(key, self.index.objects(key))
+        if self.transform is not None:
+            image = self.transform(image)
+        return image, target, self.index.ids[key]
+
+    def training_sample(self, key: SampleKey) -> tuple[Tensor, Target]:
+        """The sample of a key, equal in every process and after every restart."""
+        if not isinstance(self.transform, DetectionTrainTransform):
+            raise TypeError("training samples need a DetectionTrainTransform")
+        record = int(self.records[key.sample])
+        objects = self.index.objects(record)
+        target = self.target(record, objects.take(trainable(objects, self.difficult)))
+        rng = np.random.Generator(np.random.PCG64(derive(key.seed, "augment", key.epoch, key.sample)))
+        image, target["boxes"] = self.transform(self.load(record), target["boxes"], rng)
+        return image, target
+
+    def load(self, record: int) -> Tensor:
+        """Image uint8 `(3, H, W)` RGB as it is on disk; an `InputError` if it changed since the check."""
+        path = self.index.root / self.index.images[record]
+        image = torch.from_numpy(read_image(path)).permute(2, 0, 1).contiguous()
+        width, height = self.index.sizes[record].tolist()
+        if image.shape[1:] != (height, width):
+            raise InputError(
+                f"{path}: is {image.shape[2]}x{image.shape[1]}, but was {width}x{height} when checked"
+            )
+        return image
+
+    def target(self, record: int, objects: Objects) -> Target:
+        """Objects of a record as tensors, boxes in pixels of the original image."""
+        width, height = self.index.sizes[record].tolist()
+        return {
+            "boxes": torch.from_numpy(objects.boxes.astype(np.float32)),
+            "labels": torch.from_numpy(objects.labels.astype(np.int64)),
+            "area": torch.from_numpy(objects.areas.astype(np.float32)),
+            "iscrowd": torch.from_numpy(objects.crowd.astype(np.uint8)),
+            "difficult": torch.from_numpy(objects.difficult.astype(np.uint8)),
+            "image_id": torch.tensor(record),
+            "size": torch.tensor([height, width]),
+        }
+
+    def landscape(self) -> np.ndarray:
+        """Which samples are wider than high, `(len(self),)` bool: what `detection_loader` groups by."""
+        return self.index.landscape()[self.records]

@@ -1,0 +1,60 @@
+"""What a detection reader returns: an image and its annotated objects, as the annotation states them.
+
+Boxes are `(x1, y1, x2, y2)` in pixels from the image's top left corner, as borders: a box around the
+first pixel alone is `(0, 0, 1, 1)`. Readers bring their format's convention into this one. Labels
+count from 1; 0 is the background, as torchvision's detectors have it. Standard library only.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BACKGROUND = "background"
+"""Name of class 0, which no annotation has."""
+
+
+@dataclass(frozen=True)
+class AnnotatedObject:
+    """One object: label, borders of its box, area in square pixels (None: that of its box).
+
+    `crowd`: a group in one box (COCO's `iscrowd`). `difficult`: not counted in VOC's evaluation.
+    """
+
+    label: int
+    box: tuple[float, float, float, float]
+    area: float | None = None
+    crowd: bool = False
+    difficult: bool = False
+
+
+@dataclass(frozen=True)
+class DetectionRecord:
+    """One image: its id, its file and the file that describes it, relative to the data set's root.
+
+    A reader of a file for all images gives `objects` and the `size` (width, height) that it states; a
+    reader of one XML file per image leaves both None, and the check parses it. `pixels` says how that
+    XML counts: True, as VOC does, from 1 and with the last pixel included; False, by borders from 0.
+    """
+
+    id: str
+    image: str
+    annotation: str
+    objects: tuple[AnnotatedObject, ...] | None = None
+    size: tuple[int, int] | None = None
+    pixels: bool = True
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Image and annotation."""
+        return self.image, self.annotation
+
+
+def box_problem(corners: Sequence[float]) -> str | None:
+    """What is wrong with `x1, y1, x2, y2` as a file states them: not finite, or the wrong way round."""
+    x1, y1, x2, y2 = corners
+    shown = ", ".join(f"{value:g}" for value in corners)
+    if not all(map(math.isfinite, corners)):
+        return f"box ({shown}) is not finite; give four numbers"
+    if x2 < x1 or y2 < y1:
+        return f"box ({shown}) is inverted; its first corner must be the top left one"
+    return None

@@ -1,0 +1,107 @@
+"""Image and boxes to training sample: resize, flip, normalise, each drawing from one generator.
+
+The sizes are those of torchvision's `GeneralizedRCNNTransform`, and boxes follow the size that the image
+really gets, axis by axis. Images stay lists: the detector pads them to a batch, with the 0 of the
+normalised image.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from pipeline_src.data.transforms import Normalise, resize_image
+from pipeline_src.errors import InputError
+
+
+def resized_size(size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of an image of `size` whose short side becomes `scale[1]`, or whose long side becomes
+    `scale[0]` where the short one would make it longer; rounded down, as torchvision's detectors do.
+    """
+    factor = min(scale[1] / min(size), scale[0] / max(size))
+    return max(1, int(size[0] * factor)), max(1, int(size[1] * factor))
+
+
+def resize_boxes(boxes: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
+    """Borders xyxy `(n, 4)` of an image of `size` (height, width) after it is resized to `new_size`.
+
+    With the sizes exchanged, it takes detections back to the original image.
+    """
+    across, down = new_size[1] / size[1], new_size[0] / size[0]
+    return boxes * boxes.new_tensor([across, down, across, down])
+
+
+def flip_boxes(boxes: Tensor, width: int) -> Tensor:
+    """Borders xyxy `(n, 4)` after the image of `width` pixels is mirrored left and right."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+
+
+@dataclass(frozen=True)
+class DetectionTrainTransform:
+    """Resize to one of `scales` (long side, short side), mirror with probability `flip`, normalise."""
+
+    scales: tuple[tuple[int, int], ...]
+    flip: float
+    normalise: Normalise
+
+    @classmethod
+    def of(
+        cls, augment: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]
+    ) -> "DetectionTrainTransform":
+        """From `{"scales": [[long, short], ...], "flip": p}` and the backbone's normalisation.
+
+        Raises `InputError` without a scale, or for one that is not (long, short).
+        """
+        return cls(_scales(augment["scales"]), float(augment.get("flip", 0.0)), _normalise(mean, std))
+
+    def __call__(self, image: Tensor, boxes: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Image uint8 `(3, H, W)` and boxes `(n, 4)` to float32 `(3, h, w)` and the boxes in it."""
+        size = (image.shape[-2], image.shape[-1])
+        # both are always drawn, so that neither setting changes what the other draws
+        scale = self.scales[int(rng.integers(len(self.scales)))]
+        flipped = rng.random() < self.flip
+        new_size = resized_size(size, scale)
+        image, boxes = resize_image(image, new_size), resize_boxes(boxes, size, new_size)
+        if flipped:
+            image, boxes = F.horizontal_flip(image), flip_boxes(boxes, new_size[1])
+        return self.normalise.image(image), boxes
+
+
+@dataclass(frozen=True)
+class DetectionEvalTransform:
+    """Resize to `scale` (long side, short side) and normalise; ground truth stays in original pixels."""
+
+    scale: tuple[int, int]
+    normalise: Normalise
+
+    @classmethod
+    def of(
+        cls, scale: Sequence[int], mean: Sequence[float], std: Sequence[float]
+    ) -> "DetectionEvalTransform":
+        """With the backbone's normalisation; an `InputError` for a scale that is not (long, short)."""
+        return cls(_scales([scale])[0], _normalise(mean, std))
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Image uint8 `(3, H, W)` to float32 `(3, h, w)`."""
+        size = resized_size((image.shape[-2], image.shape[-1]), self.scale)
+        return self.normalise.image(resize_image(image, size))
+
+
+def _scales(scales: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
+    if not scales:
+        raise InputError("scales: is empty; give at least one [long side, short side]")
+    for scale in scales:
+        if len(scale) != 2 or not 1 <= scale[1] <= scale[0]:
+            raise InputError(
+                f"scales: {list(scale)} is not [long side, short side]; use for example [1333, 800]"
+            )
+    return tuple((int(scale[0]), int(scale[1])) for scale in scales)
+
+
+def _normalise(mean: Sequence[float], std: Sequence[float]) -> Normalise:
+    return Normalise((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))

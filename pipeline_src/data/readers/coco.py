@@ -1,0 +1,212 @@
+"""Reader of COCO's detection annotations: one JSON file for a split, and a folder of images.
+
+`read_coco` knows the layout of the official archives, `read_coco_json` any file and folder that
+`params.yaml` names. Category ids may have gaps, as COCO's have: labels count from 1 in the order of the
+classes or, without those, of the file. Standard library only.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data.detection.records import AnnotatedObject, DetectionRecord, box_problem
+from pipeline_src.data.records import SplitListing, relative_path, take
+from pipeline_src.errors import InputError
+
+SECTIONS = ("images", "annotations", "categories")
+
+
+def read_coco(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing[DetectionRecord]:
+    """List the image set `spec["set"]` (`train2017`, `val2017`), sorted by image id.
+
+    `roots` are folders that hold `annotations/instances_<set>.json`, or the images in `<set>` or
+    `images/<set>`; they may be several, as the archives are. Records are relative to the first one.
+    `classes` (names, background first) and `limit` are optional.
+
+    Raises `InputError` for a part that is not there, and as `read_coco_json` does.
+    """
+    images, annotations = coco_sources(roots, spec)[:2]
+    return _read(roots[0], images, annotations, split, spec)
+
+
+def read_coco_json(
+    roots: Sequence[Path], split: str, spec: Mapping[str, Any]
+) -> SplitListing[DetectionRecord]:
+    """List the images of the file `spec["annotations"]`, whose names lie below the folder `spec["images"]`.
+
+    Both are relative to `roots[0]`. `classes` (names, background first) gives the labels; a category that
+    has annotations must be among them. `limit` shortens a split.
+
+    Raises `InputError` for a folder or file that is not there, a file that is not COCO's JSON, or two
+    categories of one id or name. What is wrong with an annotation (an unknown category or image, a box
+    that is not finite or is inverted) is in `problems`, by image and annotation id.
+    """
+    images, annotations = spec["images"], spec["annotations"]
+    if not (roots[0] / images).is_dir():
+        raise InputError(f"{roots[0] / images}: no such folder; it should hold the images of split {split!r}")
+    return _read(roots[0], images, annotations, split, spec)
+
+
+def coco_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The image folder and the annotation file of a set, relative to the first root."""
+    name = spec["set"]
+    file = f"annotations/instances_{name}.json"
+    annotations = next((root / file for root in roots if (root / file).is_file()), None)
+    folders = (root / place for root in roots for place in (name, f"images/{name}"))
+    images = next((folder for folder in folders if folder.is_dir()), None)
+    places = ", ".join(map(str, roots))
+    if annotations is None:
+        raise InputError(f"{places}: no {file}, which holds COCO's boxes of {name}")
+    if images is None:
+        raise InputError(f"{places}: no folder {name} or images/{name}, which holds COCO's images")
+    return relative_path(images, roots[0]), relative_path(annotations, roots[0])
+
+
+def coco_json_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The annotation file and the image folder with the folders below it, relative to the root."""
+    top = roots[0] / spec["images"]
+    below = [Path(folder) / name for folder, names, _ in os.walk(top) for name in sorted(names)]
+    folders = [spec["images"], *(path.relative_to(roots[0]).as_posix() for path in below)]
+    return (*folders, spec["annotations"])
+
+
+def _read(
+    root: Path, images: str, annotations: str, split: str, spec: Mapping[str, Any]
+) -> SplitListing[DetectionRecord]:
+    content = _load(root / annotations)
+    finder = _Finder(split, root / annotations, content, spec.get("classes"))
+    records = [
+        DetectionRecord(
+            id=str(image["id"]),
+            image=f"{images}/{image['file_name']}",
+            annotation=annotations,
+            objects=tuple(finder.objects.get(image["id"], ())),
+            size=finder.size(image),
+        )
+        for image in sorted(finder.images, key=lambda image: (str(type(image["id"])), image["id"]))
+    ]
+    return SplitListing(
+        root=root,
+        records=take(records, spec.get("limit")),
+        sources=(images, annotations) if "set" in spec else coco_json_sources([root], spec),
+        problems=tuple(finder.problems),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The file without its outlines, which are most of it and of no use to a box detector."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_hook=_without_outline)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such annotation file") from None
+    except OSError as error:
+        raise InputError(f"{path}: the annotation file cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); is the file complete?") from None
+    for section in SECTIONS:
+        entries = content.get(section) if isinstance(content, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise InputError(f"{path}: has no list of {section}; COCO's format has {', '.join(SECTIONS)}")
+    return content
+
+
+def _without_outline(value: dict[str, Any]) -> dict[str, Any]:
+    value.pop("segmentation", None)
+    return value
+
+
+class _Finder:
+    """Goes through a file's sections once: labels of categories, objects of images, what does not fit."""
+
+    def __init__(
+        self, split: str, path: Path, content: Mapping[str, Any], classes: Sequence[str] | None
+    ) -> None:
+        self.split, self.path = split, path
+        self.problems: list[str] = []
+        self.labels, self.unused = self._categories(content["categories"], classes)
+        self.images = list(self._images(content["images"]))
+        self.objects: dict[Any, list[AnnotatedObject]] = {image["id"]: [] for image in self.images}
+        for entry in content["annotations"]:
+            found = self._object(entry)
+            if isinstance(found, str):
+                key, number = entry.get("image_id"), entry.get("id")
+                self.problems.append(f"{split} record {str(key)!r}: annotation {number!r} {found}")
+            else:
+                self.objects[entry["image_id"]].append(found)
+
+    def size(self, image: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Width and height where the file states both."""
+        width, height = image.get("width"), image.get("height")
+        return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+
+    def _categories(
+        self, entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None
+    ) -> tuple[dict[Any, int], dict[Any, str]]:
+        """Labels by category id, and the names of the categories that are not among the classes."""
+        names: dict[Any, str] = {}
+        for entry in entries:
+            key, name = entry.get("id"), entry.get("name")
+            if not _is_id(key) or not isinstance(name, str):
+                raise InputError(f"{self.path}: category {entry!r} needs an id and a name")
+            if key in names or name in names.values():
+                raise InputError(
+                    f"{self.path}: category {key!r} ({name!r}) is defined twice; ids and names are unique"
+                )
+            names[key] = name
+        order = list(names.values()) if classes is None else list(classes)[1:]
+        if not set(order) & set(names.values()):
+            raise InputError(
+                f"{self.path}: none of its categories ({', '.join(list(names.values())[:5])}) is one of the "
+                f"classes ({', '.join(order[:5])})"
+            )
+        labels = {name: label for label, name in enumerate(order, 1)}
+        known = {key: labels[name] for key, name in names.items() if name in labels}
+        return known, {key: name for key, name in names.items() if name not in labels}
+
+    def _images(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        for entry in entries:
+            if not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
+                self.problems.append(
+                    f"{self.split} record {str(entry.get('id'))!r}: needs an id and a file_name"
+                )
+            else:
+                yield entry
+
+    def _object(self, entry: Mapping[str, Any]) -> AnnotatedObject | str:
+        """The object of an annotation, or what is wrong with it."""
+        if not _is_id(entry.get("image_id")) or entry["image_id"] not in self.objects:
+            return f"is of image {entry.get('image_id')!r}, which the file does not define"
+        category = entry.get("category_id")
+        if not _is_id(category) or category not in self.labels:
+            if _is_id(category) and category in self.unused:
+                return f"is of category {self.unused[category]!r}, which is not among the classes"
+            return f"has category_id {category!r}, which the file does not define"
+        box = entry.get("bbox")
+        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+            return f"has bbox {box!r}; it must be [x, y, width, height]"
+        x, y, width, height = (float(value) for value in box)
+        if problem := box_problem((x, y, x + width, y + height)):
+            return f"has bbox {box!r}: {problem}"
+        area = entry.get("area")
+        if area is not None and (not _is_number(area) or not math.isfinite(area) or area < 0):
+            return f"has area {area!r}; it must be a number of square pixels, or be left out"
+        crowd = entry.get("iscrowd", 0)
+        if crowd not in (0, 1):
+            return f"has iscrowd {crowd!r}; it must be 0 or 1"
+        return AnnotatedObject(
+            self.labels[category],
+            (x, y, x + width, y + height),
+            None if area is None else float(area),
+            crowd=bool(crowd),
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)

@@ -1,0 +1,114 @@
+"""Readers of PASCAL VOC's detection annotations: one XML file for every image.
+
+`read_voc_detection` knows the official layout, `VOCdevkit/VOC<year>/{JPEGImages, Annotations,
+ImageSets/Main}`, and joins image sets of several years, such as 2007's and 2012's `trainval` ("07+12").
+`read_voc_xml` reads a user's own folders. The XML is parsed when the files are checked. Standard
+library only.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data.detection.records import DetectionRecord
+from pipeline_src.data.readers.masks import IMAGE_SUFFIXES
+from pipeline_src.data.records import SplitListing, list_folder, read_list, relative_path, take
+from pipeline_src.errors import InputError
+
+IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
+
+
+def read_voc_detection(
+    roots: Sequence[Path], split: str, spec: Mapping[str, Any]
+) -> SplitListing[DetectionRecord]:
+    """List the image sets `spec["sets"]`, such as `["2007/trainval", "2012/trainval"]`, one after the other.
+
+    `roots` are folders that hold `VOCdevkit/VOC<year>` or `VOC<year>`, or are the latter; a year may have
+    several, as its archives are. Records are relative to the first root, ids are the
+    lists'. `limit` shortens a split.
+
+    Raises `InputError` when a set's list is not there.
+    """
+    records: list[DetectionRecord] = []
+    for name in spec["sets"]:
+        folder, listed = _set_list(roots, name)
+        place = relative_path(folder, roots[0])
+        records += [
+            DetectionRecord(entry, f"{place}/{IMAGES}/{entry}.jpg", f"{place}/{ANNOTATIONS}/{entry}.xml")
+            for entry in read_list(listed)
+        ]
+    return SplitListing(
+        root=roots[0],
+        records=take(records, spec.get("limit")),
+        sources=voc_detection_sources(roots, spec),
+    )
+
+
+def voc_detection_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders that decide a split, relative to the first root; an `InputError` for a missing list."""
+    found: dict[str, None] = {}
+    for name in spec["sets"]:
+        place = relative_path(_set_list(roots, name)[0], roots[0])
+        found |= dict.fromkeys(f"{place}/{part}" for part in (IMAGES, ANNOTATIONS, SETS))
+    return tuple(found)
+
+
+def read_voc_xml(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing[DetectionRecord]:
+    """List one split of a user's own images and XML files below `roots[0]`.
+
+    `spec` has `images` and `annotations` (folders) and optionally `list` (text file with one stem a
+    line; default: every image of the folder, sorted), `boxes` (`pixels`, VOC's convention, or `borders`)
+    and `limit`. An annotation has its image's stem.
+
+    Raises `InputError` when a folder or the list is missing. What is wrong with single records is in
+    `problems`; a missing XML file is found when the files are checked.
+    """
+    root = roots[0]
+    stems: dict[str, list[str]] = {}
+    for name in list_folder(root / spec["images"]):
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            stems.setdefault(Path(name).stem, []).append(name)
+    described = {Path(name).stem for name in list_folder(root / spec["annotations"]) if name.endswith(".xml")}
+    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(stems)
+    records, problems = [], []
+    for entry in entries:
+        images = stems.get(entry, [])
+        if len(images) != 1:
+            where = f" (listed in {spec['list']})" if spec.get("list") else ""
+            what = f"{' and '.join(images)} share one stem; keep one" if images else f"no image{where}"
+            problems.append(f"{split} record {entry!r}: {what} in {spec['images']}")
+            continue
+        annotation = (Path(spec["annotations"]) / f"{entry}.xml").as_posix()
+        image = (Path(spec["images"]) / images[0]).as_posix()
+        pixels = spec.get("boxes", "pixels") == "pixels"
+        records.append(DetectionRecord(entry, image, annotation, pixels=pixels))
+    unused = [] if spec.get("list") else sorted(described - stems.keys())
+    return SplitListing(
+        root=root,
+        records=take(records, spec.get("limit")),
+        sources=voc_xml_sources(roots, spec),
+        problems=tuple(problems),
+        warnings=(
+            (f"{split}: {len(unused)} annotations have no image, first {unused[0]}.xml",) if unused else ()
+        ),
+    )
+
+
+def voc_xml_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders and the list file of a split, relative to the root."""
+    return (spec["images"], spec["annotations"], *([spec["list"]] if spec.get("list") else []))
+
+
+def _set_list(roots: Sequence[Path], name: str) -> tuple[Path, Path]:
+    """The `VOC<year>` folder that holds an image set such as `2007/test`, and the set's list."""
+    year, _, image_set = name.partition("/")
+    for root in roots:
+        below = (root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}")
+        # the root itself only where its name says so: any year's lists are called the same
+        for folder in (*below, *([root] if root.name == f"VOC{year}" else [])):
+            if (folder / SETS / f"{image_set}.txt").is_file():
+                return folder, folder / SETS / f"{image_set}.txt"
+    places = ", ".join(map(str, roots))
+    raise InputError(
+        f"{places}: no VOCdevkit/VOC{year}/{SETS}/{image_set}.txt, the list of VOC{year}'s {image_set}"
+    )
