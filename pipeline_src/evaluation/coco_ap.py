@@ -37,9 +37,9 @@ PER_CLASS_METRICS = ("ap", "ap50", "ap_small", "ap_medium", "ap_large")
 def coco_scores(detections: Detections, truth: GroundTruth) -> dict[str, Any]:
     """The twelve numbers of `COCO_METRICS` in percent, over all images of `truth`.
 
-    Also `per_class`: for each of `PER_CLASS_METRICS` a list `[C]`; `classes_without_truth`: labels that
-    have no object to be found; `images`; `detections`. Means leave out classes (of a size) without an
-    object; where none has one, the value is None.
+    Also `per_class`: for each of `PER_CLASS_METRICS` a list over labels 1, 2, ...;
+    `classes_without_truth`: labels that have no object to be found; `images`; `detections`. Means leave
+    out classes (of a size) without an object; where none has one, the value is None.
 
     Crowds are ignored as COCO defines it: any number of detections inside one count neither way. A
     difficult object (VOC) is ignored too, and excuses the one detection that matches it best. Data sets
@@ -83,7 +83,7 @@ class _BoxEvaluation(COCOeval):
         super().__init__(iouType="bbox")
         self._detections, self._truth = detections, truth
         self.params.imgIds = list(range(len(truth.images)))
-        self.params.catIds = list(range(1, truth.num_classes + 1))
+        self.params.catIds = list(range(1, truth.num_classes))
 
     def _prepare(self) -> None:
         self._gts, self._dts = defaultdict(list), defaultdict(list)

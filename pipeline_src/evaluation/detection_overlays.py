@@ -27,7 +27,7 @@ _WHITE = (255, 255, 255)
 
 
 class DetectionOverlayWriter:
-    """Writes the chosen images with their boxes; `classes[label - 1]` names a label.
+    """Writes the chosen images with their boxes; `classes` are by label, background first.
 
     `finish()` writes `index.json`: `{"content", "classes", "images": [{"id", "image", "panel", "size",
     "truth": [{"bbox", "label", "ignored"}], "detections": [{"bbox", "label", "score"}]}]}` with file
@@ -104,7 +104,7 @@ def draw_boxes_panel(
         ("detections", _with_boxes(picture, list(reversed(shown)), ratios)),
     ]
     labels = sorted({box["label"] for box in [*boxes["truth"], *shown]})
-    return draw_tiles(tiles, caption, [(label, classes[label - 1]) for label in labels], ignore_index=-1)
+    return draw_tiles(tiles, caption, [(label, classes[label]) for label in labels], ignore_index=-1)
 
 
 def _with_boxes(
@@ -114,22 +114,22 @@ def _with_boxes(
     draw = ImageDraw.Draw(drawn)
     font = ImageFont.load_default(_TEXT)
     palette = voc_palette()
+    texts = []
     for box in boxes:
         x, y, width, height = box["bbox"]
         corners = [x * ratios[0], y * ratios[1], (x + width) * ratios[0], (y + height) * ratios[1]]
         left, top, right, bottom = (round(value) for value in corners)
         # the last pixel that belongs to the box, inside the picture
-        right, bottom = (
-            min(max(right - 1, left), drawn.width - 1),
-            min(max(bottom - 1, top), drawn.height - 1),
-        )
+        right = min(max(right - 1, left), drawn.width - 1)
+        bottom = min(max(bottom - 1, top), drawn.height - 1)
         red, green, blue = palette[box["label"] % 256].tolist()
         _outline(draw, (left, top, right, bottom), (red, green, blue), dashed=box.get("ignored", False))
         if "score" in box:
-            text = f"{100 * box['score']:.0f}"
-            end = left + int(font.getlength(text)) + 4
-            draw.rectangle((left, top, end, top + _TEXT + 2), fill=(red, green, blue), outline=_WHITE)
-            draw.text((left + 3, top), text, fill=_WHITE, font=font)
+            texts.append((left, top, f"{100 * box['score']:.0f}", (red, green, blue)))
+    for left, top, text, colour in texts:  # after all lines, so that none crosses a number
+        end = left + int(font.getlength(text)) + 4
+        draw.rectangle((left, top, end, top + _TEXT + 2), fill=colour, outline=_WHITE)
+        draw.text((left + 3, top), text, fill=_WHITE, font=font)
     return drawn
 
 

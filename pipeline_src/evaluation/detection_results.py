@@ -46,7 +46,7 @@ def read_results(path: str | Path, categories: Sequence[int]) -> Detections:
     Raises `InputError` that names file and record for what is no such file, a category that is not
     among `categories`, and numbers that make no box.
     """
-    _check_categories(categories, len(categories))
+    _check_categories(categories, len(categories) + 1)
     records = read_json(path)
     if not isinstance(records, list):
         raise InputError(f"{path}: holds a {type(records).__name__}, expected a list of COCO results")
@@ -71,7 +71,7 @@ def read_results(path: str | Path, categories: Sequence[int]) -> Detections:
         if not _is_finite(score):
             raise InputError(f"{where} (image {image_id}): score is {score!r}, expected a number")
         rows.setdefault(image_id, []).append((bbox, score, label_of[category]))
-    detections = Detections(len(categories))
+    detections = Detections(len(categories) + 1)
     for image_id, found in rows.items():
         boxes, scores, labels = zip(*found, strict=True)
         detections.add_rows(
@@ -85,5 +85,5 @@ def _is_finite(value: Any) -> bool:
 
 
 def _check_categories(categories: Sequence[int], num_classes: int) -> None:
-    if len(categories) != num_classes or len(set(categories)) != num_classes:
-        raise ValueError(f"{len(set(categories))} different category ids for {num_classes} classes")
+    if not len(categories) == len(set(categories)) == num_classes - 1:
+        raise ValueError(f"{len(set(categories))} different category ids for labels 1..{num_classes - 1}")

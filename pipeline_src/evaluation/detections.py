@@ -2,7 +2,8 @@
 
 Both collections can be merged, so that ranks share a split, and are read in the order of the image
 ids, so that no score depends on who saw which image. Boxes come in as `(n, 4)` xyxy in pixels of the
-original image and are kept as COCO writes them, xywh. Labels are 1..C; 0 is the background. NumPy only.
+original image and are kept as COCO writes them, xywh. Labels count from 1, and `num_classes`
+is one more than the largest, since 0 is the background, as torchvision's detectors have it. NumPy only.
 """
 
 from collections.abc import Mapping
@@ -49,8 +50,8 @@ Part = TypeVar("Part", ImageDetections, ImageTruth)
 
 class _ByImage(Generic[Part]):
     def __init__(self, num_classes: int):
-        if num_classes < 1:
-            raise ValueError(f"num_classes is {num_classes}, it has to be at least 1")
+        if num_classes < 2:
+            raise ValueError(f"num_classes is {num_classes}; with the background it has to be at least 2")
         self.num_classes = num_classes
         self._parts: dict[ImageId, Part] = {}
 
@@ -87,9 +88,9 @@ class _ByImage(Generic[Part]):
         ids = np.asarray(labels).reshape(-1).astype(np.int64)
         if len(ids) != len(boxes):
             raise ValueError(f"image {image_id}: {len(boxes)} boxes, {len(ids)} labels")
-        if ids.size and not (ids.min() >= 1 and ids.max() <= self.num_classes):
+        if ids.size and not (ids.min() >= 1 and ids.max() < self.num_classes):
             wrong = ids.min() if ids.min() < 1 else ids.max()
-            raise ValueError(f"image {image_id}: label {wrong}, the classes are 1..{self.num_classes}")
+            raise ValueError(f"image {image_id}: label {wrong}, the classes are 1..{self.num_classes - 1}")
         return ids
 
 
@@ -100,7 +101,7 @@ class Detections(_ByImage[ImageDetections]):
         """Take one image's `boxes` `(n, 4)` xyxy, `scores` `(n,)` and `labels` `(n,)` (torchvision's keys).
 
         Detections of one score keep their order. Raises `ValueError` for an image that is there already,
-        a label outside 1..C, and boxes or scores that are not finite, inverted or of different number: a
+        a label that is no class, and boxes or scores that are not finite, inverted or of different number: a
         model is wrong then, and no score may come of it.
         """
         bbox = _xywh(image_id, found["boxes"])

@@ -4,7 +4,8 @@ IPG-Net's rows with `++` test at three sizes (its Table 6). How the results are 
 here they are thrown together and pass one more non-maximum suppression per class.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,17 @@ _KEYS = ("boxes", "scores", "labels")
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+
+@dataclass(frozen=True)
+class AtSizes:
+    """A transform of an image that applies several ones, one for each test size."""
+
+    transforms: tuple[Callable[[Any], torch.Tensor], ...]
+
+    def __call__(self, image: Any) -> list[torch.Tensor]:
+        """The versions `(3, h, w)` of an image, in the order of the transforms."""
+        return [transform(image) for transform in self.transforms]
 
 
 def to_original(found: Mapping[str, Any], tested: Size, original: Size) -> Found:

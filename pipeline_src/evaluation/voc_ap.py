@@ -20,9 +20,9 @@ def voc_scores(
 ) -> dict[str, Any]:
     """`map_11_points` and `map_area` in percent, over all images of `truth`.
 
-    Also `per_class`: both names with a list `[C]`; `classes_without_truth`: labels without an object that
-    has to be found, which the means leave out (None in `per_class`); `images`; `detections`. A crowd
-    (COCO) is treated as difficult.
+    Also `per_class`: both names with a list over labels 1, 2, ...; `classes_without_truth`: labels without
+    an object that has to be found, which the means leave out (None in `per_class`); `images`;
+    `detections`. A crowd (COCO) is treated as difficult.
 
     With `plus_one` the corners of a box are pixels that belong to it, so that it is x2 - x1 + 1 wide: the
     convention of VOC's development kit and of detectors up to 2019. Boxes whose x1, y1 were reduced by
@@ -36,7 +36,7 @@ def voc_scores(
     matched = _match(detections, truth, iou, 1.0 if plus_one else 0.0)
     eleven: list[float | None] = []
     area: list[float | None] = []
-    for label in range(1, truth.num_classes + 1):
+    for label in range(1, truth.num_classes):
         objects = int(np.count_nonzero((matched.truth_label == label) & ~matched.ignored))
         right = _verdicts(matched, label)
         eleven.append(100 * eleven_point_ap(right, objects) if objects else None)

@@ -60,8 +60,8 @@ def made_up_split(seed, images=12, classes=4, *, crowds=False, difficult=False, 
 
 
 def collected(truth, found, classes):
-    """Both collections, filled."""
-    there, detections = GroundTruth(classes), Detections(classes)
+    """Both collections, filled; `classes` without the background."""
+    there, detections = GroundTruth(1 + classes), Detections(1 + classes)
     for image_id, target in truth:
         there.add(image_id, target)
     for image_id, one in found:

@@ -114,11 +114,11 @@ def test_perfect_detections_score_100(capsys):
 
 def test_no_detections_score_0_and_no_objects_nothing():
     truth, _ = made_up_split(0, classes=CLASSES)
-    scores = coco_scores(Detections(CLASSES), collected(truth, [], CLASSES)[1])
+    scores = coco_scores(Detections(1 + CLASSES), collected(truth, [], CLASSES)[1])
     assert scores["ap"] == scores["ar100"] == 0 and scores["detections"] == 0
-    empty = GroundTruth(CLASSES)
+    empty = GroundTruth(1 + CLASSES)
     empty.add("no object", {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)})
-    detections = Detections(CLASSES)
+    detections = Detections(1 + CLASSES)
     detections.add("no object", {"boxes": torch.ones(1, 4), "labels": [1], "scores": [0.5]})
     scores = coco_scores(detections, empty)
     assert all(scores[name] is None for name in COCO_METRICS)
@@ -136,13 +136,13 @@ def test_a_class_without_objects_is_left_out_of_the_mean():
 
 
 def one_image(boxes, **flags):
-    truth = GroundTruth(1)
+    truth = GroundTruth(2)
     truth.add(5, {"boxes": boxes, "labels": [1] * len(boxes), **flags})
     return truth
 
 
 def detections_of(boxes, scores):
-    detections = Detections(1)
+    detections = Detections(2)
     detections.add(5, {"boxes": boxes, "labels": [1] * len(boxes), "scores": scores})
     return detections
 
@@ -171,12 +171,12 @@ def test_the_area_of_an_object_may_be_that_of_its_mask():
 
 
 def test_detections_of_an_unknown_image_are_refused():
-    other = GroundTruth(1)
+    other = GroundTruth(2)
     other.add(6, {"boxes": [], "labels": []})
     with pytest.raises(InputError, match="image 5 has detections"):
         coco_scores(detections_of([[0, 0, 1, 1]], [0.5]), other)
     with pytest.raises(InputError, match="has no image"):
-        coco_scores(Detections(1), GroundTruth(1))
+        coco_scores(Detections(2), GroundTruth(2))
 
 
 def test_the_official_fake_detections_get_the_published_numbers(real_data):
@@ -185,7 +185,7 @@ def test_the_official_fake_detections_get_the_published_numbers(real_data):
         pytest.skip(f"no {folder.name}")
     instances = json.loads((folder / "instances_val2014_100.json").read_text())
     categories = [category["id"] for category in instances["categories"]]
-    truth = GroundTruth(len(categories))
+    truth = GroundTruth(1 + len(categories))
     for image in instances["images"]:
         objects = [one for one in instances["annotations"] if one["image_id"] == image["id"]]
         xywh = torch.tensor([one["bbox"] for one in objects], dtype=torch.float64).reshape(-1, 4)

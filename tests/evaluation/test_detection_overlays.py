@@ -11,7 +11,7 @@ from pipeline_src.evaluation.detections import Detections, GroundTruth
 from pipeline_src.evaluation.palette import voc_palette
 from tests.evaluation.made_up_boxes import collected, made_up_split
 
-NAMES = ["cell", "platelet", "a class with a long name", "other"]
+NAMES = ["background", "cell", "platelet", "a class with a long name", "other"]
 
 
 def write_pictures(folder, shown, seed=0):
@@ -54,7 +54,7 @@ def test_the_same_boxes_make_the_same_bytes(tmp_path):
 
 
 def panel_of(rgb, objects, found):
-    truth, detections = GroundTruth(4), Detections(4)
+    truth, detections = GroundTruth(5), Detections(5)
     truth.add(1, objects)
     detections.add(1, found)
     panel = draw_boxes_panel(rgb, box_records(truth[1], detections[1]), "1", NAMES)

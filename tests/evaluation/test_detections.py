@@ -40,7 +40,7 @@ def test_ranks_that_share_a_split_agree_with_one(ids, tmp_path):
 
 def test_a_file_says_what_was_added(tmp_path):
     _, found = made_up_split(1, classes=CLASSES)
-    detections = Detections(CLASSES)
+    detections = Detections(1 + CLASSES)
     for image_id, one in reversed(found):
         detections.add(image_id, one)
     write_results(tmp_path / "results.json", detections, CATEGORIES)
@@ -62,7 +62,7 @@ def test_a_file_says_what_was_added(tmp_path):
 
 
 def test_no_detections_are_an_empty_list(tmp_path):
-    detections = Detections(2)
+    detections = Detections(3)
     detections.add("empty", {"boxes": torch.zeros(0, 4), "scores": torch.zeros(0), "labels": torch.zeros(0)})
     write_results(tmp_path / "results.json", detections, [1, 2])
     assert (tmp_path / "results.json").read_text() == "[]\n"
@@ -87,11 +87,11 @@ GOOD = {"boxes": [[1.0, 2.0, 3.0, 4.0]], "scores": [0.5], "labels": [1]}
 )
 def test_what_a_sound_model_does_not_return_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        Detections(2).add(7, {**GOOD, **change})
+        Detections(3).add(7, {**GOOD, **change})
 
 
 def test_an_image_is_taken_once_and_under_a_plain_id():
-    detections, other = Detections(2), Detections(2)
+    detections, other = Detections(3), Detections(3)
     detections.add(7, GOOD)
     other.add(7, GOOD)
     with pytest.raises(ValueError, match="image 7 was added twice"):
@@ -101,13 +101,13 @@ def test_an_image_is_taken_once_and_under_a_plain_id():
     with pytest.raises(ValueError, match="plain number or a name"):
         detections.add(torch.tensor(8), GOOD)
     with pytest.raises(ValueError, match="over different classes"):
-        detections.merge(Detections(3))
+        detections.merge(Detections(4))
 
 
 def test_columns_of_the_ground_truth_belong_to_its_boxes():
     for key in ("area", "iscrowd", "difficult"):
         with pytest.raises(ValueError, match=f"image 7: 1 boxes, {key} has shape"):
-            GroundTruth(2).add(7, {**GOOD, key: [1, 0]})
+            GroundTruth(3).add(7, {**GOOD, key: [1, 0]})
 
 
 RECORD = {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}

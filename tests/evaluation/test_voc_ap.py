@@ -175,7 +175,7 @@ def test_the_plus_one_convention_is_the_plain_one_on_boxes_that_reach_one_pixel_
 
 
 def test_an_overlap_of_exactly_the_threshold_is_enough():
-    truth, detections = GroundTruth(1), Detections(1)
+    truth, detections = GroundTruth(2), Detections(2)
     truth.add("a", {"boxes": [[0, 0, 10, 10]], "labels": [1]})
     detections.add("a", {"boxes": [[0, 0, 10, 5]], "labels": [1], "scores": [0.3]})
     assert voc_scores(detections, truth)["map_area"] == 100
@@ -184,11 +184,11 @@ def test_an_overlap_of_exactly_the_threshold_is_enough():
 
 def test_nothing_found_is_0_and_nothing_to_find_is_undefined():
     truth, _ = made_up_split(1, classes=CLASSES)
-    scores = voc_scores(Detections(CLASSES), collected(truth, [], CLASSES)[1])
+    scores = voc_scores(Detections(1 + CLASSES), collected(truth, [], CLASSES)[1])
     assert scores["map_11_points"] == scores["map_area"] == 0
-    empty = GroundTruth(CLASSES)
+    empty = GroundTruth(1 + CLASSES)
     empty.add("a", {"boxes": [], "labels": []})
-    scores = voc_scores(Detections(CLASSES), empty)
+    scores = voc_scores(Detections(1 + CLASSES), empty)
     assert scores["map_11_points"] is None and scores["classes_without_truth"] == [1, 2, 3, 4]
 
 
