@@ -2,7 +2,8 @@
 
 Made-up detections on as many images, objects and classes as COCO's val2017 has, with its share of crowds.
 Ours goes from a model's tensors to the twelve numbers: collecting, rounding, COCOeval. The peer is
-pycocotools alone, from annotations and results that lie in memory as its files hold them.
+pycocotools alone, from annotations and results that lie in memory as its files hold them. Both use one
+thread; processor time is compared, which other work on the machine disturbs least.
 """
 
 import argparse
@@ -145,7 +146,7 @@ def main() -> None:
         f"{CLASSES} classes, {os.cpu_count()} CPUs: AP {values['ours'][0]:.2f}"
     )
     print(
-        f"ours {best['ours']:.1f} s, {best['ours'] / best['theirs']:.2f} x pycocotools alone "
+        f"ours {best['ours']:.1f} CPU s, {best['ours'] / best['theirs']:.2f} x pycocotools alone "
         f"({best['theirs']:.1f} s; target {TARGET} x); the twelve numbers differ by {difference:.0e} points"
     )
 

@@ -17,6 +17,7 @@ ON_CPU = (
     ["dfp_cost"],
     ["calibration"],
     ["equalizer_cost"],
+    ["detection_evaluation"],
 )
 ON_GPU = (["dfp_cost"], ["calibration", "--device", "cuda"], ["equalizer_cost", "--device", "cuda"])
 """What measures something else on a GPU; it uses the first one that is visible."""
