@@ -18,6 +18,7 @@ ON_CPU = (
     ["calibration"],
     ["equalizer_cost"],
     ["detection_step"],
+    ["detection_evaluation"],
 )
 ON_GPU = (
     ["dfp_cost"],

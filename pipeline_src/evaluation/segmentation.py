@@ -5,10 +5,7 @@ size of the image as it is on disk, and is counted in one confusion matrix over 
 way to get from an image to its logits is another `Inference` function (`evaluation.inference`).
 """
 
-import logging
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -16,13 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.errors import bad_input_in_one_line
 from pipeline_src.evaluation.confusion import Confusion
-
-logger = logging.getLogger(__name__)
+from pipeline_src.evaluation.passes import evaluation_mode, rank_and_world, watched
 
 
 class EvaluationDataset(Protocol):
@@ -74,15 +69,15 @@ def evaluate_model(
     Raises `ValueError` when logits are not finite or not of the image's size, or an id is outside
     the classes, and `InputError` for a file that cannot be read.
     """
-    rank, world = _rank_and_world()
+    rank, world = rank_and_world()
     indices = range(rank, len(dataset), world)
     items: DataLoader[Any] = DataLoader(
         cast(Dataset[Any], dataset), batch_size=None, sampler=indices, num_workers=workers
     )
     confusion = Confusion(num_classes, ignore_index)
-    with _evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         for index, (image, mask, name) in zip(
-            indices, _watched(bad_input_in_one_line(items), len(indices), rank, title), strict=True
+            indices, watched(bad_input_in_one_line(items), len(indices), rank, title), strict=True
         ):
             truth = np.asarray(mask)
             logits = inference(model, torch.as_tensor(image).unsqueeze(0).to(device))
@@ -110,12 +105,6 @@ def predicted_classes(
     return logits[0].argmax(dim=0).to(torch.int32).cpu().numpy()
 
 
-def _rank_and_world() -> tuple[int, int]:
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
-
-
 def _sum_over_ranks(confusion: Confusion, device: torch.device | str) -> None:
     """Replace the counts of this rank by the sum over all ranks (int64, hence exact)."""
     local = np.append(confusion.counts.reshape(-1), confusion.ignored)
@@ -124,27 +113,3 @@ def _sum_over_ranks(confusion: Confusion, device: torch.device | str) -> None:
     summed = total.cpu().numpy()
     confusion.counts = summed[:-1].reshape(confusion.counts.shape)
     confusion.ignored = int(summed[-1])
-
-
-@contextmanager
-def _evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        # Module by module: `model.train()` would also wake what was deliberately fixed.
-        for module, training in before:
-            module.training = training
-
-
-def _watched(items: Any, total: int, rank: int, title: str) -> Iterator[Any]:
-    """A progress bar on a terminal; elsewhere a log line at every tenth of the way."""
-    if rank == 0 and sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=title, unit="image", leave=False)
-        return
-    step = max(1, total // 10)
-    for done, item in enumerate(items, start=1):
-        yield item
-        if rank == 0 and (done % step == 0 or done == total):
-            logger.info("%s: %d of %d images", title, done, total)
