@@ -28,10 +28,11 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
     Raises `InputError` for an unknown run, one that is not trained yet, or a data set without a server.
     """
     graph = GraphBuilder(params)
-    runs = graph.experiments.runs
-    if options.run_name not in runs:
+    scorings = graph.experiments.scorings
+    if options.run_name not in scorings:
         raise InputError(f"no run {options.run_name!r} at scale {params.scale}; `list` names them")
-    run = runs[options.run_name]
+    scoring = scorings[options.run_name]
+    run = graph.experiments.runs[scoring.run]
     dataset = params.datasets[run.dataset]
     if type(dataset) not in SERVERS:
         raise InputError(
@@ -44,7 +45,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
     inputs: dict[str, str | list[str]] = {"train": training.sidecar}
     spec = {
         "model": run.model,
-        "evaluation": {key: value for key, value in run.evaluation.items() if key != "overlays"},
+        "evaluation": {key: value for key, value in scoring.evaluation.items() if key != "overlays"},
         "list": options.list,
         "server": None if server == "voc2012" else server,
         "threads": params.compute.threads,
@@ -56,7 +57,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
         extraction = graph.data.extraction(archive)
         jobs += [*graph.plan.needed_by(extraction), extraction]
         inputs["images"] = extraction.sidecar
-    name = run.name.replace("/", "_")
+    name = scoring.name.replace("/", "_")
     export = PlannedJob(
         step="export_submission",
         name=run.name,

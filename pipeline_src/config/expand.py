@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from pipeline_src.config.base import Section
 from pipeline_src.config.costing import cost_setting, costing, without_weights
 from pipeline_src.config.detection_data import DetectionDataset
-from pipeline_src.config.experiments import Architecture, Experiments, Row, Run
+from pipeline_src.config.experiments import Architecture, Experiments, Row, Run, Scoring
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.recipe import Evaluation, Recipe
@@ -35,9 +35,11 @@ def expand(params: Params) -> Experiments:
     """Expand the selected studies; raises `InputError` (one line a finding, with its key path)."""
     check_references(params)
     runs: dict[str, Run] = {}
+    scorings: dict[str, Scoring] = {}
     rows: dict[str, list[Row]] = {}
     architectures: dict[str, Architecture] = {}
     run_names: dict[str, str] = {}
+    scoring_names: dict[str, str] = {}
     architecture_names: dict[str, str] = {}
     for key in selected(params):
         study = params.studies[key]
@@ -58,13 +60,16 @@ def expand(params: Params) -> Experiments:
             cost_key = digest_of([without_weights(network), setting])
             architecture = architecture_names.setdefault(cost_key, name)
             architectures.setdefault(architecture, Architecture(architecture, key, network, setting))
-            names = []
+            names, scored = [], []
             for seed in range(_seeds(params, key, settings)):
-                identity = digest_of([point.dataset, model, recipe, evaluation, seed])
-                run_name = run_names.setdefault(identity, f"{name}/seed-{seed}")
-                run = Run(run_name, key, point.dataset, point.model.backbone, model, recipe, evaluation, seed)
+                own_name = f"{name}/seed-{seed}"
+                run_name = run_names.setdefault(digest_of([point.dataset, model, recipe, seed]), own_name)
+                run = Run(run_name, key, point.dataset, point.model.backbone, model, recipe, seed)
                 runs.setdefault(run_name, run)
                 names.append(run_name)
+                scoring = scoring_names.setdefault(digest_of([run_name, evaluation]), own_name)
+                scorings.setdefault(scoring, Scoring(scoring, run_name, evaluation))
+                scored.append(scoring)
             axis_labels.append(labels)
             rows[key].append(
                 Row(
@@ -72,6 +77,7 @@ def expand(params: Params) -> Experiments:
                     label=row_label(params, key, labels, settings) or "base",
                     settings=settings,
                     runs=tuple(names),
+                    scorings=tuple(scored),
                     seeds=tuple(range(len(names))),
                     architecture=architecture,
                     baseline=None,
@@ -81,7 +87,7 @@ def expand(params: Params) -> Experiments:
             )
         check_rows(params, key, rows[key])
         rows[key] = with_baselines(params, key, rows[key], axis_labels)
-    return Experiments(runs, rows, architectures)
+    return Experiments(runs, scorings, rows, architectures)
 
 
 def selected(params: Params) -> list[str]:

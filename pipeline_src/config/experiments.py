@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """A unique training: model, data, recipe and seed, and how it is evaluated. `name` is a readable path."""
+    """A unique training: model, data, recipe and seed. `name` is a readable path."""
 
     name: str
     study: str
@@ -14,15 +14,26 @@ class Run:
     backbone: str
     model: dict[str, Any]
     recipe: dict[str, Any]
-    evaluation: dict[str, Any]
     seed: int
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A unique evaluation of a run: how a trained network is tested. A run may have several.
+
+    A run's first one has the run's own name, another one the name that a run of its row would have.
+    """
+
+    name: str
+    run: str
+    evaluation: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Row:
     """A row of a study: a point in its axes, the runs that serve it, and its baseline.
 
-    `runs` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
+    `runs`, `scorings` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
     names the point whose cost is measured. `baseline` is the label of the row that it is compared
     with: the baseline's values, and on all other axes its own; None for a baseline row, or without one.
     `pair` names it and its baseline together. A row that cannot be trained has no runs, a `status` such as
@@ -33,6 +44,7 @@ class Row:
     label: str
     settings: dict[str, Any]
     runs: tuple[str, ...]
+    scorings: tuple[str, ...]
     seeds: tuple[int, ...]
     architecture: str
     baseline: str | None
@@ -57,8 +69,9 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Experiments:
-    """All runs, rows and architectures of the selected studies, each run and architecture once."""
+    """All runs, scorings, rows and architectures of the selected studies, each of them once."""
 
     runs: dict[str, Run]
+    scorings: dict[str, Scoring]
     rows: dict[str, list[Row]]
     architectures: dict[str, Architecture]

@@ -202,8 +202,13 @@ def without_missing_data(params: Params, experiments: Experiments) -> Experiment
     return Experiments(
         {name: run for name, run in experiments.runs.items() if run.dataset not in lacking},
         {
+            name: scoring
+            for name, scoring in experiments.scorings.items()
+            if experiments.runs[scoring.run].dataset not in lacking
+        },
+        {
             key: [
-                replace(row, runs=(), seeds=(), status=NO_DATA, reason=lacking[row.dataset])
+                replace(row, runs=(), scorings=(), seeds=(), status=NO_DATA, reason=lacking[row.dataset])
                 if row.dataset in lacking
                 else row
                 for row in rows

@@ -44,6 +44,7 @@ class FigureJobs(SummaryJobs):
     ) -> dict[str, str | list[str]]:
         """What the figure's kind reads; adds to `params` what else it asks for."""
         runs = [run for row in rows for run in row.runs]
+        scorings = [scoring for row in rows for scoring in row.scorings]
         match figure.kind:
             case "tradeoff":
                 params |= self.comparison(key, study, study.tables[0] if study.tables else None)
@@ -55,9 +56,10 @@ class FigureJobs(SummaryJobs):
                 }
             case "predictions":
                 params["images"] = min(
-                    (self.graph.experiments.runs[run].evaluation["overlays"] for run in runs), default=0
+                    (self.graph.experiments.scorings[one].evaluation["overlays"] for one in scorings),
+                    default=0,
                 )
-                return {"evaluate": [self.paths.run(run, "evaluate.json") for run in runs]}
+                return {"evaluate": [self.paths.run(scoring, "evaluate.json") for scoring in scorings]}
             case "upsampled_variance":
                 params["rows"] = []
                 return {"simulation": self.simulation(figure, name).outputs["simulation"]}

@@ -7,7 +7,7 @@ the report) in `planning/summaries.py`.
 from typing import Any
 
 from pipeline_src.config.expand import expand
-from pipeline_src.config.experiments import Architecture, Experiments, Run
+from pipeline_src.config.experiments import Architecture, Experiments, Run, Scoring
 from pipeline_src.config.resolve import model_components
 from pipeline_src.config.study import Params
 from pipeline_src.data.index import IGNORE_INDEX
@@ -36,8 +36,8 @@ class GraphBuilder:
 
     def build(self) -> Plan:
         """Plan everything up to the metrics and costs of every row."""
-        for run in self.experiments.runs.values():
-            self.evaluation(run)
+        for scoring in self.experiments.scorings.values():
+            self.evaluation(scoring)
         for architecture in self.experiments.architectures.values():
             self.cost(architecture)
         return self.plan
@@ -137,27 +137,27 @@ class GraphBuilder:
         weights = self.data.weights(run.backbone)
         return self.data.inputs(run.dataset) | ({} if weights is None else {"weights": weights.sidecar})
 
-    def evaluation(self, run: Run) -> PlannedJob:
-        """The job that evaluates a run, with its training."""
-        compute = self.params.compute
+    def evaluation(self, scoring: Scoring) -> PlannedJob:
+        """The job that evaluates a run in one way, with its training."""
+        compute, run = self.params.compute, self.experiments.runs[scoring.run]
         training = self.training(run)
         return self.plan.add(
             PlannedJob(
                 step="evaluate",
-                name=run.name,
+                name=scoring.name,
                 scale=self.params.scale,
                 params={
                     "data": _data_params(run),
                     "model": run.model,
-                    "evaluation": {**run.evaluation, "split": "val"},
+                    "evaluation": {**scoring.evaluation, "split": "val"},
                     "threads": compute.threads,
                     "deterministic": compute.deterministic,
                 },
                 inputs={**self.data.inputs(run.dataset), "train": training.sidecar},
                 outputs={
-                    "sidecar": self.paths.run(run.name, "evaluate.json"),
-                    "metrics": self.paths.run(run.name, "metrics.json"),
-                    "overlays": self.paths.run(run.name, "overlays"),
+                    "sidecar": self.paths.run(scoring.name, "evaluate.json"),
+                    "metrics": self.paths.run(scoring.name, "metrics.json"),
+                    "overlays": self.paths.run(scoring.name, "overlays"),
                 },
                 components=tuple(model_components(run.model)),
                 threads=compute.threads,

@@ -47,7 +47,9 @@ class Summaries(SummaryJobs):
                 "architectures": architectures,
             },
             inputs={
-                "metrics": [self.paths.run(run, "metrics.json") for row in rows for run in row.runs],
+                "metrics": [
+                    self.paths.run(scoring, "metrics.json") for row in rows for scoring in row.scorings
+                ],
                 "cost": [self.paths.cost(name, "cost.json") for name in architectures],
                 "timing": [self.paths.cost(name, "timing.json") for name in architectures],
             },
@@ -113,8 +115,12 @@ class Summaries(SummaryJobs):
     def report(self, joined: PlannedJob, tables: list[PlannedJob], figures: list[PlannedJob]) -> PlannedJob:
         """The page that shows everything."""
         experiments = self.graph.experiments
+        scorings = list(experiments.scorings.values())
         row_of = {
-            run: row for rows in experiments.rows.values() for row in reversed(rows) for run in row.runs
+            scoring: row
+            for rows in experiments.rows.values()
+            for row in reversed(rows)
+            for scoring in row.scorings
         }
         studies = [
             {
@@ -134,8 +140,8 @@ class Summaries(SummaryJobs):
                 "scale": self.scale(),
                 "studies": studies,
                 "runs": [
-                    {"run": run.name, "row": row_of[run.name].label, "seed": run.seed}
-                    for run in experiments.runs.values()
+                    {"run": one.name, "row": row_of[one.name].label, "seed": experiments.runs[one.run].seed}
+                    for one in scorings
                 ],
                 "architectures": list(experiments.architectures),
                 "assumptions": [
@@ -147,8 +153,8 @@ class Summaries(SummaryJobs):
                 "tables": [job.sidecar for job in tables],
                 "figures": [job.sidecar for job in figures],
                 "experiments": joined.outputs["experiments"],
-                "train": [self.paths.run(run, "train.json") for run in experiments.runs],
-                "evaluate": [self.paths.run(run, "evaluate.json") for run in experiments.runs],
+                "train": [self.paths.run(one.run, "train.json") for one in scorings],
+                "evaluate": [self.paths.run(one.name, "evaluate.json") for one in scorings],
                 "cost": [self.paths.cost(name, "sidecar.json") for name in experiments.architectures],
                 "manifests": [job.sidecar for job in self.graph.plan.of("manifest")],
             },

@@ -56,14 +56,16 @@ class SummaryJobs:
         )
 
     def rows_of(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """The rows, with their baselines where these are among them."""
+        """The rows, with their baselines where these are among them; runs go by the names of their scorings."""
         labels = {row.label for row in rows}
         return [
             {
                 "row": row.label,
                 "architecture": row.architecture,
                 "baseline_row": row.baseline if row.baseline in labels else None,
-                "runs": [{"run": run, "seed": seed} for run, seed in zip(row.runs, row.seeds, strict=True)],
+                "runs": [
+                    {"run": name, "seed": seed} for name, seed in zip(row.scorings, row.seeds, strict=True)
+                ],
                 **{name: value for name in ("pair", "status", "reason") if (value := getattr(row, name))},
             }
             for row in rows

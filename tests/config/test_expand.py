@@ -7,6 +7,7 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params, read_yaml
 from pipeline_src.config.resolve import expand_path
 from pipeline_src.errors import InputError
+from pipeline_src.planning.summaries import plan_everything
 from pipeline_src.reporting.reference import read_paper_values
 
 
@@ -59,9 +60,34 @@ def test_the_other_setting_of_cityscapes_is_an_overlay():
         assert run.recipe["augment"]["crop"] == [769, 769]
         assert run.recipe["augment"]["resize"] == {"scale": [2049, 1025], "ratio": [0.5, 2.0]}
         assert run.model["decoder"]["align_corners"] and run.model["auxiliary"]["align_corners"]
-        assert (run.evaluation["window"], run.evaluation["stride"]) == ([769, 769], [513, 513])
+        evaluation = found.scorings[run.name].evaluation
+        assert (evaluation["window"], evaluation["stride"]) == ([769, 769], [513, 513])
     printed = {value["row"] for value in read_paper_values("workflow/reference/paper_values.csv")}
     assert {row.label for row in found.rows["cityscapes_769"]} <= printed
+
+
+def test_another_evaluation_is_no_other_training():
+    vary = {"evaluation": ["own_size", "short_side_512"]}
+    tables = [{"number": 1, "title": "t", "row": "{evaluation}", "metrics": ["miou"]}]
+    study = {**_study(), "vary": vary, "tables": tables, "seeds": 2}
+    found = experiments({"select": ["mine"], "studies": {"mine": study}})
+    assert list(found.runs) == [f"mine/evaluation-own-size/seed-{seed}" for seed in (0, 1)]
+    own, other = found.rows["mine"]
+    assert own.runs == other.runs == own.scorings
+    assert other.scorings == tuple(f"mine/evaluation-short-side-512/seed-{seed}" for seed in (0, 1))
+    for name in (*own.scorings, *other.scorings):
+        assert found.scorings[name].run in found.runs
+    plan = plan_everything(
+        load_params(
+            overlays=[Layer("my.yaml", {"select": ["mine"], "studies": {"mine": study}})], scale="paper"
+        )
+    )
+    assert len(plan.of("train")) == 2 and len(plan.of("evaluate")) == 4
+    trained = {job.inputs["train"] for job in plan.of("evaluate")}
+    assert trained == {job.sidecar for job in plan.of("train")}
+    (report,) = plan.of("report")
+    assert [run["run"] for run in report.params["runs"]] == [*own.scorings, *other.scorings]
+    assert len(report.inputs["train"]) == len(report.inputs["evaluate"]) == 4
 
 
 def test_decay_by_layer_needs_a_network_that_has_it():
@@ -76,10 +102,10 @@ def test_decay_by_layer_needs_a_network_that_has_it():
 
 def test_an_evaluation_by_name():
     found = experiments()
-    run = found.runs["scale_eq_encoders/encoder-ConvNeXt-T_data-ADE20K_equalizer-with/seed-0"]
-    assert (run.evaluation["mode"], run.evaluation["stride"]) == ("slide", [341, 341])
-    run = found.runs["scale_eq_decoders/decoder-PSPHead_data-Cityscapes_equalizer-with/seed-0"]
-    assert (run.evaluation["mode"], run.evaluation["resize"]) == ("whole", None)
+    one = found.scorings["scale_eq_encoders/encoder-ConvNeXt-T_data-ADE20K_equalizer-with/seed-0"]
+    assert (one.evaluation["mode"], one.evaluation["stride"]) == ("slide", [341, 341])
+    one = found.scorings["scale_eq_decoders/decoder-PSPHead_data-Cityscapes_equalizer-with/seed-0"]
+    assert (one.evaluation["mode"], one.evaluation["resize"]) == ("whole", None)
     with pytest.raises(
         InputError, match=r"studies\.dfp\.evaluation: 'hole' is not in evaluations; use own_size"
     ):
