@@ -56,7 +56,7 @@ class SummaryJobs:
         )
 
     def rows_of(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """The rows, with their baselines where these are among them; runs go by the names of their scorings."""
+        """The rows, with their baselines where these are among them; runs have their scorings' names."""
         labels = {row.label for row in rows}
         return [
             {
