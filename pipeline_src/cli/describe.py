@@ -12,6 +12,7 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Run
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
+from pipeline_src.tasks.task import task_of
 
 
 def run_describe(params: Params, options: argparse.Namespace) -> int:
@@ -45,10 +46,11 @@ def run_describe(params: Params, options: argparse.Namespace) -> int:
 
 def _cost(run: Run) -> dict[str, Any]:
     # imported here: the other commands need no torch
-    from pipeline_src.profiling.describe import describe_architecture
+    from pipeline_src.components import load
 
-    crop = run.recipe["augment"]["crop"]
-    return {"crop": crop, **describe_architecture(run.model, crop)}
+    augment = run.recipe["augment"]
+    crop = augment["crop"] if "crop" in augment else augment["scales"][-1][::-1]
+    return {"crop": crop, **load(f"costs.{task_of(run.model)}").describe(run.model, crop)}
 
 
 def _text(value: dict[str, Any]) -> str:
@@ -65,7 +67,7 @@ def _text(value: dict[str, Any]) -> str:
             f"serves {', '.join(value['serves'])}",
             "",
             yaml.safe_dump(sections, sort_keys=False, default_flow_style=None, width=110),
-            f"cost of one image at the recipe's crop, {height} x {width} (FLOPs: 2 x multiply-adds)",
+            f"cost of one image at the recipe's size, {height} x {width} (FLOPs: 2 x multiply-adds)",
             *columns(parts),
         ]
     )

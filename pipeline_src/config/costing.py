@@ -16,8 +16,11 @@ def cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
         for key, value in recipe["optimizer"].items()
         if key not in ("no_decay", "no_decay_1d", "layer_decay")
     }
+    augment = recipe["augment"]
+    # a detector's image: short side by long side
+    own = augment["crop"] if "crop" in augment else augment["scales"][-1][::-1]
     return {
-        "crop": params.cost.crop or recipe["augment"]["crop"],
+        "crop": params.cost.crop or own,
         "batch": params.cost.batch or recipe["batch"],
         "recipe": {"optimizer": optimizer, **{key: recipe[key] for key in ("amp", "accumulate", "loss")}},
     }

@@ -180,9 +180,7 @@ class RetinaNetDetector(_Detector):
         return self
 
 
-DetectorSpec = Annotated[
-    FasterRcnnDetector | RetinaNetDetector | CascadeRcnnDetector, Field(discriminator="kind")
-]
+DetectorSpec = FasterRcnnDetector | RetinaNetDetector | CascadeRcnnDetector
 
 
 def _check_ious(positive: float, negative: float) -> None:

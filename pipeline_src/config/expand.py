@@ -14,7 +14,7 @@ from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.experiments import Architecture, Experiments, Row, Run, Scoring
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
-from pipeline_src.config.recipe import Evaluation, Recipe
+from pipeline_src.config.recipe import DetectionAugment, Evaluation, Recipe
 from pipeline_src.config.resolve import check_references, dataset_classes, resolve_model
 from pipeline_src.config.study import Params, Study
 from pipeline_src.config.table_rows import check_rows, row_label, with_baselines
@@ -53,8 +53,10 @@ def expand(params: Params) -> Experiments:
             except InputError as error:
                 path, text = _place(str(error))
                 raise params.wrong(_origin(key, study, settings, path), text) from None
-            recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
             _check_point(params, partial(_origin, key, study, settings), point, model)
+            recipe, evaluation = point.recipe.model_dump(), point.evaluation.model_dump()
+            if model["detector"] is not None and evaluation["scales"] is None:
+                evaluation["scales"] = recipe["augment"]["scales"][-1:]
             setting = cost_setting(params, recipe)
             network = costing(model)
             cost_key = digest_of([without_weights(network), setting])
@@ -156,9 +158,6 @@ def _resolve_point(params: Params, key: str, study: Study, settings: dict[str, A
         if name not in section:
             origin = _origin(key, study, settings, field)
             raise params.wrong(origin, f"{name!r} is unknown; use {one_of(section)}")
-    if isinstance(params.datasets[point.dataset], DetectionDataset):
-        origin = _origin(key, study, settings, "dataset")
-        raise params.wrong(origin, f"{point.dataset!r} has boxes; a decoder learns from masks")
     return point
 
 
@@ -167,6 +166,14 @@ def _check_point(
 ) -> None:
     """Refuse what is valid by itself and does not go together, before any job finds out."""
     recipe, equalizer = point.recipe, model["equalizer"]
+    boxes = isinstance(params.datasets[point.dataset], DetectionDataset)
+    if boxes and point.model.detector is None:
+        raise params.wrong(origin("dataset"), f"{point.dataset!r} has boxes; a decoder learns from masks")
+    if not boxes and point.model.detector is not None:
+        raise params.wrong(origin("dataset"), f"{point.dataset!r} has masks; a detector learns from boxes")
+    if boxes != isinstance(recipe.augment, DetectionAugment):
+        wanted = "scales, for images with boxes" if boxes else "a crop, for images with masks"
+        raise params.wrong(origin("recipe.augment"), f"a recipe for this data needs an augment with {wanted}")
     if getattr(recipe.optimizer, "layer_decay", None) and model["backbone"]["family"] != "convnext":
         explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {point.model.backbone} use null"
         raise params.wrong(origin("recipe.optimizer.layer_decay"), explanation)
@@ -180,7 +187,7 @@ def _check_point(
 def _place(error: str) -> tuple[str, str]:
     """The key path that a finding about a model belongs to, and the finding without it."""
     head, _, text = error.partition(": ")
-    if head.split(".")[0] in ("pyramid", "decoder", "auxiliary", "equalizer"):
+    if head.split(".")[0] in ("pyramid", "decoder", "auxiliary", "detector", "equalizer"):
         return f"model.{head}", text
     return "model.pyramid.depth", error
 

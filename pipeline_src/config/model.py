@@ -13,6 +13,7 @@ from pipeline_src.config.base import (
     Section,
     Sha256,
 )
+from pipeline_src.config.detector import DetectorSpec
 
 
 class WeightsFile(Section):
@@ -204,9 +205,7 @@ class UperDecoder(Section):
     align_corners: bool = Field(default=False, description=ALIGN_CORNERS)
 
 
-Decoder = Annotated[
-    FcnDecoder | PspDecoder | AsppDecoder | SepAsppDecoder | UperDecoder, Field(discriminator="kind")
-]
+Decoder = FcnDecoder | PspDecoder | AsppDecoder | SepAsppDecoder | UperDecoder
 
 
 class AuxiliaryHead(FcnDecoder):
@@ -243,7 +242,7 @@ class Equalizer(Section):
 
 
 class ModelSpec(Section):
-    """A network: a backbone, optionally wrapped by a pyramid, under a decoder."""
+    """A network: a backbone, optionally wrapped by a pyramid, under a decoder or a detector."""
 
     backbone: str = Field(description="Key of an entry of `backbones`.")
     pyramid: Pyramid | None = Field(
@@ -251,10 +250,27 @@ class ModelSpec(Section):
         discriminator="kind",
         description="Multi-scale pyramid around the backbone; null: none.",
     )
-    decoder: Decoder = Field(description="Decoder on top of the pyramid's levels.")
+    decoder: Decoder | None = Field(
+        default=None,
+        discriminator="kind",
+        description="Decoder on top of the pyramid's levels, for segmentation; null: a detector is there.",
+    )
+    detector: DetectorSpec | None = Field(
+        default=None,
+        discriminator="kind",
+        description="Detector on top of the pyramid's levels, for data with boxes; null: a decoder is there.",
+    )
     auxiliary: AuxiliaryHead | None = Field(
         default=None, description="Second head, for a second loss in training; null: none."
     )
     equalizer: Equalizer | None = Field(
         default=None, description="Scale equalizers at the concatenations; null: none."
     )
+
+    @model_validator(mode="after")
+    def _one_task(self) -> "ModelSpec":
+        if (self.decoder is None) == (self.detector is None):
+            raise ValueError("set exactly one of decoder, detector")
+        if self.detector is not None and (self.auxiliary is not None or self.equalizer is not None):
+            raise ValueError("auxiliary and equalizer belong to a decoder; set both to null")
+        return self

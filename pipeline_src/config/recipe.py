@@ -152,6 +152,27 @@ class Augment(Section):
     )
 
 
+class DetectionAugment(Section):
+    """Training transforms of images with boxes, in this order."""
+
+    scales: Annotated[list[Pair], Field(min_length=1)] = Field(
+        description="Long and short side that an image is fitted into with its aspect kept; of several, one "
+        "is drawn for each image."
+    )
+    flip: Fraction = Field(default=0.5, description="Probability of a horizontal flip.")
+    group_by_aspect: bool = Field(
+        default=True, description="Batches of images that are all upright or all lying, to save padding."
+    )
+    difficult: bool = Field(default=False, description="Learn objects that VOC marks as difficult, too.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "DetectionAugment":
+        for scale in self.scales:
+            if scale[0] < scale[1]:
+                raise ValueError(f"scales {scale}: the long side comes first")
+        return self
+
+
 class Every(Section):
     """An interval of training."""
 
@@ -181,7 +202,9 @@ class Recipe(Section):
         default=None, description="Epoch from which batch normalisation is fixed; null: never."
     )
     loss: Loss = Field(default=Loss(), description="Training loss.")
-    augment: Augment = Field(description="Training transforms.")
+    augment: Augment | DetectionAugment = Field(
+        description="Training transforms: with a crop for segmentation, with scales for detection."
+    )
     amp: Literal["none", "fp16", "bf16"] = Field(default="none", description="Mixed precision.")
     clip_grad_norm: PositiveFloat | None = Field(default=None, description="Largest gradient norm.")
     validate_every: Every | None = Field(
@@ -225,6 +248,11 @@ class Evaluation(Section):
         default=None,
         description="Long and short side that an image is fitted into first; null: its own size. "
         "Accuracy is counted at the own size in any case.",
+    )
+    scales: list[Pair] | None = Field(
+        default=None,
+        description="Detection: long and short side of every test size, whose detections are merged; null: "
+        "the training's last scale.",
     )
     overlays: NonNegativeInt = Field(
         default=4, description="Validation images whose predictions are kept as pictures."

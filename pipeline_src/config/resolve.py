@@ -29,6 +29,7 @@ from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
 from pipeline_src.models.backbones.table import Architecture, lookup, lookup_architecture
+from pipeline_src.models.detectors.options import check_detector
 from pipeline_src.models.fusion.dfp_rules import check_depth
 from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised, head_levels
 from pipeline_src.models.fusion.ipg_rules import BACKBONE_STAGES, resolve_ipg
@@ -44,29 +45,39 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     """
     backbone = params.backbones[spec.backbone]
     facts = backbone_facts(backbone)
-    decoder = spec.decoder.model_dump()
-    auxiliary = None if spec.auxiliary is None else spec.auxiliary.model_dump()
+    parts = {
+        name: None if (part := getattr(spec, name)) is None else part.model_dump()
+        for name in ("decoder", "auxiliary", "detector")
+    }
+    read = {name: max(_levels_of(name, part)) for name, part in parts.items() if part is not None}
     model = {
         "num_classes": num_classes,
         "backbone": resolve_backbone(backbone, facts),
-        "pyramid": _resolve_pyramid(spec, facts, {"decoder": decoder, "auxiliary": auxiliary}),
-        "decoder": decoder,
-        "auxiliary": auxiliary,
+        "pyramid": _resolve_pyramid(spec, facts, read),
+        **parts,
     }
+    if parts["detector"] is not None:
+        check_detector(parts["detector"], range(2, _stages_of(spec) + 2), facts.family)
     return {**model, "equalizer": _resolve_equalizer(model, spec.equalizer)}
 
 
-def _resolve_pyramid(
-    spec: ModelSpec, facts: Architecture, heads: dict[str, dict[str, Any] | None]
-) -> dict[str, Any] | None:
-    """The pyramid that gives what `heads`, by their key, read; None for one that adds nothing."""
-    pyramid = spec.pyramid
-    stages = pyramid.stages if isinstance(pyramid, IpgPyramid) else BACKBONE_STAGES
-    read = {key: max(head_levels(head)) for key, head in heads.items() if head is not None}
+def _levels_of(name: str, part: dict[str, Any]) -> list[int]:
+    """The levels that a head, a decoder or a detector reads."""
+    return list(part["levels"]) if name == "detector" else list(head_levels(part))
+
+
+def _stages_of(spec: ModelSpec) -> int:
+    return spec.pyramid.stages if isinstance(spec.pyramid, IpgPyramid) else BACKBONE_STAGES
+
+
+def _resolve_pyramid(spec: ModelSpec, facts: Architecture, read: dict[str, int]) -> dict[str, Any] | None:
+    """The pyramid that gives the highest levels that are `read`, by key; None for one that adds nothing."""
+    pyramid, stages = spec.pyramid, _stages_of(spec)
     for key, level in read.items():
         if level > stages + 1:
+            end = "levels" if key == "detector" else "level"
             raise InputError(
-                f"{key}.level: {level} is not there; this network's levels are 2 to {stages + 1}"
+                f"{key}.{end}: {level} is not there; this network's levels are 2 to {stages + 1}"
             )
     if isinstance(pyramid, IpgPyramid):
         return resolve_ipg(pyramid.model_dump(), max(read.values()))
@@ -114,7 +125,9 @@ def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
 
 def model_components(model: dict[str, Any]) -> list[str]:
     """Component kinds that a resolved model names: the dynamic edges of its code identity."""
-    kinds = [f"backbone.{model['backbone']['family']}", f"decoder.{model['decoder']['kind']}"]
+    kinds = [f"backbone.{model['backbone']['family']}"]
+    heads = [part for part in ("decoder", "detector") if model.get(part) is not None]
+    kinds += [f"{part}.{model[part]['kind']}" for part in heads]
     if model["pyramid"] is not None:
         kinds.append(f"pyramid.{model['pyramid']['kind']}")
     if (auxiliary := model.get("auxiliary")) is not None:

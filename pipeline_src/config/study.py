@@ -21,8 +21,10 @@ from pipeline_src.config.recipe import Evaluation, Recipe
 from pipeline_src.errors import InputError
 
 Metric = Literal[
-    "training_memory", "testing_time", "miou", "pixel_accuracy", "parameters", "flops", "saved_bytes"
-]
+    "training_memory", "testing_time", "miou", "pixel_accuracy", "parameters", "flops", "saved_bytes",
+    "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar1", "ar10", "ar100", "ar_small",
+    "ar_medium", "ar_large", "voc_ap", "voc_ap_area",
+]  # fmt: skip
 
 
 class Table(Section):

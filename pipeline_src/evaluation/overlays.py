@@ -21,12 +21,6 @@ from pipeline_src.files import digest_of, write_json
 INDEX_FILE = "index.json"
 
 
-def spread_evenly(count: int, length: int) -> list[int]:
-    """Up to `count` indices of `length` records, evenly spread, the first among them."""
-    count = min(count, length)
-    return [number * length // count for number in range(count)]
-
-
 class OverlayWriter:
     """Collects the predictions of the images at `indices` of a split and writes them as pictures.
 

@@ -20,6 +20,12 @@ _INK = (20, 20, 20)
 _GREY = (90, 90, 90)
 
 
+def spread_evenly(count: int, length: int) -> list[int]:
+    """Up to `count` indices of `length` records, evenly spread, the first among them."""
+    count = min(count, length)
+    return [number * length // count for number in range(count)]
+
+
 def denormalised(image: NDArray[Any], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.uint8]:
     """An image `(3, H, W)` that was normalised with `mean` and `std`, as RGB `(H, W, 3)`."""
     shift, scale = (np.asarray(values, dtype=np.float64)[:, None, None] for values in (mean, std))

@@ -15,6 +15,7 @@ from pipeline_src.models.fusion.equalizer_rules import CALIBRATED_FORMS
 from pipeline_src.planning.data_jobs import DataJobs, without_missing_data
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.paths import Paths
+from pipeline_src.tasks.task import task_of
 
 PROBED_BATCHES = 4
 """Batches of training images on which the start of a training is looked at, for figures."""
@@ -46,7 +47,7 @@ class GraphBuilder:
         """The job that trains a run."""
         compute = self.params.compute
         inputs = self._initial_inputs(run)
-        components = model_components(run.model)
+        components = [*model_components(run.model), f"training.{task_of(run.model)}"]
         calibration = self.calibration(run)
         if calibration is not None:
             inputs["statistics"] = calibration.outputs["statistics"]
@@ -159,7 +160,7 @@ class GraphBuilder:
                     "metrics": self.paths.run(scoring.name, "metrics.json"),
                     "overlays": self.paths.run(scoring.name, "overlays"),
                 },
-                components=tuple(model_components(run.model)),
+                components=(*model_components(run.model), f"evaluation.{task_of(run.model)}"),
                 threads=compute.threads,
                 gpu=True,
             )
@@ -185,7 +186,7 @@ class GraphBuilder:
                     "cost": self.paths.cost(architecture.name, "cost.json"),
                     "timing": self.paths.cost(architecture.name, "timing.json"),
                 },
-                components=tuple(model_components(architecture.model)),
+                components=(*model_components(architecture.model), f"costs.{task_of(architecture.model)}"),
                 threads=cost.threads,
                 gpu=True,
             )

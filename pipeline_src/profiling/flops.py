@@ -6,18 +6,19 @@ times. Nothing is computed: the model and its input may live on the meta device.
 
 from collections import Counter
 from functools import partial
+from typing import Any
 
-from torch import Tensor, no_grad
+from torch import no_grad
 from torch.nn import Module
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def count_flops(module: Module, *inputs: Tensor) -> int:
+def count_flops(module: Module, *inputs: Any) -> int:
     """FLOPs of `module(*inputs)` in evaluation mode; every part gets its own mode back."""
     return sum(count_flops_by_module(module, *inputs).values())
 
 
-def count_flops_by_module(module: Module, *inputs: Tensor) -> dict[str, int]:
+def count_flops_by_module(module: Module, *inputs: Any) -> dict[str, int]:
     """As `count_flops`, by the name (as in `named_modules`) of the innermost module that did the work."""
     own: Counter[str] = Counter()
     running = [""]

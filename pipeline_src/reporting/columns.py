@@ -51,6 +51,25 @@ COLUMNS = {
             "score",
             (Source("pixel_accuracy", False, 1, "%", 2, "share of labelled pixels that are right"),),
         ),
+        *(
+            Column(key, header, "score", (Source(key, False, 1, "%", 2, meaning),))
+            for key, header, meaning in (
+                ("ap", "AP", "COCO's AP, mean over IoU 0.50 to 0.95"),
+                ("ap50", "AP50", "COCO's AP at IoU 0.50"),
+                ("ap75", "AP75", "COCO's AP at IoU 0.75"),
+                ("ap_small", "AP small", "COCO's AP of objects below 32x32 pixels of area"),
+                ("ap_medium", "AP medium", "COCO's AP of objects from 32x32 to 96x96 pixels of area"),
+                ("ap_large", "AP large", "COCO's AP of objects above 96x96 pixels of area"),
+                ("ar1", "AR@1", "COCO's average recall with 1 detection per image"),
+                ("ar10", "AR@10", "COCO's average recall with 10 detections per image"),
+                ("ar100", "AR@100", "COCO's average recall with 100 detections per image"),
+                ("ar_small", "AR small", "COCO's average recall of objects below 32x32 pixels of area"),
+                ("ar_medium", "AR medium", "COCO's average recall of medium objects"),
+                ("ar_large", "AR large", "COCO's average recall of objects above 96x96 pixels of area"),
+                ("voc_ap", "mAP (11 points)", "VOC's 11-point AP at IoU 0.5, mean over classes"),
+                ("voc_ap_area", "mAP (area)", "area under VOC's precision-recall curve at IoU 0.5"),
+            )
+        ),
         Column(
             "training_memory",
             "training memory",

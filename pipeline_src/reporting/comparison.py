@@ -143,6 +143,8 @@ class Comparison:
             scale=self.scale,
             rules=self.rules,
         )
+        if ours is None and row.status == DONE and any(name == row.name for name, _ in self._scores):
+            verdict = Verdict("undefined", "there is nothing to score, such as no object of that size")
         split = self._paper[row.name, column.key]["split"] if paper is not None else None
         on_server = split in SERVER_SPLITS and split != self.split and self.scale.comparable
         return {

@@ -10,17 +10,35 @@ KINDS = ("image", "truth", "prediction", "panel")
 
 
 def read_overlays(sidecar: dict[str, Any]) -> dict[str, Any]:
-    """`{"classes", "ignore_index", "images": [{"id", "miou", and a path for each of `KINDS`}]}`.
+    """Of a segmentation: `{"classes", "ignore_index", "images": [{"id", "miou", paths of `KINDS`}]}`.
 
     Raises `InputError` when a file is gone.
     """
-    folder = Path(sidecar["overlays"]["folder"])
-    index = read_json(folder / "index.json")
-    images = []
-    for entry in index["images"]:
-        paths = {kind: folder / entry[kind] for kind in KINDS}
-        for path in paths.values():
-            if not path.is_file():
-                raise InputError(f"{path}: no such file; evaluate {sidecar['job']['name']} again")
-        images.append({"id": entry["id"], "miou": entry["miou"], **paths})
+    index, folder = _read_index(sidecar)
+    images = [
+        {
+            "id": entry["id"],
+            "miou": entry["miou"],
+            **{kind: _path(folder, entry[kind], sidecar) for kind in KINDS},
+        }
+        for entry in index["images"]
+    ]
     return {"classes": index["classes"], "ignore_index": index["ignore_index"], "images": images}
+
+
+def read_panels(sidecar: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of any task: `[{"id", "panel": path}]`; an `InputError` when a file is gone."""
+    index, folder = _read_index(sidecar)
+    return [{"id": entry["id"], "panel": _path(folder, entry["panel"], sidecar)} for entry in index["images"]]
+
+
+def _read_index(sidecar: dict[str, Any]) -> tuple[dict[str, Any], Path]:
+    folder = Path(sidecar["overlays"]["folder"])
+    return read_json(folder / "index.json"), folder
+
+
+def _path(folder: Path, name: str, sidecar: dict[str, Any]) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; evaluate {sidecar['job']['name']} again")
+    return path

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
-from pipeline_src.reporting.overlays import read_overlays
+from pipeline_src.reporting.overlays import read_panels
 from pipeline_src.reporting.status import DONE
 from pipeline_src.reporting.tidy import describe_device
 
@@ -109,8 +109,7 @@ class Page:
         ]
         if run["run"] == siblings[0] and evaluate["overlays"]["images"]:
             card["panels"] = [
-                {"name": image["id"], "picture": _jpeg(image["panel"])}
-                for image in read_overlays(evaluate)["images"]
+                {"name": image["id"], "picture": _jpeg(image["panel"])} for image in read_panels(evaluate)
             ]
         return card
 
@@ -240,10 +239,14 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
     facts = [
         ("mIoU", _percent(scores.get("miou"))),
         ("pixel accuracy", _percent(scores.get("pixel_accuracy"))),
+        ("AP", _percent(scores.get("ap"))),
+        ("AP50", _percent(scores.get("ap50"))),
+        ("VOC mAP (11 points)", _percent(scores.get("voc_ap"))),
         ("backbone", backbone.get("timm")),
         ("backbone weights", _weights(backbone.get("weights"), train.get("weights") or {})),
         ("pyramid", _settings(pyramid) if pyramid else "none"),
-        ("decoder", _settings(model.get("decoder"))),
+        ("decoder", _settings(model["decoder"]) if model.get("decoder") else None),
+        ("detector", (model.get("detector") or {}).get("kind")),
         ("scale equalizers", _equalizer(model.get("equalizer"))),
         ("optimiser", _settings(recipe.get("optimizer"))),
         ("schedule", _settings(recipe.get("schedule"))),

@@ -20,8 +20,11 @@ from pipeline_src.reporting.rows import Row, pair_inputs
 COLUMNS = ("study", "table", "row", "run", "seed", "metric", "value", "unit")
 TIMED_COLUMNS = (*COLUMNS, "device")
 
-SCORES = ("miou", "pixel_accuracy", "mean_accuracy")
-"""Fractions of metrics.json that become percent."""
+SCORES = (
+    "miou", "pixel_accuracy", "mean_accuracy", "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
+    "ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large", "voc_ap", "voc_ap_area",
+)  # fmt: skip
+"""Fractions of metrics.json that become percent; a task has some of them."""
 
 Place = tuple[tuple[str | int, ...], str]
 """Where a value stands in a file (keys and positions), and its unit."""
@@ -155,7 +158,9 @@ def _at(value: Any, place: tuple[str | int, ...], path: str) -> Any:
 def _scores(path: str) -> list[tuple[str, float]]:
     metrics = read_json(path)
     values = [(metric, metrics.get(metric)) for metric in SCORES]
-    values += [(f"iou/{name}", value) for name, value in metrics.get("per_class", {}).items()]
+    for name, value in metrics.get("per_class", {}).items():
+        own = {"iou": value} if not isinstance(value, dict) else value
+        values += [(f"{metric}/{name}", one) for metric, one in own.items()]
     return [(metric, 100 * _finite(value, path, metric)) for metric, value in values if value is not None]
 
 

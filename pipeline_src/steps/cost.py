@@ -6,20 +6,17 @@
 
 import argparse
 import logging
-from functools import partial
 from typing import Any
 
 import torch
 
+from pipeline_src.components import load
 from pipeline_src.errors import run_command
 from pipeline_src.files import digest_of, write_json
-from pipeline_src.models.build import build_model
-from pipeline_src.profiling.describe import describe_architecture
 from pipeline_src.profiling.latency import measure_latency
 from pipeline_src.profiling.memory import measure_peak_memory
-from pipeline_src.profiling.saved_bytes import training_saved_bytes
-from pipeline_src.profiling.training_step import TrainingStep
 from pipeline_src.provenance.job import Job
+from pipeline_src.tasks.task import task_of
 from pipeline_src.training.runtime import describe_device
 
 log = logging.getLogger("cost")
@@ -31,11 +28,10 @@ def count_cost(params: dict[str, Any]) -> dict[str, Any]:
     FLOPs are of one image, saved bytes of what one forward pass sees: the batch, or a micro-batch of it.
     """
     model, crop = params["model"], (params["crop"][0], params["crop"][1])
-    cost = describe_architecture(model, crop)
+    costs = load(f"costs.{task_of(model)}")
+    cost = costs.describe(model, crop)
     cost["batch"] = params["batch"]
-    cost["saved_bytes"] = training_saved_bytes(
-        lambda: build_model(model), params["batch"] // params["recipe"]["accumulate"], crop
-    )
+    cost["saved_bytes"] = costs.saved_bytes(model, params["batch"] // params["recipe"]["accumulate"], crop)
     return {"content": digest_of(cost), **cost}
 
 
@@ -48,15 +44,14 @@ def time_cost(params: dict[str, Any]) -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, crop, batch = params["model"], (params["crop"][0], params["crop"][1]), params["batch"]
     repeats, warmup = params["repeats"], params["warmup"]
+    costs = load(f"costs.{task_of(model)}")
     torch.manual_seed(0)
-    module = build_model(model).to(device)
+    module = costs.build(model).to(device)
 
-    images = torch.randn(batch, 3, *crop, device=device)
     module.eval()
     with torch.inference_mode():
-        inference = measure_latency(partial(module, images), device, repeats, warmup)
-    del images
-    step = TrainingStep(module, params["recipe"], batch=batch, crop=crop, num_classes=model["num_classes"])
+        inference = measure_latency(costs.inference(module, batch, crop), device, repeats, warmup)
+    step = costs.step(module, params["recipe"], batch, crop, model["num_classes"])
     training = measure_latency(step, device, repeats, warmup)
     return {
         "crop": list(crop),

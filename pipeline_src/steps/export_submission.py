@@ -29,6 +29,7 @@ from pipeline_src.evaluation.inference import inference_of
 from pipeline_src.evaluation.submission import predict, read_test_list, write_submission
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_file, read_json
+from pipeline_src.models.build import build_model
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.runtime import configure, describe_device
 
@@ -51,7 +52,7 @@ def export_submission(job: Job, device: torch.device) -> None:
         records = read_test_images(Path(folder), params.get("list", "test"))
     else:
         records = read_test_list(voc_root([Path(folder)]), params.get("list", "test"))
-    model = load_trained(params["model"], job.input("train"), device)
+    model = load_trained(params["model"], job.input("train"), device, build_model)
     norm, num_classes = params["model"]["backbone"], params["model"]["num_classes"]
 
     def predictions() -> Iterator[tuple[str, NDArray[Any]]]:

@@ -2,10 +2,10 @@
 
 import dataclasses
 import inspect
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline_src.components import load
 from pipeline_src.config.detector import DetectorSpec
@@ -16,7 +16,7 @@ from tests.models.detections import detections_of, images_and_targets, losses_of
 from tests.models.miniatures import FAMILIES, MINIATURES
 
 KINDS = ["faster_rcnn", "retinanet", "cascade_rcnn"]
-SPEC: TypeAdapter[Any] = TypeAdapter(DetectorSpec)
+SPEC: TypeAdapter[Any] = TypeAdapter(Annotated[DetectorSpec, Field(discriminator="kind")])
 
 
 def resolved(kind: str, **options: Any) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def test_batches_do_not_come_sorted_by_group():
 
 def load(manifest, **options):
     dataset = DetectionDataset(manifest, "train", training())
-    settings = {"seed": 3, "batch": 4, "total_steps": 9, **options}
+    settings = {"seed": 3, "batch": 4, "total_steps": 9, "landscape": dataset.landscape(), **options}
     return [
         ([image.sum().item() for image in images], [int(target["image_id"]) for target in targets])
         for images, targets in detection_loader(dataset, **settings)
@@ -258,7 +258,7 @@ def test_loader_continues_at_any_step_and_workers_change_nothing(manifest):
     for start in (1, 4, 8):
         assert load(manifest, start_step=start) == whole[start:]
     assert load(manifest, workers=2) == whole
-    assert load(manifest, group_by_aspect=False) != whole
+    assert load(manifest, landscape=None) != whole
 
 
 def test_ranks_share_every_batch_and_each_has_one_orientation(manifest):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline_src.evaluation.overlays import OverlayWriter, spread_evenly
+from pipeline_src.evaluation.overlays import OverlayWriter
 from pipeline_src.evaluation.palette import colourise, index_image, voc_palette
+from pipeline_src.evaluation.panels import spread_evenly
 
 CLASSES = ["background", "aeroplane", "bicycle"]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

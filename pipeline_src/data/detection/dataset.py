@@ -1,5 +1,6 @@
 """Images and boxes of a manifest as tensors: training samples by key, evaluation items by index."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch.utils.data import Dataset
 from pipeline_src.data.dataset import SampleKey
 from pipeline_src.data.detection.index import DetectionIndex, trainable
 from pipeline_src.data.detection.objects import Objects
-from pipeline_src.data.detection.transforms import DetectionEvalTransform, DetectionTrainTransform
+from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.images import read_image
 from pipeline_src.errors import InputError
 from pipeline_src.training.seeding import derive
@@ -31,7 +32,7 @@ class DetectionDataset(Dataset[Any]):
     With a `DetectionTrainTransform`, `dataset[SampleKey(seed, epoch, sample)]` is `(image, target)`: float32
     `(3, h, w)` normalised, and a `Target` whose boxes are in that image. Its samples are the images with
     something to learn from, its objects those without crowds and, unless `difficult`, without difficult
-    ones; `records[sample]` is a sample's place in the split. With a `DetectionEvalTransform`, or none,
+    ones; `records[sample]` is a sample's place in the split. With another transform of the image, or none,
     `dataset[index]` is `(image, target, id)` for every image of the split and with all objects, whose
     boxes stay in the original image; without a transform the image is uint8 at its original size.
 
@@ -43,7 +44,7 @@ class DetectionDataset(Dataset[Any]):
         self,
         manifest_path: str | Path,
         split: str,
-        transform: DetectionTrainTransform | DetectionEvalTransform | None = None,
+        transform: DetectionTrainTransform | Callable[[Tensor], Any] | None = None,
         *,
         difficult: bool = False,
     ) -> None:

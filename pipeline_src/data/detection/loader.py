@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from pipeline_src.data.detection.dataset import DetectionDataset, Target
+from pipeline_src.data.detection.dataset import Target
 from pipeline_src.data.loader import StepSampler, epoch_order, load_batches
 from pipeline_src.training.seeding import derive
 
@@ -46,7 +47,7 @@ class GroupedStepSampler(StepSampler):
 
 
 def detection_loader(
-    dataset: DetectionDataset,
+    dataset: Dataset[Any],
     *,
     seed: int,
     batch: int,
@@ -57,12 +58,13 @@ def detection_loader(
     workers: int = 0,
     drop_last: bool = True,
     pin_memory: bool = False,
-    group_by_aspect: bool = True,
+    landscape: NDArray[np.bool_] | None = None,
 ) -> Iterator[tuple[list[Tensor], list[Target]]]:
     """This rank's `(images, targets)` of steps `start_step` to `total_steps` - 1, lists of equal length.
 
     Images are float32 `(3, h, w)`, targets as `data/detection/dataset.py` has them. `batch` is the global
-    batch. Without `group_by_aspect` the order is that of the segmentation loader.
+    batch, whose images agree in `landscape`, `(len(dataset),)`; without it the order is that of the
+    segmentation loader.
 
     Raises `InputError` as `StepSampler` does (at once), or for a file that can no longer be read.
     """
@@ -76,9 +78,9 @@ def detection_loader(
         "drop_last": drop_last,
     }
     sampler = (
-        GroupedStepSampler(dataset.landscape(), **options)
-        if group_by_aspect
-        else StepSampler(len(dataset), **options)
+        StepSampler(len(dataset), **options)  # type: ignore[arg-type]
+        if landscape is None
+        else GroupedStepSampler(landscape, **options)
     )
     return load_batches(dataset, sampler, collate, seed=seed, workers=workers, pin_memory=pin_memory)
 

@@ -1,0 +1,171 @@
+"""Detection through the same steps as segmentation: trained, resumed, evaluated, described."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline_src.config.resolve import model_components
+from pipeline_src.errors import InputError
+from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.steps import evaluate as evaluate_step
+from pipeline_src.steps import train as train_step
+from pipeline_src.steps.cost import count_cost, time_cost
+from pipeline_src.tasks.detection_costs import COSTS, made_up_batch
+from pipeline_src.tasks.detection_objective import Detection
+from pipeline_src.training import engine
+from pipeline_src.training.precision import Precision
+from tests.tasks.tiny_detection import (
+    CLASSES,
+    RECIPE,
+    evaluate_job,
+    experiments,
+    overlay,
+    run_params,
+    train_job,
+    write_data,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("boxes")
+    write_data(root)
+    return root
+
+
+def train(job: str, *options: str) -> None:
+    train_step.main([job, "--device", "cpu", "--work", str(job) + ".work", *options])
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    train(train_job(folder, data))
+    return folder
+
+
+def test_the_last_validation_is_what_the_evaluation_finds(trained, data):
+    evaluate_step.main([evaluate_job(trained, data), "--device", "cpu"])
+    metrics = json.loads((trained / "metrics.json").read_text())
+    with open(trained / "curve.csv", newline="") as file:
+        curve = {(row["step"], row["metric"]): float(row["value"]) for row in csv.DictReader(file)}
+    for name in ("ap", "ap50", "ap_small", "ar100"):
+        assert curve["9", name] == metrics[name]
+    assert metrics["images"] == 3 and metrics["objects"] == 6
+    assert metrics["ap_large"] is None and list(metrics["per_class"]) == CLASSES
+    assert 0 <= metrics["voc_ap"] <= 1
+    shown = json.loads((trained / "overlays" / "index.json").read_text())["images"]
+    assert len(shown) == 3 and all((trained / "overlays" / one["panel"]).is_file() for one in shown)
+    assert len(shown[0]["truth"]) == 2
+    sidecar = json.loads((trained / "evaluate.json").read_text())
+    assert sidecar["scores"]["ap"] == metrics["ap"]
+
+
+def test_a_stopped_training_ends_with_the_same_bits(trained, data, tmp_path, monkeypatch):
+    job = train_job(tmp_path, data)
+    step = engine.Trainer.train_step
+
+    def dies(self, batch):
+        if self.step == 5:
+            raise KeyboardInterrupt
+        step(self, batch)
+
+    monkeypatch.setattr(engine.Trainer, "train_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(job, "--checkpoint-steps", "2")
+    monkeypatch.undo()
+    train(job, "--checkpoint-steps", "2")
+    assert json.loads((tmp_path / "train.json").read_text())["training"]["resumed_from"] == [4]
+    ours, theirs = load_file(tmp_path / "model.safetensors"), load_file(trained / "model.safetensors")
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+    assert (tmp_path / "log.csv").read_bytes() == (trained / "log.csv").read_bytes()
+
+
+def test_several_test_sizes_are_merged(trained, data, tmp_path):
+    evaluation = {"evaluation.scales": [[96, 64], [120, 80]]}
+    tables = [{"number": 1, "title": "t", "row": "{sizes}", "metrics": ["ap"]}]
+    found = {"vary": {"sizes": {"two": evaluation}}, "tables": tables}
+    job = json.loads(Path(evaluate_job(tmp_path, data, **found)).read_text())
+    assert job["params"]["evaluation"]["scales"] == [[96, 64], [120, 80]]
+    job["inputs"]["train"] = str(trained / "train.json")
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(job))
+    evaluate_step.main([str(path), "--device", "cpu"])
+    assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 3
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_the_loss_is_the_detectors_own_in_weighted_parts(data, parts):
+    model = build_detector(run_params(experiments(data))["model"]).train()
+    objective, batch = Detection(), made_up_batch(4, (64, 96), 3, CPU)
+    split = objective.split(batch, parts)
+    assert [len(images) for images, _ in split] == {1: [4], 2: [2, 2], 3: [2, 1, 1]}[parts]
+    assert [len(images) for images, _ in split] == [len(targets) for _, targets in split]
+    for part in split:
+        torch.manual_seed(3)
+        ours = objective.loss(model, part, objective.count(batch), CPU, Precision("none", CPU))
+        torch.manual_seed(3)
+        theirs = sum(model(*part).values()) * len(part[0]) / 4
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_costs_follow_the_convention(data):
+    params = run_params(experiments(data))
+    optimizer = {**RECIPE["optimizer"], "weight_decay": 0.0, "nesterov": False}
+    recipe = {
+        "optimizer": optimizer,
+        "amp": "none",
+        "accumulate": 1,
+    }
+    cost = {"model": params["model"], "crop": [64, 96], "batch": 2, "recipe": recipe, "threads": 1,
+            "repeats": 1, "warmup": 0}  # fmt: skip
+    counted = count_cost(cost)
+    assert list(counted["parts"]) == ["backbone", "neck", "rpn", "roi_heads"]
+    assert counted["flops"] == sum(part["flops"] for part in counted["parts"].values())
+    # 1,000 regions of 16 channels, 7x7, two layers of 32, and 3 scores and 12 offsets
+    assert counted["parts"]["roi_heads"]["flops"] == 2 * 1000 * (16 * 49 * 32 + 32 * 32 + 32 * (3 + 12))
+    own = sum(p.numel() for p in build_detector(params["model"]).parameters())
+    assert counted["parameters"] == own == sum(part["parameters"] for part in counted["parts"].values())
+    assert counted["saved_bytes"] > 0 and count_cost(cost) == counted
+    timed = time_cost(cost)
+    assert timed["latency"] > 0 and timed["step_time"] > 0
+
+
+@pytest.mark.parametrize("kind", ["retinanet", "cascade_rcnn"])
+def test_every_detector_is_described(data, kind):
+    detector = {"kind": kind, "fpn_channels": 16}
+    model = run_params(experiments(data, model={"backbone": "tiny", "detector": detector}))["model"]
+    described = COSTS.describe(model, (96, 64))
+    assert all(part["flops"] > 0 and part["parameters"] > 0 for part in described["parts"].values())
+    assert described["parameters"] == sum(part["parameters"] for part in described["parts"].values())
+    assert f"detector.{kind}" in model_components(model)
+
+
+FCN = {"kind": "fcn", "num_convs": 0, "concat_input": False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"detector": None, "decoder": FCN}}, r"studies\.tiny\.dataset: 'tiny' has boxes"),
+        ({"dataset": "voc2012"}, r"studies\.tiny\.dataset: 'voc2012' has masks; a detector learns from"),
+        ({"recipe": "dfp"}, r"recipes\.dfp\.augment: .* an augment with scales, for images with boxes"),
+        ({"model": {"decoder": FCN}}, r"studies\.tiny\.model: set exactly one of decoder, detector"),
+        (
+            {"model": {"detector": {"kind": "faster_rcnn", "levels": [2, 6]}}},
+            r"studies\.tiny\.model\.detector\.levels: 6 is not there; this network's levels are 2 to 5",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_named(data, changes, message):
+    base = overlay(data)["studies"]["tiny"]["model"]
+    if "model" in changes:
+        changes = {"model": {**base, **changes["model"]}}
+    with pytest.raises(InputError, match=message):
+        experiments(data, **changes)
