@@ -1,8 +1,8 @@
 """The `recipes` section: how a network is trained and how a trained one is evaluated."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline_src.config.base import (
     Fraction,
@@ -173,6 +173,17 @@ class DetectionAugment(Section):
         return self
 
 
+def _kind_of_augment(value: Any) -> str:
+    boxes = "scales" in value if isinstance(value, dict) else isinstance(value, DetectionAugment)
+    return "DetectionAugment" if boxes else "Augment"
+
+
+AnyAugment = Annotated[
+    Annotated[Augment, Tag("Augment")] | Annotated[DetectionAugment, Tag("DetectionAugment")],
+    Discriminator(_kind_of_augment),
+]
+
+
 class Every(Section):
     """An interval of training."""
 
@@ -202,7 +213,7 @@ class Recipe(Section):
         default=None, description="Epoch from which batch normalisation is fixed; null: never."
     )
     loss: Loss = Field(default=Loss(), description="Training loss.")
-    augment: Augment | DetectionAugment = Field(
+    augment: AnyAugment = Field(
         description="Training transforms: with a crop for segmentation, with scales for detection."
     )
     amp: Literal["none", "fp16", "bf16"] = Field(default="none", description="Mixed precision.")
