@@ -212,14 +212,23 @@ def test_up_bn_normalises_after_the_upsampling_and_moves_what_it_can():
 
 def test_the_second_equalizer_of_sep_aspp_does_nothing_in_the_interior():
     model = build(section("sep_aspp")).double()
-    convolution, _ = named_concatenations(model)["decoder.concat"].consumers[0]
+    concat = named_concatenations(model)["decoder.concat"]
+    convolution, _ = concat.consumers[0]
     norm = nn.BatchNorm2d(convolution.out_channels, eps=1e-12).double()
-    x = torch.randn(3, convolution.in_channels, 12, 14, dtype=torch.float64)
+    maps = [torch.randn(3, channels, 12, 14, dtype=torch.float64) for channels in concat.channels]
     inside = (..., slice(1, -1), slice(1, -1))
-    plain = norm(convolution(x)[inside])
-    channels = named_concatenations(model)["decoder.concat"].channels
-    parts = [(part - m) / s for part, (m, s) in zip(x.split(channels, dim=1), [(0.3, 0.6), (-0.5, 1.9)])]
-    assert torch.allclose(norm(convolution(torch.cat(parts, dim=1))[inside]), plain, rtol=1e-6, atol=1e-8)
+    plain = norm(convolution(concat(maps))[inside])
+    insert_equalizers(model, "module", ["decoder.concat"])
+    scales = [(0.3, 0.6), (-0.5, 1.9)][: len(concat.subjects)]
+    apply_scales(model, "module", {"decoder.concat": scales})
+    equalised_maps = concat(maps)
+    assert not torch.allclose(equalised_maps, torch.cat(maps, dim=1))
+    assert torch.allclose(norm(convolution(equalised_maps)[inside]), plain, rtol=1e-6, atol=1e-8)
+
+
+def test_double_precision_stays_double():
+    x = 1 + 1e-12 * torch.arange(8, dtype=torch.float64).view(1, 2, 2, 2)
+    assert torch.equal(ScaleEqualizer(0.0, 1.0)(x), x)
 
 
 @pytest.mark.parametrize("std", [0.0, float("nan"), float("inf"), -1.0])

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.reporting.overlays import read_panels
 from pipeline_src.steps import evaluate as evaluate_step
 from pipeline_src.steps import train as train_step
 from pipeline_src.steps.cost import count_cost, time_cost
@@ -64,6 +65,8 @@ def test_the_last_validation_is_what_the_evaluation_finds(trained, data):
     assert len(shown) == 3 and all((trained / "overlays" / one["panel"]).is_file() for one in shown)
     assert len(shown[0]["truth"]) == 2
     sidecar = json.loads((trained / "evaluate.json").read_text())
+    # what the report page shows of any task
+    assert [panel["id"] for panel in read_panels(sidecar)] == [one["id"] for one in shown]
     assert sidecar["scores"]["ap"] == metrics["ap"]
 
 

@@ -51,7 +51,8 @@ class ScaleEqualizer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The normalised branch, of the same shape and type."""
         # half precision cannot hold every std, and sums of it lose the mean
-        return ((x.to(self.std.dtype) - self.mean) / self.std).to(x.dtype)
+        wide = x.to(torch.promote_types(x.dtype, self.std.dtype))
+        return ((wide - self.mean) / self.std).to(x.dtype)
 
 
 def named_concatenations(model: nn.Module) -> dict[str, FusedConcat]:
