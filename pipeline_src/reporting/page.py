@@ -130,17 +130,21 @@ class Page:
 
     def _dataset(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         splits = []
+        boxes = manifest.get("task") == "detection"
         for name, split in manifest["splits"].items():
-            labelled = sum(split["class_pixels"])
-            total = labelled + split["ignored_pixels"]
+            # what is counted: pixels of masks, or objects
+            counts = split["class_objects"] if boxes else split["class_pixels"]
+            counted = sum(counts)
+            ignored = split["crowd"] + split["difficult"] if boxes else split["ignored_pixels"]
+            total = counted if boxes else counted + ignored
             splits.append(
                 {
                     "name": name,
                     "images": split["images"],
                     "smallest": "x".join(map(str, split["smallest"])),
                     "largest": "x".join(map(str, split["largest"])),
-                    "ignored": split["ignored_pixels"] / total if total else 0.0,
-                    "shares": [pixels / labelled if labelled else 0.0 for pixels in split["class_pixels"]],
+                    "ignored": ignored / total if total else 0.0,
+                    "shares": [count / counted if counted else 0.0 for count in counts],
                 }
             )
         return {
@@ -148,6 +152,7 @@ class Page:
             "format": manifest["format"],
             "content": manifest["content"],
             "classes": manifest["classes"],
+            "counted": "objects" if boxes else "pixels",
             "splits": splits,
             "warnings": manifest.get("warnings", []),
             "link": self._link(path),

@@ -186,6 +186,20 @@ def test_assumptions_data_and_environment_are_on_the_page(make_study):
     assert "120" in text  # the step that a training was resumed at
 
 
+def test_objects_are_counted_where_the_data_has_boxes(make_study):
+    study = make_study()
+    path = study.root / "data/voc2012/manifest.json"
+    manifest = json.loads(path.read_text())
+    classes = len(manifest["classes"])
+    for split in manifest["splits"].values():
+        del split["class_pixels"], split["ignored_pixels"]
+        split |= {"class_objects": [0, 3, 1] + [0] * (classes - 3), "crowd": 1, "difficult": 0}
+    path.write_text(json.dumps({**manifest, "task": "detection"}))
+    page, _, _ = made(study)
+    assert "Share of objects" in page and "Share of labelled pixels" not in page
+    assert "75.00 %" in page and "25.0 %" in page
+
+
 def test_predictions_are_shown_once_per_row(make_study):
     study = make_study(seeds=3)
     _, links, _ = made(study)
