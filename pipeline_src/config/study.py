@@ -67,18 +67,27 @@ class Figure(Section):
     """One figure of a study."""
 
     kind: Literal[
-        "tradeoff", "curves", "predictions", "branch_scales", "gradient_scales", "upsampled_variance"
+        "tradeoff",
+        "curves",
+        "predictions",
+        "branch_scales",
+        "gradient_scales",
+        "upsampled_variance",
+        "detections",
+        "ap_by_size",
     ] = Field(
         description="`tradeoff`: accuracy against cost; `curves`: loss and validation over training; "
         "`predictions`: image, ground truth and predictions side by side; `branch_scales`: scale of each "
         "branch of the equalised concatenations at the start of training; `gradient_scales`: scale of the "
         "gradient of each branch's fusion weights there; `upsampled_variance`: variance of random maps after "
-        "upsampling against before."
+        "upsampling against before; `detections`: ground truth and detections on images; `ap_by_size`: AP of "
+        "small, medium and large objects."
     )
     subject: Name = Field(description="Names the file `<study>_<subject>`.")
     title: str = Field(description="Caption.")
     rows: list[str] | None = Field(
-        default=None, description="Labels of the rows that it shows; null: all (predictions: first and last)."
+        default=None,
+        description="Labels of the rows that it shows; null: all (predictions, detections: first and last).",
     )
     simulation: Simulation | None = Field(
         default=None, description="What `upsampled_variance` simulates; null for the other kinds."

@@ -46,15 +46,17 @@ class FigureJobs(SummaryJobs):
         runs = [run for row in rows for run in row.runs]
         scorings = [scoring for row in rows for scoring in row.scorings]
         match figure.kind:
-            case "tradeoff":
+            case "tradeoff" | "ap_by_size":
                 params |= self.comparison(key, study, study.tables[0] if study.tables else None)
+                params |= self._score_of(rows) if figure.kind == "tradeoff" else {}
                 return self.tidy_inputs(key)
             case "curves":
+                params |= self._score_of(rows)
                 return {
                     "log": [self.paths.run(run, "log.csv") for run in runs],
                     "curve": [self.paths.run(run, "curve.csv") for run in runs],
                 }
-            case "predictions":
+            case "predictions" | "detections":
                 params["images"] = min(
                     (self.graph.experiments.scorings[one].evaluation["overlays"] for one in scorings),
                     default=0,
@@ -64,6 +66,12 @@ class FigureJobs(SummaryJobs):
                 params["rows"] = []
                 return {"simulation": self.simulation(figure, name).outputs["simulation"]}
         return {"probe": self._probes(key, figure, rows, params)}
+
+    def _score_of(self, rows: list[Row]) -> dict[str, Any]:
+        """The score that a figure shows, where it is not mIoU: AP of detectors."""
+        runs = self.graph.experiments.runs
+        detectors = any(runs[run].model["detector"] is not None for row in rows for run in row.runs)
+        return {"score": "ap"} if detectors else {}
 
     def _probes(self, key: str, figure: Figure, rows: list[Row], params: dict[str, Any]) -> list[str]:
         """Probes of the first run of every row with equalizers to calibrate; `params` names these rows."""
@@ -105,4 +113,5 @@ class FigureJobs(SummaryJobs):
         if figure.rows is not None:
             by_label = {row.label: row for row in rows}
             return [by_label[label] for label in figure.rows]
-        return rows if figure.kind != "predictions" or len(rows) < 3 else [rows[0], rows[-1]]
+        pictures = figure.kind in ("predictions", "detections")
+        return [rows[0], rows[-1]] if pictures and len(rows) > 2 else rows

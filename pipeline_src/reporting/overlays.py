@@ -26,6 +26,16 @@ def read_overlays(sidecar: dict[str, Any]) -> dict[str, Any]:
     return {"classes": index["classes"], "ignore_index": index["ignore_index"], "images": images}
 
 
+def read_boxes(sidecar: dict[str, Any]) -> dict[str, Any]:
+    """Of a detection: `{"classes", "images": [{"id", "image": path, "truth", "detections"}]}`, boxes xywh.
+
+    Raises `InputError` when a file is gone.
+    """
+    index, folder = _read_index(sidecar)
+    images = [{**entry, "image": _path(folder, entry["image"], sidecar)} for entry in index["images"]]
+    return {"classes": index["classes"], "images": images}
+
+
 def read_panels(sidecar: dict[str, Any]) -> list[dict[str, Any]]:
     """Of any task: `[{"id", "panel": path}]`; an `InputError` when a file is gone."""
     index, folder = _read_index(sidecar)

@@ -1,0 +1,91 @@
+"""AP by object size: small, medium and large objects of every row, and differences from the baseline row.
+
+    params   as for figure `tradeoff`
+    inputs   {"experiments": experiments.csv of the study, "timed": experiments_timed.csv}
+
+IPG-Net argues with small objects; the paper prints such columns and draws none.
+"""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline_src.reporting.comparison import Comparison
+from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing
+from pipeline_src.reporting.rows import parse_rows, parse_scale
+from pipeline_src.reporting.tidy import read_records
+from pipeline_src.reporting.verdict import Rules
+
+SIZES = {"ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
+RECORD = ["row", "size", "ap", "sd", "n", "difference", "low", "high"]
+WIDTH = 0.8
+
+
+def draw_ap_by_size(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
+    """Bars of AP by size, a colour per row; beside them paired differences with their interval."""
+    rows, found = parse_rows(params), read_records(inputs["experiments"])
+    if found:
+        found = [record for record in found if record["table"] == found[0]["table"]]
+    table = Comparison(rows, found, params["paper"], parse_scale(params), Rules()).table(list(SIZES))
+    records = [_record(row, key) for row in table["rows"] for key in SIZES]
+    labels = [row["label"] for row in table["rows"]]
+    compared = [label for label, row in zip(labels, table["rows"], strict=True) if not row["is_baseline"]]
+
+    figure = Figure(figsize=(7.0, 2.9))
+    values, differences = figure.subplots(1, 2)
+    _bars(values, records, labels, labels, "ap")
+    _bars(differences, records, compared, labels, "difference")
+    differences.axhline(0, color=GREY, linewidth=0.8)
+    values.set_title("AP (%)")
+    differences.set_title("Difference from the baseline row (points)")
+    handles, names = values.get_legend_handles_labels()
+    if names:
+        figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
+    notes = (
+        "Small objects are below 32x32 pixels of area, large ones above 96x96, both in the original image. "
+        "Whiskers: standard deviation over seeds; of differences, their 95 % interval over the seeds that "
+        "both rows have.",
+        "A size without a bar has no object in the validation split.",
+    )
+    return Drawing(figure, RECORD, records, notes)
+
+
+def _record(row: dict[str, Any], key: str) -> dict[str, Any]:
+    cell = row["cells"][key]
+    difference = cell["baseline_difference"] or {}
+    low, high = difference.get("interval") or (None, None)
+    return {
+        "row": row["label"],
+        "size": SIZES[key],
+        "ap": cell["mean"],
+        "sd": cell["sd"],
+        "n": cell["n"],
+        "difference": difference.get("mean"),
+        "low": low,
+        "high": high,
+    }
+
+
+def _bars(axes: Axes, records: list[dict[str, Any]], shown: list[str], rows: list[str], key: str) -> None:
+    width = WIDTH / max(1, len(shown))
+    for number, label in enumerate(shown):
+        for place, size in enumerate(SIZES.values()):
+            record = next(one for one in records if (one["row"], one["size"]) == (label, size))
+            if record[key] is None:
+                continue
+            x = place - WIDTH / 2 + (number + 0.5) * width
+            colour = COLOURS[rows.index(label) % len(COLOURS)]
+            named = {} if place else {"label": label}
+            axes.bar(x, record[key], width, color=colour, **named)  # type: ignore[arg-type]
+            ends = _ends(record, key)
+            if ends is not None:
+                axes.plot([x, x], ends, color="#262626", linewidth=1)
+    axes.set_xticks(range(len(SIZES)), list(SIZES.values()))
+    axes.grid(False, axis="x")
+
+
+def _ends(record: dict[str, Any], key: str) -> tuple[float, float] | None:
+    if key == "ap":
+        return None if record["sd"] is None else (record["ap"] - record["sd"], record["ap"] + record["sd"])
+    return None if record["low"] is None else (record["low"], record["high"])

@@ -1,0 +1,94 @@
+"""Images with ground truth and detections, one column per row of the study.
+
+    params   {"rows": the rows to show, in order} as for step `table`; "images": 4, optional
+    inputs   {"evaluate": [evaluate.json of every run of the rows]}
+
+Each row of the study is shown by its first run. Boxes come from the evaluations' index files; of the
+detections those are drawn whose score is at least `SHOWN_SCORE`.
+"""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from PIL import Image
+
+from pipeline_src.errors import InputError
+from pipeline_src.files import digest_file, read_json
+from pipeline_src.reporting.figures.drawing import COLOURS, Drawing
+from pipeline_src.reporting.overlays import read_boxes
+from pipeline_src.reporting.rows import pair_inputs, parse_rows
+
+SHOWN_SCORE = 0.5
+RECORD = ["image", "column", "run", "label", "score", "x", "y", "width", "height", "sha256"]
+
+
+def draw_detections(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
+    """One line per image: ground truth, then every row's detections."""
+    shown: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    for row, run, path in pair_inputs(parse_rows(params), inputs["evaluate"], "evaluate"):
+        if row.name not in shown:
+            shown[row.name] = (row.label, run.name, read_boxes(read_json(path)))
+    if not shown:
+        raise InputError("rows: no row has a run whose detections could be shown")
+    labels, runs, indices = zip(*shown.values(), strict=True)
+    first = indices[0]
+    names = [entry["id"] for entry in first["images"]][: params.get("images", 4)]
+    for run, other in zip(runs, indices, strict=True):
+        if [entry["id"] for entry in other["images"]][: len(names)] != names:
+            raise InputError(f"{run}: its evaluation shows other images than that of {runs[0]}")
+    if not names:
+        raise InputError("evaluation.overlays: no detections were kept; set it to at least 1")
+
+    columns = ["ground truth", *labels]
+    figure = Figure(figsize=(7.0, 0.5 + len(names) * 5.6 / len(columns)))
+    grid = figure.subplots(len(names), len(columns), squeeze=False)
+    records: list[dict[str, Any]] = []
+    for line, name in enumerate(names):
+        entries = [index["images"][line] for index in indices]
+        picture, digest = np.asarray(Image.open(entries[0]["image"])), digest_file(entries[0]["image"])
+        boxes = [entries[0]["truth"], *(_certain(entry["detections"]) for entry in entries)]
+        for place, (column, run, found) in enumerate(zip(columns, ["", *runs], boxes, strict=True)):
+            axes = grid[line][place]
+            _draw(axes, picture, found)
+            if line == 0:
+                axes.set_title(column, fontsize="small")
+            records += [
+                {
+                    "image": name, "column": column, "run": run, "label": first["classes"][box["label"]],
+                    "score": box.get("score"), "sha256": digest,
+                    **dict(zip(("x", "y", "width", "height"), box["bbox"], strict=True)),
+                }
+                for box in found
+            ]  # fmt: skip
+    occurring = sorted({first["classes"].index(record["label"]) for record in records})
+    handles = [Patch(color=_colour(label), label=first["classes"][label]) for label in occurring]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+    notes = (
+        f"Detections with a score of at least {SHOWN_SCORE:g}, of the first seed; images spread evenly over "
+        "the validation split. Dashed: objects that are ignored in scoring (crowds, difficult ones).",
+    )
+    return Drawing(figure, RECORD, records, notes)
+
+
+def _certain(detections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [box for box in detections if box["score"] >= SHOWN_SCORE]
+
+
+def _colour(label: int) -> str:
+    return COLOURS[(label - 1) % len(COLOURS)]
+
+
+def _draw(axes: Axes, picture: Any, boxes: list[dict[str, Any]]) -> None:
+    axes.imshow(picture)
+    axes.set_axis_off()
+    for box in boxes:
+        x, y, width, height = box["bbox"]
+        style = "--" if box.get("ignored") else "-"
+        colour = _colour(box["label"])
+        axes.add_patch(
+            Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=1, linestyle=style)
+        )

@@ -1,0 +1,90 @@
+"""Figures of detectors, from made-up files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline_src.errors import InputError
+from pipeline_src.reporting.figures.ap_by_size import draw_ap_by_size
+from pipeline_src.reporting.figures.detections import draw_detections
+from pipeline_src.reporting.figures.drawing import styled
+from pipeline_src.reporting.tidy import write_records
+
+SCALE = {"name": "demo", "comparable": False, "note": "made up"}
+VALUES = {
+    "plain": {"ap_small": [10.0, 12.0], "ap_medium": [30.0, 32.0]},
+    "ipg": {"ap_small": [13.0, 16.0], "ap_medium": [29.0, 33.0]},
+}
+
+
+def rows() -> list[dict]:
+    return [
+        {"row": name, "label": name, "architecture": None,
+         "baseline_row": None if name == "plain" else "plain",
+         "runs": [{"run": f"{name}/seed-{seed}", "seed": seed} for seed in (0, 1)]}
+        for name in VALUES
+    ]  # fmt: skip
+
+
+def test_ap_by_size_holds_values_and_paired_differences(tmp_path):
+    path = tmp_path / "experiments.csv"
+    write_records(
+        path,
+        [
+            {"study": "s", "table": "s_table1", "row": row, "run": f"{row}/seed-{seed}", "seed": seed,
+             "metric": metric, "value": value, "unit": "%"}
+            for row, metrics in VALUES.items() for metric, values in metrics.items()
+            for seed, value in enumerate(values)
+        ],
+    )  # fmt: skip
+    with styled():
+        drawing = draw_ap_by_size({"rows": rows(), "scale": SCALE, "paper": []}, {"experiments": str(path)})
+    found = {(record["row"], record["size"]): record for record in drawing.records}
+    assert found["plain", "small"]["ap"] == 11 and found["ipg", "small"]["ap"] == 14.5
+    assert found["ipg", "small"]["difference"] == 3.5
+    assert found["ipg", "medium"]["difference"] == 0
+    assert found["ipg", "small"]["low"] < 3.5 < found["ipg", "small"]["high"]
+    assert found["plain", "small"]["difference"] is None
+    assert found["ipg", "large"]["ap"] is None
+    values, differences = drawing.figure.axes
+    assert len(values.patches) == 4 and len(differences.patches) == 2
+
+
+def evaluation(folder: Path, score: float) -> str:
+    folder.mkdir()
+    Image.fromarray(np.zeros((40, 60, 3), dtype=np.uint8)).save(folder / "0_image.png")
+    entry = {
+        "id": "a", "image": "0_image.png", "panel": "0_image.png", "size": [40, 60],
+        "truth": [{"bbox": [1, 2, 10, 12], "label": 1, "ignored": False},
+                  {"bbox": [20, 2, 10, 12], "label": 2, "ignored": True}],
+        "detections": [{"bbox": [2, 2, 10, 12], "label": 1, "score": score},
+                       {"bbox": [2, 2, 10, 12], "label": 2, "score": 0.2}],
+    }  # fmt: skip
+    index = {"content": "0", "classes": ["background", "cell", "plate"], "images": [entry]}
+    (folder / "index.json").write_text(json.dumps(index))
+    path = folder / "evaluate.json"
+    path.write_text(json.dumps({"overlays": {"folder": str(folder)}, "job": {"name": folder.name}}))
+    return str(path)
+
+
+def test_detections_stand_beside_the_ground_truth(tmp_path):
+    paths = [evaluation(tmp_path / str(number), 0.9 - 0.3 * number) for number in range(4)]
+    with styled():
+        drawing = draw_detections({"rows": rows()}, {"evaluate": paths})
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in drawing.figure.axes] == [
+        "ground truth", "plain", "ipg",
+    ]  # fmt: skip
+    shown = [(record["column"], record["label"], record["score"]) for record in drawing.records]
+    # by the first seed of each row: 0.9 and 0.3, of which only the first is certain enough
+    assert shown == [("ground truth", "cell", None), ("ground truth", "plate", None), ("plain", "cell", 0.9)]
+    assert [len(axes.patches) for axes in drawing.figure.axes] == [2, 1, 0]
+
+
+def test_a_picture_that_is_gone_is_named(tmp_path):
+    paths = [evaluation(tmp_path / str(number), 0.9) for number in range(4)]
+    (tmp_path / "0" / "0_image.png").unlink()
+    with pytest.raises(InputError, match=r"0_image\.png: no such file; evaluate 0 again"):
+        draw_detections({"rows": rows()}, {"evaluate": paths})
