@@ -17,6 +17,10 @@ def run_list(params: Params, options: argparse.Namespace) -> int:
         for row in rows:
             for name in row.runs:
                 serves[name] += [{"table": table, "row": row.label} for table in tables]
+    starts: dict[str, list[str]] = {name: [] for name in experiments.runs}
+    for run in experiments.runs.values():
+        if run.init_from is not None:
+            starts[run.init_from].append(run.name)
     entries = [
         {
             "run": run.name,
@@ -24,7 +28,9 @@ def run_list(params: Params, options: argparse.Namespace) -> int:
             "backbone": run.model["backbone"]["timm"],
             "weights": run.model["backbone"]["weights"],
             "seed": run.seed,
+            "init_from": run.init_from,
             "serves": serves[run.name],
+            "starts": starts[run.name],
         }
         for run in experiments.runs.values()
     ]
@@ -33,7 +39,8 @@ def run_list(params: Params, options: argparse.Namespace) -> int:
         return 0
     table = [["RUN", "DATA", "BACKBONE", "WEIGHTS", "SERVES"]]
     for name, run in experiments.runs.items():
-        rows_served = ", ".join(f"{entry['table']}: {entry['row']}" for entry in serves[name])
+        served = [f"{entry['table']}: {entry['row']}" for entry in serves[name]]
+        rows_served = ", ".join([*served, *(f"start of {other}" for other in starts[name])])
         backbone = run.model["backbone"]
         table.append([name, run.dataset, backbone["timm"], backbone["weights"], rows_served])
     print("\n".join(columns(table)))

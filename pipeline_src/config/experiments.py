@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """A unique training: model, data, recipe and seed. `name` is a readable path."""
+    """A unique training: model, data, recipe, seed, and the run it starts from. `name` is a readable path."""
 
     name: str
     study: str
@@ -15,6 +15,7 @@ class Run:
     model: dict[str, Any]
     recipe: dict[str, Any]
     seed: int
+    init_from: str | None = None
 
 
 @dataclass(frozen=True)

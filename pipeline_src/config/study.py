@@ -110,6 +110,14 @@ class ExtraSeeds(Section):
     seeds: PositiveInt = Field(description="Number of seeds of these rows.")
 
 
+class InitFrom(Section):
+    """A finished training whose weights another one starts from, where they match by name and shape."""
+
+    study: str = Field(description="Key of an entry of `studies`; it need not be selected.")
+    row: str | None = Field(default=None, description="Label of its row; null: its only one.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of that row; every seed here starts from it.")
+
+
 class Study(Section):
     """A base and what varies: one training for every combination and seed."""
 
@@ -130,11 +138,15 @@ class Study(Section):
     evaluation: str | None = Field(
         default=None, description="Key of an entry of `evaluations`; null: the root's `evaluation`."
     )
+    init_from: InitFrom | None = Field(
+        default=None,
+        description="The training that every row starts from; null: only from its backbone's weights.",
+    )
     vary: dict[str, list[Any] | dict[str, dict[str, Any]]] = Field(
         default_factory=dict,
         description="Axes of the comparison: a key path (`model.pyramid.depth`) with its values, or a name "
         "with labelled settings, each a mapping of key paths to values. `dataset`, `recipe` and `evaluation` "
-        "take keys of those sections.",
+        "take keys of those sections, `init_from` a mapping.",
     )
     baseline: dict[str, Any] = Field(
         default_factory=dict,

@@ -199,17 +199,21 @@ def without_missing_data(params: Params, experiments: Experiments) -> Experiment
             lacking[key] = f"{files} need a login and are not here; docs/data.md says where they go"
     if not lacking:
         return experiments
+    runs = experiments.runs
+
+    def why(name: str) -> str | None:
+        """What a run lacks, or one that it starts from."""
+        before = runs[name].init_from
+        return lacking.get(runs[name].dataset) or (None if before is None else why(before))
+
+    absent = {name: reason for name in runs if (reason := why(name))}
     return Experiments(
-        {name: run for name, run in experiments.runs.items() if run.dataset not in lacking},
-        {
-            name: scoring
-            for name, scoring in experiments.scorings.items()
-            if experiments.runs[scoring.run].dataset not in lacking
-        },
+        {name: run for name, run in runs.items() if name not in absent},
+        {name: scoring for name, scoring in experiments.scorings.items() if scoring.run not in absent},
         {
             key: [
-                replace(row, runs=(), scorings=(), seeds=(), status=NO_DATA, reason=lacking[row.dataset])
-                if row.dataset in lacking
+                replace(row, runs=(), scorings=(), seeds=(), status=NO_DATA, reason=absent[row.runs[0]])
+                if row.runs[0] in absent
                 else row
                 for row in rows
             ]

@@ -62,6 +62,7 @@ class GraphBuilder:
                     "model": run.model,
                     "recipe": run.recipe,
                     "seed": run.seed,
+                    "init_from": run.init_from,
                     "threads": compute.threads,
                     "deterministic": compute.deterministic,
                 },
@@ -130,13 +131,18 @@ class GraphBuilder:
             "model": run.model,
             "recipe": {key: run.recipe[key] for key in recipe_keys},
             "seed": run.seed,
+            "init_from": run.init_from,
             "threads": self.params.compute.threads,
             "deterministic": self.params.compute.deterministic,
         }
 
     def _initial_inputs(self, run: Run) -> dict[str, str | list[str]]:
-        weights = self.data.weights(run.backbone)
-        return self.data.inputs(run.dataset) | ({} if weights is None else {"weights": weights.sidecar})
+        inputs = self.data.inputs(run.dataset)
+        if (weights := self.data.weights(run.backbone)) is not None:
+            inputs["weights"] = weights.sidecar
+        if run.init_from is not None:
+            inputs["init_from"] = self.training(self.experiments.runs[run.init_from]).sidecar
+        return inputs
 
     def evaluation(self, scoring: Scoring) -> PlannedJob:
         """The job that evaluates a run in one way, with its training."""

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline_src.data.archives import DIGEST_LENGTH
 from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, read_json
-from pipeline_src.planning.jobs import Key, Plan, PlannedJob
+from pipeline_src.planning.jobs import Key, Plan, PlannedJob, without_null
 from pipeline_src.provenance.closure import explain_change
 
 NOT_DONE = "not done yet"
@@ -99,7 +99,7 @@ def _identity_changes(job: PlannedJob, record: dict[str, Any]) -> list[str]:
             if job.params.get(name) and record.get(name) != job.params[name]
         ]
     reasons = []
-    parameters = changed_keys(done.get("params"), job.params)
+    parameters = changed_keys(without_null(done.get("params")), without_null(job.params))
     if job.note:
         reasons.append(job.note)
         parameters = [key for key in parameters if not key.startswith("fingerprint")]

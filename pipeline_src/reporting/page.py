@@ -249,6 +249,7 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
         ("VOC mAP (11 points)", _percent(scores.get("voc_ap"))),
         ("backbone", backbone.get("timm")),
         ("backbone weights", _weights(backbone.get("weights"), train.get("weights") or {})),
+        ("started from", params.get("init_from")),
         ("pyramid", _settings(pyramid) if pyramid else "none"),
         ("decoder", _settings(model["decoder"]) if model.get("decoder") else None),
         ("detector", (model.get("detector") or {}).get("kind")),

@@ -1,0 +1,214 @@
+"""A study's base and axes become points: every combination of the axes' values, resolved and checked."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from pipeline_src.config.base import Section
+from pipeline_src.config.detection_data import DetectionDataset
+from pipeline_src.config.explain import dotted, explain, one_of
+from pipeline_src.config.model import ModelSpec
+from pipeline_src.config.recipe import DetectionAugment, Evaluation, Recipe
+from pipeline_src.config.resolve import dataset_classes, resolve_model
+from pipeline_src.config.study import InitFrom, Params, Study
+from pipeline_src.config.table_rows import row_label
+from pipeline_src.errors import InputError
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of a study's axis values, as jobs are told of it.
+
+    `labels` are its axis labels, `settings` its values by key path, `label` that of its table row.
+    """
+
+    name: str
+    label: str
+    labels: dict[str, str]
+    settings: dict[str, Any]
+    dataset: str
+    backbone: str
+    model: dict[str, Any]
+    recipe: dict[str, Any]
+    evaluation: dict[str, Any]
+    init_from: InitFrom | None
+
+
+class _Spec(Section):
+    """What an axis may change."""
+
+    dataset: str = Field(description="Key of an entry of `datasets`.")
+    model: ModelSpec = Field(description="The network.")
+    recipe: Recipe = Field(description="The training recipe.")
+    evaluation: Evaluation = Field(description="How a trained network is evaluated.")
+    init_from: InitFrom | None = Field(description="The training that it starts from.")
+
+
+def points_of(params: Params, key: str) -> list[Point]:
+    """All points of a study, in the order of its table; raises `InputError` with the key path."""
+    return [_point(params, key, *combination) for combination in _combinations(params, key)]
+
+
+def _point(params: Params, key: str, name: str, labels: dict[str, str], settings: dict[str, Any]) -> Point:
+    study = params.studies[key]
+    spec = _resolve_spec(params, key, study, settings)
+    try:
+        model = resolve_model(params, spec.model, len(dataset_classes(params.datasets[spec.dataset])))
+    except InputError as error:
+        path, text = _place(str(error))
+        raise params.wrong(origin(key, study, settings, path), text) from None
+    _check_point(params, partial(origin, key, study, settings), spec, model)
+    recipe, evaluation = spec.recipe.model_dump(), spec.evaluation.model_dump()
+    if model["detector"] is not None and evaluation["scales"] is None:
+        evaluation["scales"] = recipe["augment"]["scales"][-1:]
+    return Point(
+        name=name,
+        label=row_label(params, key, labels, settings) or "base",
+        labels=labels,
+        settings=settings,
+        dataset=spec.dataset,
+        backbone=spec.model.backbone,
+        model=model,
+        recipe=recipe,
+        evaluation=evaluation,
+        init_from=spec.init_from,
+    )
+
+
+def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
+    """`(name, axis labels, settings)` for every combination of the axes' values."""
+    axes = []
+    for axis, values in params.studies[key].vary.items():
+        if not values:
+            raise params.wrong(["studies", key, "vary", axis], "has no values; give at least one")
+        if isinstance(values, dict):
+            axes.append([(axis, str(label), dict(settings)) for label, settings in values.items()])
+        else:
+            axes.append([(axis, _slug(value), {axis: value}) for value in values])
+    seen: set[str] = set()
+    for combination in itertools.product(*axes):
+        labels = {axis: label for axis, label, _ in combination}
+        settings = {path: value for _, _, chosen in combination for path, value in chosen.items()}
+        parts = [f"{axis.split('.')[-1]}-{_slug(label)}" for axis, label in labels.items()]
+        name = f"{key}/{'_'.join(parts) or 'base'}"
+        if name in seen:
+            raise params.wrong(
+                ["studies", key, "vary"],
+                f"{name} would stand for two points; use labels that differ in letters",
+            )
+        seen.add(name)
+        yield name, labels, settings
+
+
+def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, Any]) -> _Spec:
+    recipe = settings.get("recipe", study.recipe)
+    if recipe not in params.recipes:
+        place = origin(key, study, settings, "recipe")
+        raise params.wrong(place, f"{recipe!r} is not in recipes; use {one_of(params.recipes)}")
+    evaluation = settings.get("evaluation", study.evaluation)
+    if evaluation is not None and evaluation not in params.evaluations:
+        place = origin(key, study, settings, "evaluation")
+        raise params.wrong(place, f"{evaluation!r} is not in evaluations; use {one_of(params.evaluations)}")
+    chosen = params.evaluation if evaluation is None else params.evaluations[evaluation]
+    tree: dict[str, Any] = {
+        "dataset": study.dataset,
+        "model": study.model.model_dump(),
+        "recipe": params.recipes[recipe].model_dump(),
+        "evaluation": chosen.model_dump(),
+        "init_from": None if study.init_from is None else study.init_from.model_dump(),
+    }
+    for path, value in settings.items():
+        if path not in ("recipe", "evaluation") and not _set(tree, path, value):
+            raise params.wrong(
+                origin(key, study, settings, path),
+                "there is no such key; an axis is a key path below dataset, model or recipe",
+            )
+    try:
+        spec = _Spec.model_validate(tree)
+    except ValidationError as error:
+        findings = list(explain(error, _Spec))
+        # a misspelt key explains why the right one is missing
+        location, explanation = next((one for one in findings if one[1].startswith("unknown")), findings[0])
+        raise params.wrong(origin(key, study, settings, dotted(location)), explanation) from None
+    for field, name, section in (
+        ("dataset", spec.dataset, params.datasets),
+        ("model.backbone", spec.model.backbone, params.backbones),
+    ):
+        if name not in section:
+            place = origin(key, study, settings, field)
+            raise params.wrong(place, f"{name!r} is unknown; use {one_of(section)}")
+    return spec
+
+
+def _check_point(
+    params: Params, origin: Callable[[str], list[str | int]], spec: _Spec, model: dict[str, Any]
+) -> None:
+    """Refuse what is valid by itself and does not go together, before any job finds out."""
+    recipe, equalizer = spec.recipe, model["equalizer"]
+    boxes = isinstance(params.datasets[spec.dataset], DetectionDataset)
+    if boxes and spec.model.detector is None:
+        raise params.wrong(origin("dataset"), f"{spec.dataset!r} has boxes; a decoder learns from masks")
+    if not boxes and spec.model.detector is not None:
+        raise params.wrong(origin("dataset"), f"{spec.dataset!r} has masks; a detector learns from boxes")
+    if boxes != isinstance(recipe.augment, DetectionAugment):
+        wanted = "scales, for images with boxes" if boxes else "a crop, for images with masks"
+        raise params.wrong(origin("recipe.augment"), f"a recipe for this data needs an augment with {wanted}")
+    if getattr(recipe.optimizer, "layer_decay", None) and model["backbone"]["family"] != "convnext":
+        explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {spec.model.backbone} use null"
+        raise params.wrong(origin("recipe.optimizer.layer_decay"), explanation)
+    images = equalizer["images"] if equalizer else None
+    batch = recipe.batch // recipe.accumulate
+    if images is not None and images < batch:
+        explanation = f"{images} images are fewer than a batch of {batch}; use more, or null for all"
+        raise params.wrong(origin("model.equalizer.images"), explanation)
+
+
+def _place(error: str) -> tuple[str, str]:
+    """The key path that a finding about a model belongs to, and the finding without it."""
+    head, _, text = error.partition(": ")
+    if head.split(".")[0] in ("pyramid", "decoder", "auxiliary", "detector", "equalizer"):
+        return f"model.{head}", text
+    return "model.pyramid.depth", error
+
+
+def _set(tree: dict[str, Any], path: str, value: Any) -> bool:
+    """Set a value below existing mappings; False where there are none."""
+    *parents, last = path.split(".")
+    node: Any = tree
+    for part in parents:
+        node = node.get(part) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or (not parents and last not in tree):
+        return False
+    node[last] = value
+    return True
+
+
+def origin(key: str, study: Study, settings: dict[str, Any], path: str) -> list[str | int]:
+    """The key path in the file that set `path`: an axis of the study, or its base."""
+    for setting in settings:
+        below = path.removeprefix(setting) if path.startswith((f"{setting}.", f"{setting}[")) else ""
+        if path == setting or below or setting.startswith(f"{path}."):
+            # a recipe or evaluation is set by its name: its keys stand elsewhere
+            named = setting in ("recipe", "evaluation")
+            rest: list[str | int] = [*below.strip(".").split(".")] if below and not named else []
+            for axis, values in study.vary.items():
+                if axis == setting:
+                    return ["studies", key, "vary", axis, *rest]
+                for label, group in values.items() if isinstance(values, dict) else ():
+                    if setting in group and group.items() <= settings.items():
+                        return ["studies", key, "vary", axis, label, setting, *rest]
+    if path.startswith("recipe."):
+        return ["recipes", study.recipe, *path.split(".")[1:]]
+    return ["studies", key, *path.split(".")]
+
+
+def _slug(value: Any) -> str:
+    """A value as part of a path: readable, and without characters that a shell or file system minds."""
+    if isinstance(value, list):
+        return "x".join(_slug(part) for part in value)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", str(value)).strip("-") or "none"
