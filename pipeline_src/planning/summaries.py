@@ -5,7 +5,6 @@ from pipeline_src.planning.figure_jobs import FigureJobs
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.summary_jobs import SummaryJobs
-from pipeline_src.reporting.reference import assumptions_of
 
 
 def plan_everything(params: Params, look: bool = True) -> Plan:
@@ -96,10 +95,7 @@ class Summaries(SummaryJobs):
                 "rows": self.rows_of(rows),
                 "cost": self.cost_settings(rows),
                 "weights": self.weights(rows),
-                "assumptions": [
-                    {**row, "value": self.switched(row)}
-                    for row in assumptions_of(self.assumptions, self.paper_table(study, table))
-                ],
+                "assumptions": self.assumptions_under(key, self.paper_table(study, table)),
                 "verdicts": self.params.verdicts.model_dump(),
                 **self.comparison(key, study, table),
             },
@@ -131,7 +127,6 @@ class Summaries(SummaryJobs):
             }
             for key in experiments.rows
         ]
-        papers = {self.params.studies[key].paper for key in experiments.rows}
         return self.add(
             "report",
             "report",
@@ -144,9 +139,7 @@ class Summaries(SummaryJobs):
                     for one in scorings
                 ],
                 "architectures": list(experiments.architectures),
-                "assumptions": [
-                    {**row, "value": self.switched(row)} for row in self.assumptions if row["study"] in papers
-                ],
+                "assumptions": self.assumptions_of_papers(experiments.rows),
                 "verdicts": self.params.verdicts.model_dump(),
             },
             inputs={

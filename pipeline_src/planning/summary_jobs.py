@@ -1,16 +1,25 @@
 """What the planning of tables, figures and the report has in common."""
 
 import json
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Study, Table
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import PlannedJob
-from pipeline_src.reporting.reference import paper_values_of, read_assumptions, read_paper_values
+from pipeline_src.reporting.reference import (
+    assumptions_of,
+    paper_values_of,
+    read_assumptions,
+    read_paper_values,
+    read_quoted_values,
+)
 
 PAPER_VALUES = "workflow/reference/paper_values.csv"
+QUOTED_VALUES = "workflow/reference/quoted_values.csv"
 ASSUMPTIONS = "workflow/reference/assumptions.csv"
 
 PAPER_DATASETS = {
@@ -18,6 +27,8 @@ PAPER_DATASETS = {
     "voc2012_aug": "PASCAL VOC2012 aug",
     "ade20k": "ADE20K",
     "cityscapes": "Cityscapes",
+    "coco": "COCO",
+    "voc0712": "PASCAL VOC",
 }
 
 
@@ -29,6 +40,7 @@ class SummaryJobs:
         self.params = graph.params
         self.paths = graph.paths
         self.paper_values = read_paper_values(PAPER_VALUES)
+        self.quoted_values = read_quoted_values(QUOTED_VALUES)
         self.assumptions = read_assumptions(ASSUMPTIONS)
 
     def add(
@@ -88,11 +100,14 @@ class SummaryJobs:
             "split": "val",
             "kind": kinds.pop() if len(kinds) == 1 else "",
         }
+        if any(isinstance(self.params.datasets[name], DetectionDataset) for name in names):
+            data["task"] = "detection"
         if study.paper and all(name in PAPER_DATASETS for name in names):
             data["paper_dataset"] = " and ".join(PAPER_DATASETS[name] for name in names)
         name = self.paper_table(study, table)
         paper = paper_values_of(self.paper_values, name) if name else []
-        return {"scale": self.scale(), "data": data, "paper": paper}
+        quoted = [value for value in self.quoted_values if value["table"] == name]
+        return {"scale": self.scale(), "data": data, "paper": paper, "quoted": quoted or None}
 
     @staticmethod
     def paper_table(study: Study, table: Table | None) -> str:
@@ -116,12 +131,38 @@ class SummaryJobs:
                 found.append(entry)
         return found
 
-    def switched(self, assumption: dict[str, Any]) -> str | None:
+    def assumptions_under(self, key: str, table: str) -> list[dict[str, Any]]:
+        """The assumptions of a paper's table that a study re-creates, with what each switch says here."""
+        return [self._told(row, [key], key) for row in assumptions_of(self.assumptions, table)]
+
+    def assumptions_of_papers(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """The assumptions of the papers that studies re-create; a switch of a study names any of them."""
+        studies = {key: self.params.studies[key] for key in keys}
+        papers = {study.paper for study in studies.values()}
+        tables = {
+            key: {self.paper_table(study, table) for table in study.tables} for key, study in studies.items()
+        }
+        return [
+            self._told(row, [key for key in studies if tables[key] & set(row["tables"])], "<study>")
+            for row in self.assumptions
+            if row["study"] in papers
+        ]
+
+    def _told(self, assumption: dict[str, Any], keys: list[str], study: str) -> dict[str, Any]:
+        switch = assumption["switch"].replace("{study}", study)
+        return {**assumption, "switch": switch, "value": self.switched(assumption["switch"], keys)}
+
+    def switched(self, switch: str, studies: Iterable[str] = ()) -> str | None:
         """What an assumption's switch says here, as the file would write it; None without a switch.
 
-        Of several keys with different values, every key with its value.
+        `{study}` in it stands for each of `studies`. Of several keys with different values, every key
+        with its value.
         """
-        keys = assumption["switch"].split()
+        keys = [
+            key.replace("{study}", study)
+            for key in switch.split()
+            for study in (studies if "{study}" in key else [""])
+        ]
         values = {key: self._written(key) for key in keys}
         if len(set(values.values())) <= 1:
             return next(iter(values.values()), None)

@@ -24,6 +24,8 @@ def make_blocks(table: dict[str, Any], row_header: str) -> list[Block]:
             blocks.append(_score_block(table, column, row_header, has_baseline))
         elif column["published"]:
             blocks.append(_cost_block(table, column, row_header))
+    if table.get("quoted"):
+        blocks.append(_quoted_block(table, row_header))
     return blocks
 
 
@@ -164,6 +166,35 @@ def _cost_block(table: dict[str, Any], column: dict[str, Any], row_header: str) 
         rows,
         "l" + "r" * (len(header) - 2) + "l",
     )
+
+
+def _quoted_block(table: dict[str, Any], row_header: str) -> Block:
+    """The paper's comparison with others: what it quotes, then its own values."""
+    quoted = table["quoted"]
+    metrics = {entry["metric"] for entry in quoted}
+    columns = [column for column in table["columns"] if column["key"] in metrics]
+    by_cell = {(entry["row"], entry["metric"]): entry["value"] for entry in quoted}
+    groups = {entry["row"]: entry["group"] for entry in quoted}
+    rows = [
+        [
+            _text(group),
+            _text(label),
+            *(
+                _text(number(by_cell.get((label, column["key"])), column["paper_digits"]))
+                for column in columns
+            ),
+        ]
+        for label, group in groups.items()
+    ]
+    for row in table["rows"]:
+        values = [row["cells"][column["key"]]["paper"] for column in columns]
+        if any(value is not None for value in values):
+            texts = [number(value, c["paper_digits"]) for value, c in zip(values, columns, strict=True)]
+            rows.append([_text("the paper's own"), _text(row["label"]), *map(_text, texts)])
+    splits = ", ".join(sorted({entry["split"] for entry in quoted if entry["split"]}))
+    header = ["", row_header, *(f"{column['header']} ({column['unit']})" for column in columns)]
+    title = f"As the paper prints it{f' ({splits})' if splits else ''}; rows of others are quoted, not run"
+    return _block(title, header, rows, "ll" + "r" * len(columns))
 
 
 def _block(title: str, header: list[str], rows: list[list[dict[str, Any]]], align: str) -> Block:

@@ -66,7 +66,12 @@ def _data_sentence(data: dict[str, Any], table: dict[str, Any], scores: list[dic
         if splits
         else ""
     )
-    return f"{paper}{'here' if paper else 'Data'}: {ours}, images at their original size{n}."
+    at = (
+        "boxes in pixels of the original image"
+        if data.get("task") == "detection"
+        else "images at their original size"
+    )
+    return f"{paper}{'here' if paper else 'Data'}: {ours}, {at}{n}."
 
 
 def _column_sentence(column: dict[str, Any], settings: list[dict[str, Any]]) -> str:

@@ -1,8 +1,10 @@
-"""The papers' printed numbers and our assumptions: two tracked tables, read row by row.
+"""The papers' printed numbers and our assumptions: three tracked tables, read row by row.
 
 `workflow/reference/paper_values.csv`: study, table, row, metric, value, unit, split, source.
+`workflow/reference/quoted_values.csv`: table, group, row, metric, value, unit, split, source; numbers of
+others that a paper prints beside its own, which nothing here makes.
 `workflow/reference/assumptions.csv`: id, study, tables, text, reason, switch, default; several tables or
-switches are separated by spaces.
+switches are separated by spaces, and `{study}` in a switch is the key of the study that shows it.
 The planner hands each job the rows that concern it. Standard library only.
 """
 
@@ -14,9 +16,10 @@ from typing import Any
 from pipeline_src.errors import InputError
 
 PAPER_COLUMNS = ("study", "table", "row", "metric", "value", "unit", "split", "source")
+QUOTED_COLUMNS = ("table", "group", "row", "metric", "value", "unit", "split", "source")
 ASSUMPTION_COLUMNS = ("id", "study", "tables", "text", "reason", "switch", "default")
 
-SERVER_SPLITS = ("test",)
+SERVER_SPLITS = ("test", "test-dev")
 """Splits whose ground truth only the data set's server has."""
 
 
@@ -26,15 +29,12 @@ def read_paper_values(path: str | Path) -> list[dict[str, Any]]:
     Raises `InputError` naming the line for a missing column, a value that is no number, or a cell
     (study, table, row, metric, split) that stands there twice.
     """
-    rows: list[dict[str, Any]] = []
-    seen: set[tuple[str, ...]] = set()
-    for number, row in _rows(path, PAPER_COLUMNS):
-        key = tuple(row[name] for name in ("study", "table", "row", "metric", "split"))
-        if key in seen:
-            raise InputError(f"{path}: line {number}: {' / '.join(key)} stands there twice")
-        seen.add(key)
-        rows.append({**row, "value": _number(row["value"], f"{path}: line {number}: value")})
-    return rows
+    return _values(path, PAPER_COLUMNS, ("study", "table", "row", "metric", "split"))
+
+
+def read_quoted_values(path: str | Path) -> list[dict[str, Any]]:
+    """All rows of the numbers that papers quote of others; `InputError` as `read_paper_values`."""
+    return _values(path, QUOTED_COLUMNS, ("table", "row", "metric", "split"))
 
 
 def read_assumptions(path: str | Path) -> list[dict[str, Any]]:
@@ -72,6 +72,18 @@ def assumptions_of(rows: list[dict[str, Any]], table: str) -> list[dict[str, Any
         for row in rows
         if table in row["tables"]
     ]
+
+
+def _values(path: str | Path, columns: tuple[str, ...], identity: tuple[str, ...]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    seen: set[tuple[str, ...]] = set()
+    for number, row in _rows(path, columns):
+        key = tuple(row[name] for name in identity)
+        if key in seen:
+            raise InputError(f"{path}: line {number}: {' / '.join(key)} stands there twice")
+        seen.add(key)
+        rows.append({**row, "value": _number(row["value"], f"{path}: line {number}: value")})
+    return rows
 
 
 def _rows(path: str | Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:

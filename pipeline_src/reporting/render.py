@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 from pipeline_src.reporting.blocks import Block
+from pipeline_src.reporting.status import QUOTED
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -84,7 +85,10 @@ def to_latex(
 
 
 def to_csv(table: dict[str, Any]) -> str:
-    """One line per row; `<column>_<field>` for every value, with the unit in a column of its own."""
+    """One line per row; `<column>_<field>` for every value, with the unit in a column of its own.
+
+    Rows that the paper quotes of others have the status `quoted`, and nothing but the paper's values.
+    """
     header = ["row", "status"]
     for column in table["columns"]:
         fields = _SCORE_FIELDS if column["kind"] == "score" else _COST_FIELDS
@@ -108,6 +112,11 @@ def to_csv(table: dict[str, Any]) -> str:
                 line += [*(cell["interval"] or (None, None)), relative["mean"]]
                 line += [*(relative["interval"] or (None, None))]
         writer.writerow(["" if value is None else value for value in line])
+    quoted = table.get("quoted") or []
+    for label in dict.fromkeys(entry["row"] for entry in quoted):
+        values = {f"{one['metric']}_paper": one["value"] for one in quoted if one["row"] == label}
+        given = {"row": label, "status": QUOTED, **values}
+        writer.writerow([given.get(name, "") for name in header])
     return buffer.getvalue()
 
 

@@ -6,9 +6,13 @@ DONE = "run"
 NO_DATA = "no data"
 NOT_RUN = "not run"
 SERVER_ONLY = "server only"
+QUOTED = "quoted"
 
 STATUSES = (DONE, NO_DATA, NOT_RUN, SERVER_ONLY)
-"""Status of a row: `run` when its values exist, else the verdict that says why they do not."""
+"""Status of a row: `run` when its values exist, else the verdict that says why they do not.
+
+`quoted` is no status of ours: it marks rows of others that a paper prints.
+"""
 
 
 @dataclass(frozen=True)

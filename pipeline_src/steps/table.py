@@ -10,6 +10,7 @@
               "rows": [...],                                       # see pipeline_src/reporting/rows.py
               "metrics": ["training_memory", "testing_time", "miou", "parameters", "flops"],
               "paper": [{"row", "metric", "value", "unit", "split", "source"}],   # [] : nothing to compare
+              "quoted": [{"group", "row", "metric", "value", "unit", "split", "source"}],   # optional
               "assumptions": [{"id", "text", "reason", "switch", "default"}],
               "weights": ["pretrained"],                           # optional: weights of the rows' backbones
               "note": "",                                          # optional: one more sentence
@@ -18,9 +19,9 @@
     outputs  {"sidecar": <table>.json, "csv", "md", "tex"}
 
 An assumption may also have `"value"`, what its switch is set to here, which is printed where it is
-not the default. `paper` and `assumptions` are rows of `workflow/reference/`, chosen by
-`reporting.reference.paper_values_of` and `assumptions_of`. The sidecar holds the table itself under
-`"table"`: columns, rows with all values, blocks of text as they are printed, notes.
+not the default. `quoted` are rows of others that the paper prints beside its own. `paper`, `quoted` and
+`assumptions` are rows of `workflow/reference/`, as `reporting.reference` reads them. The sidecar holds the
+table itself under `"table"`: columns, rows with all values, blocks of text as they are printed, notes.
 Beside `content`, `untimed_content` identifies the table without the columns that differ between
 machines.
 """
@@ -55,6 +56,8 @@ def make_table(job: Job) -> None:
         split=(params.get("data") or {}).get("split", "val"),
     )
     values = comparison.table(params["metrics"])
+    if params.get("quoted"):
+        values["quoted"] = params["quoted"]
     title = _title(params)
     notes = describe_table(params, values)
     blocks = make_blocks(values, params.get("row_header") or "row")

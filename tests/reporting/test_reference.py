@@ -16,10 +16,12 @@ from pipeline_src.reporting.reference import (
     paper_values_of,
     read_assumptions,
     read_paper_values,
+    read_quoted_values,
 )
 from tests.reporting.made_up_study import REFERENCE, REPOSITORY
 
 PAPER = REFERENCE / "paper_values.csv"
+QUOTED = REFERENCE / "quoted_values.csv"
 ASSUMPTIONS = REFERENCE / "assumptions.csv"
 
 # Typed from the paper's Table 1, from depth 5 down to 0.
@@ -56,6 +58,29 @@ def test_every_metric_of_the_papers_is_a_column_that_a_table_can_have():
     assert {row["metric"] for row in read_paper_values(PAPER)} <= COLUMNS.keys()
 
 
+def test_quoted_rows_are_of_tables_and_columns_that_are_there_and_no_rows_of_ours():
+    params = load_params(scale="paper")
+    studies = {
+        params.table_name(key, table): (key, table)
+        for key, study in params.studies.items()
+        for table in study.tables
+    }
+    rows = GraphBuilder(params, look=False).experiments.rows
+    quoted = read_quoted_values(QUOTED)
+    assert {value["table"] for value in quoted} == {"ipg_table1", "ipg_table6"}
+    for value in quoted:
+        key, table = studies[value["table"]]
+        assert value["metric"] in table.metrics
+        assert value["row"] not in {row.label for row in rows[key]}
+    # typed from the paper: 21 detectors, one of which lacks its AP75, and 14
+    counts = {name: len({v["row"] for v in quoted if v["table"] == name}) for name in studies}
+    assert (counts["ipg_table1"], counts["ipg_table6"]) == (21, 14)
+    assert sum(value["table"] == "ipg_table1" for value in quoted) == 21 * 6 - 1
+    by_cell = {(value["row"], value["metric"]): value["value"] for value in quoted}
+    assert by_cell["Cascade RCNN [1], ResNet-101", "ap"] == 42.8
+    assert by_cell["CoupleNet [35], ResNet-101, 1000x600", "voc_ap"] == 82.7
+
+
 def test_values_are_those_of_one_table_without_its_name():
     rows = paper_values_of(read_paper_values(PAPER), "dfp_table1")
     assert set(rows[0]) == {"row", "metric", "value", "unit", "split", "source"}
@@ -80,23 +105,38 @@ def test_every_assumption_that_the_experiments_mark_is_listed():
 def test_every_switch_is_a_key_of_the_configuration():
     schema = json.loads((REPOSITORY / "workflow" / "schemas" / "params.schema.json").read_text())
     for row in read_assumptions(ASSUMPTIONS):
-        for switch in row["switch"].split():
+        for switch in row["switch"].replace("{study}", "any").split():
             assert _in_schema(schema, schema, switch.split(".")), switch
 
 
 def test_defaults_are_what_the_papers_recipe_says():
     params = load_params(scale="paper")
     parts = SummaryJobs(GraphBuilder(params, look=False))
-    planned = {study.paper for study in params.studies.values()}
-    for row in read_assumptions(ASSUMPTIONS):
-        if row["switch"] and row["study"] in planned:
-            assert parts.switched(row) == row["default"], row["id"]
+    told = parts.assumptions_of_papers(params.studies)
+    assert len(told) > 30
+    for row in told:
+        assert row["value"] == (row["default"] or None), row["id"]
+
+
+def test_a_switch_of_a_study_is_named_by_the_study_that_shows_it():
+    layer = Layer("my.yaml", {"studies": {"ipg_voc": {"model": {"pyramid": {"identity_start": False}}}}})
+    parts = SummaryJobs(GraphBuilder(load_params(overlays=[layer], scale="paper"), look=False))
+
+    def start(rows):
+        return next((row["switch"], row["value"]) for row in rows if row["id"] == "ipg-start")
+
+    key = "model.pyramid.identity_start"
+    assert start(parts.assumptions_under("ipg_voc", "ipg_table6")) == (f"studies.ipg_voc.{key}", "false")
+    assert start(parts.assumptions_under("ipg_fusion", "ipg_table2")) == (f"studies.ipg_fusion.{key}", "true")
+    switch, value = start(parts.assumptions_of_papers(parts.params.studies))
+    assert switch == f"studies.<study>.{key}"
+    assert f"studies.ipg_voc.{key}: false" in value and f"studies.ipg_fusion.{key}: true" in value
 
 
 def test_switches_that_differ_are_named_one_by_one():
     layer = Layer("my.yaml", {"recipes": {"uper_twins": {"batch": 8}}})
     parts = SummaryJobs(GraphBuilder(load_params(overlays=[layer], scale="paper"), look=False))
-    said = parts.switched({"switch": "recipes.uper_swin.batch recipes.uper_twins.batch"})
+    said = parts.switched("recipes.uper_swin.batch recipes.uper_twins.batch")
     assert said == "recipes.uper_swin.batch: 16; recipes.uper_twins.batch: 8"
 
 

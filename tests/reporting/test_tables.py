@@ -292,3 +292,37 @@ def test_numbers_are_printed_with_fixed_decimals(value, digits, sign, text):
 def test_intervals_are_printed_low_to_high():
     assert interval([-1.0, 2.0], 1, True) == "−1.0 … +2.0"
     assert interval(None, 1) == "–"
+
+
+QUOTED = [
+    {"group": "others", "row": "A, ResNet-50", "metric": "miou", "value": 61.5, "unit": "%", "split": "test"},
+    {"group": "others", "row": "B & C", "metric": "miou", "value": 62.0, "unit": "%", "split": "test"},
+    {"group": "more", "row": "D", "metric": "parameters", "value": 3.0, "unit": "M", "split": "test"},
+]
+
+
+def test_rows_of_others_are_quoted_beside_the_papers_own_and_never_measured(make_study):
+    table, job = made(make_study(), change={"quoted": QUOTED})
+    assert len(table["rows"]) == 6 and table["quoted"] == QUOTED
+    block = table["blocks"][-1]
+    assert block["title"] == "As the paper prints it (test); rows of others are quoted, not run"
+    lines = [[cell["text"] for cell in line] for line in block["rows"]]
+    header = block["header"]
+    miou = next(place for place, text in enumerate(header) if text.startswith("mIoU"))
+    assert lines[0][:2] == ["others", "A, ResNet-50"] and lines[0][miou] == "61.50"
+    assert lines[2][:2] == ["more", "D"] and lines[2][miou] == "–"
+    own = {line[1]: line[miou] for line in lines if line[0] == "the paper's own"}
+    assert own == {f"depth {depth}": f"{value:.2f}" for depth, value in PAPER_MIOU.items()}
+    assert not any("runs" in cell for line in block["rows"] for cell in line)
+
+    records = read_csv(job.outputs["csv"])
+    quoted = [record for record in records if record["status"] == "quoted"]
+    assert [record["row"] for record in quoted] == ["A, ResNet-50", "B & C", "D"]
+    assert quoted[0]["miou_paper"] == "61.5" and quoted[0]["miou_mean"] == ""
+    assert r"B \& C" in Path(job.outputs["tex"]).read_text()
+
+
+def test_without_quoted_rows_there_is_no_such_block(make_study):
+    table, _ = made(make_study())
+    assert "quoted" not in table
+    assert not any("quoted" in block["title"] for block in table["blocks"])
