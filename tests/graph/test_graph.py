@@ -13,9 +13,12 @@ DFP_STUDY = {
     "tabulate": 1, "join": 1, "table": 1, "figure": 3, "report": 1,
 }  # fmt: skip
 DEMO = {
-    "scenes": 4, "manifest": 4, "calibrate": 27, "train": 61, "evaluate": 61, "cost": 19, "probe": 7,
-    "simulate": 1, "tabulate": 3, "join": 1, "table": 3, "figure": 8, "report": 1,
+    "scenes": 6, "manifest": 6, "calibrate": 27, "train": 79, "evaluate": 81, "cost": 34, "probe": 7,
+    "simulate": 1, "tabulate": 10, "join": 1, "table": 10, "figure": 12, "report": 1,
 }  # fmt: skip
+IPG_RUNS = 17
+"""Trainings of a seed for IPG-Net's tables, beside the one run on COCO that two of them start from."""
+
 DFP = "pipeline_src/models/fusion/dfp.py"
 
 
@@ -56,16 +59,16 @@ def test_a_clean_checkout_plans_the_whole_demo(fresh):
     assert fresh.dry_run() == DEMO
 
 
-@pytest.mark.parametrize(
-    ("scale", "runs", "calibrations"), [("lite", 6 + 44, 22), ("paper", 5 * (6 + 44), 5 * 22)]
-)
-def test_other_scales_are_planned_without_their_data(fresh, scale, runs, calibrations):
+@pytest.mark.parametrize(("scale", "seeds"), [("lite", 1), ("paper", 5)])
+def test_other_scales_are_planned_without_their_data(fresh, scale, seeds):
     counts = fresh.dry_run("--config", f"scale={scale}")
-    # the eight rows of Cityscapes need a login and wait for it
-    assert counts["train"] == counts["evaluate"] == runs
-    assert counts["calibrate"] == calibrations
-    assert counts["fetch"] == counts["extract"] == 3
-    assert counts["weights"] == 11 - 1 + 1
+    # the eight rows of Cityscapes need a login and wait for it; IPG's two of three scales train nothing
+    assert counts["train"] == seeds * (6 + 44 + IPG_RUNS) + 1
+    assert counts["evaluate"] == counts["train"] + 2 * seeds
+    assert counts["calibrate"] == 22 * seeds
+    # VOC2012 is read as masks and as boxes: one archive
+    assert counts["fetch"] == counts["extract"] == 3 + 3 + 2
+    assert counts["weights"] == 11 - 1 + 2
 
 
 def test_the_full_figure_is_a_target_of_its_own(fresh):
@@ -116,6 +119,40 @@ def test_without_its_login_a_data_set_says_no_data(fresh):
     assert len(lacking) == 8
     assert all(row["runs"] == [] and "need a login" in row["reason"] for row in lacking)
     assert all(row["architecture"] for row in lacking)
+
+
+# --- trainings that start from another one -------------------------------------------------------
+
+
+@pytest.fixture
+def finished_voc(tmp_path) -> Checkout:
+    """A checkout in which IPG-Net's Table 6 is done, and the run on COCO that it starts from."""
+    checkout = Checkout.copy_to(tmp_path, "[ipg_voc]")
+    assert checkout.dry_run()["train"] == 4
+    checkout.finish("--scale", "demo")
+    assert checkout.dry_run() == {}
+    return checkout
+
+
+def test_what_starts_from_a_run_waits_for_it(finished_voc):
+    finished_voc.edit("params.yaml", "  ipg_pretrain: # where", "  ipg_pretrain: # really where")
+    assert finished_voc.dry_run() == {}
+    # another recipe on COCO: its run, and of Table 6 those that start from it
+    finished_voc.edit(
+        "params.yaml", "optimizer: {lr: 0.02}\n        clip", "optimizer: {lr: 0.01}\n        clip"
+    )
+    finished_voc.edit(
+        "params.yaml", "ipg_voc: *short_boxes", "ipg_voc: {<<: *short_boxes, optimizer: {lr: 0.02}}"
+    )
+    counts = finished_voc.dry_run()
+    assert counts["train"] == 2 and counts["evaluate"] == 2
+    assert "cost" not in counts
+    job = json.loads(
+        (
+            finished_voc.root / "work/demo/jobs/train/ipg_voc/network-IPG-RCNN-IPG-Net-101/seed-0.json"
+        ).read_text()
+    )
+    assert job["why"] == "input init_from is made anew (train ipg_pretrain/base/seed-0)"
 
 
 # --- one study -----------------------------------------------------------------------------------
