@@ -2,7 +2,7 @@
 
 A rule names, for every parameter, its multipliers of the learning rate and of the weight decay. The
 names are those of `SegmentationModel`: a backbone's own parameters begin with `pyramid.net.`, or with
-`pyramid.backbone.net.` where a fusion method wraps the backbone.
+`pyramid.backbone.net.` where a fusion method wraps the backbone. In a detector `backbone.` precedes them.
 """
 
 import re
@@ -17,7 +17,8 @@ GroupRule = Callable[[str, nn.Parameter], tuple[float, float]]
 """(parameter name, parameter) -> (multiplier of the learning rate, multiplier of the weight decay)."""
 
 _CONVNEXT = re.compile(
-    r"pyramid\.(?:backbone\.)*net\.(?:stem|stages\.\d+\.downsample|stages\.(?P<stage>\d+)\.blocks)\."
+    r"(?:backbone\.)?pyramid\.(?:backbone\.)*net\."
+    r"(?:stem|stages\.\d+\.downsample|stages\.(?P<stage>\d+)\.blocks)\."
 )
 
 

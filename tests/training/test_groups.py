@@ -11,6 +11,7 @@ from pipeline_src.config.recipe import AdamW, Sgd
 from pipeline_src.errors import InputError
 from pipeline_src.models.build import build_model
 from pipeline_src.training.engine import Trainer
+from pipeline_src.training.groups import convnext_depth
 from pipeline_src.training.optim import build_optimizer
 from tests.models.miniatures import MINIATURES
 from tests.training.toy_training import ADAMW, SGD, ToyModel
@@ -244,3 +245,13 @@ def test_the_schedule_scales_every_group():
 def test_senseless_values_are_refused(changes):
     with pytest.raises(ValueError, match="1 validation error"):
         adamw(**changes)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["pyramid.", "pyramid.backbone.", "backbone.pyramid.", "backbone.pyramid.backbone."]
+)
+def test_a_backbone_is_known_inside_a_decoder_and_a_detector(prefix):
+    assert convnext_depth(f"{prefix}net.stem.0.weight") == 0
+    assert convnext_depth(f"{prefix}net.stages.2.blocks.5.norm.weight") == 3
+    assert convnext_depth(f"{prefix}out_norms.2.weight") is None
+    assert convnext_depth("backbone.fpn.layer_blocks.0.0.weight") is None

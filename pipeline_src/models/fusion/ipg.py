@@ -4,8 +4,10 @@ After chosen stages, a shallow feature of a smaller image is fused into the stag
 the next stage and the heads get. The paper's extra stages are here too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import InputError
@@ -31,6 +33,10 @@ FEATURE_STRIDE = 4
 """Stride of a transformation module: what it makes of an image has R's size if the image has stride R / 4."""
 
 
+_GUIDANCE = 0x1B6
+"""Parts the random numbers of the added modules from those of the rest of a network; any number does."""
+
+
 class GuidanceTransformation(nn.Module):
     """An image `(N, 3, H, W)` to a feature `(N, channels, ceil(H / 4), ceil(W / 4))` (section 3.3, Figure 2).
 
@@ -50,6 +56,16 @@ class GuidanceTransformation(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """The feature of `image` `(N, 3, H, W)`."""
         return self.block(self.pool(self.relu(self.norm(self.conv(image)))))
+
+
+@contextmanager
+def _random_numbers_of_their_own() -> Iterator[None]:
+    """What is built inside leaves torch's random numbers as they were: what is built afterwards, a decoder
+    or a detector, starts from the same weights with guidance and without.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(torch.initial_seed() ^ _GUIDANCE)
+        yield
 
 
 class ImagePyramidGuidance(FeaturePyramid):
@@ -128,15 +144,16 @@ class ImagePyramidGuidance(FeaturePyramid):
         self.transformations = nn.ModuleDict()
         self.fusions = nn.ModuleDict()
         self.halvings: dict[int, int] = {}
-        for stage in self.positions:
-            first = image_channels or ends[2][0]
-            check_width(first, "image_channels")
-            channels, stride = ends[stage + 1]
-            self.halvings[stage] = (stride // FEATURE_STRIDE).bit_length() - 1
-            self.transformations[f"stage{stage}"] = GuidanceTransformation(
-                first * 2 ** (stage - 1), stem_channels
-            )
-            self.fusions[f"stage{stage}"] = OPERATORS[fusion](channels, identity_start)
+        with _random_numbers_of_their_own():
+            for stage in self.positions:
+                first = image_channels or ends[2][0]
+                check_width(first, "image_channels")
+                channels, stride = ends[stage + 1]
+                self.halvings[stage] = (stride // FEATURE_STRIDE).bit_length() - 1
+                self.transformations[f"stage{stage}"] = GuidanceTransformation(
+                    first * 2 ** (stage - 1), stem_channels
+                )
+                self.fusions[f"stage{stage}"] = OPERATORS[fusion](channels, identity_start)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Feature maps of `images` `(N, 3, H, W)`, one per level; `InputError` for too small images."""

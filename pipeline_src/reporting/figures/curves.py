@@ -44,7 +44,7 @@ def draw_curves(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     _draw_lines(loss, records, "training loss", looks)
     _draw_lines(validation, records, "validation", looks)
     loss.set_title("Training loss")
-    loss.set_ylabel("cross-entropy")
+    loss.set_ylabel("training loss")
     validation.set_title(f"Validation {COLUMNS[score].header}")
     validation.set_ylabel(f"{COLUMNS[score].header} (%)")
     if shown:
