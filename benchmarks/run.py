@@ -18,6 +18,7 @@ ON_CPU = (
     ["calibration"],
     ["equalizer_cost"],
     ["detection_step"],
+    ["ipg_cost"],
     ["detection_evaluation"],
 )
 ON_GPU = (
@@ -25,6 +26,7 @@ ON_GPU = (
     ["calibration", "--device", "cuda"],
     ["equalizer_cost", "--device", "cuda"],
     ["detection_step", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
+    ["ipg_cost", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
 )
 """What measures something else on a GPU; it uses the first one that is visible."""
 

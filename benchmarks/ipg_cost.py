@@ -1,0 +1,83 @@
+"""What image pyramid guidance costs: time and memory of a training step beside the FLOPs that it adds.
+
+`python -m benchmarks.ipg_cost [--device cuda]`: the rows of IPG-Net's Tables 2 and 4 as `params.yaml` has
+them at scale paper (Faster R-CNN, ResNet-50). FLOPs are counted for one image of `--counted` with 1,000
+proposals, bytes saved for the backward pass and times are of `--size`, all as ratios to the same network
+without guidance. Steps take turns and each keeps its fastest round. The peer is the plain network; there is
+no limit.
+"""
+
+import argparse
+from typing import Any
+
+import torch
+
+from benchmarks.timing import fastest
+from pipeline_src.config.expand import expand
+from pipeline_src.config.experiments import Architecture
+from pipeline_src.config.layers import Layer
+from pipeline_src.config.load import load_params
+from pipeline_src.errors import run_command
+from pipeline_src.tasks.detection_costs import COSTS
+from pipeline_src.training.runtime import describe_device
+
+FOUR_STAGES = ("none", "stage 1", "stage 2", "stage 3", "stage 4", "stages 2+3+4")
+
+
+def architectures() -> dict[str, Architecture]:
+    """The networks by name; the first is the plain one, the last three have five stages."""
+    params = load_params(overlays=[Layer("", {"select": ["ipg_positions", "ipg_fusion"]})], scale="paper")
+    found = expand(params)
+    labelled = {row.label: row for rows in found.rows.values() for row in rows}
+    named = {label: found.architectures[labelled[label].architecture] for label in FOUR_STAGES}
+    for row in found.rows["ipg_fusion"]:
+        named[f"5 stages, {row.label}"] = found.architectures[row.architecture]
+    return named
+
+
+def main() -> None:
+    """Measure all networks and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ipg_cost", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--size", type=int, nargs=2, default=(256, 320), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--counted", type=int, nargs=2, default=(800, 1333), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--rounds", type=int, default=5, help="rounds over all; the fastest counts")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device, size = torch.device(options.device), (options.size[0], options.size[1])
+
+    networks = architectures()
+    steps: dict[str, Any] = {}
+    counted: dict[str, dict[str, float]] = {}
+    for name, network in networks.items():
+        described = COSTS.describe(network.model, (options.counted[0], options.counted[1]))
+        counted[name] = {
+            "parameters": described["parameters"] / 1e6,
+            "flops": described["flops"] / 1e9,
+            "saved": COSTS.saved_bytes(network.model, options.batch, size) / 2**20,
+        }
+        torch.manual_seed(0)
+        module = COSTS.build(network.model).to(device)
+        recipe = {**network.setting["recipe"], "accumulate": 1}
+        steps[name] = COSTS.step(module, recipe, options.batch, size, network.model["num_classes"])
+    seconds = fastest(steps, device, options.rounds)
+
+    print(f"torch {torch.__version__}, {describe_device(device)}, {options.threads} threads")
+    print(
+        f"Faster R-CNN R50-FPN, FLOPs of one image of {options.counted[0]}x{options.counted[1]}; "
+        f"steps of batch {options.batch}, {size[0]}x{size[1]}"
+    )
+    base, plain = counted["none"], seconds["none"]
+    for name, values in counted.items():
+        print(
+            f"  {name:18} {values['parameters']:7.2f} M (x{values['parameters'] / base['parameters']:.2f}); "
+            f"{values['flops']:7.1f} GFLOPs (x{values['flops'] / base['flops']:.2f}); "
+            f"step {seconds[name]:7.3f} s (x{seconds[name] / plain:.2f}); "
+            f"saved {values['saved']:8.1f} MiB (x{values['saved'] / base['saved']:.2f})"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main)
