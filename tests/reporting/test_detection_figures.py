@@ -78,9 +78,12 @@ def test_detections_stand_beside_the_ground_truth(tmp_path):
         "ground truth", "plain", "ipg",
     ]  # fmt: skip
     shown = [(record["column"], record["label"], record["score"]) for record in drawing.records]
-    # by the first seed of each row: 0.9 and 0.3, of which only the first is certain enough
-    assert shown == [("ground truth", "cell", None), ("ground truth", "plate", None), ("plain", "cell", 0.9)]
-    assert [len(axes.patches) for axes in drawing.figure.axes] == [2, 1, 0]
+    # by the first seed of each row: 0.9 is certain; of 0.3 and 0.2 none is, so the best two are dotted
+    truth = [("ground truth", "cell", None), ("ground truth", "plate", None)]
+    best = [("ipg", "cell", pytest.approx(0.3)), ("ipg", "plate", 0.2)]
+    assert shown == [*truth, ("plain", "cell", 0.9), *best]
+    styles = [[patch.get_linestyle() for patch in axes.patches] for axes in drawing.figure.axes]
+    assert styles == [["-", "--"], ["-"], [":", ":"]]
 
 
 def test_a_picture_that_is_gone_is_named(tmp_path):

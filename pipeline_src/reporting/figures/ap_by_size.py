@@ -38,7 +38,7 @@ def draw_ap_by_size(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     _bars(differences, records, compared, labels, "difference")
     differences.axhline(0, color=GREY, linewidth=0.8)
     values.set_title("AP (%)")
-    differences.set_title("Difference from the baseline row (points)")
+    differences.set_title("Difference from baseline (points)")
     handles, names = values.get_legend_handles_labels()
     if names:
         figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))

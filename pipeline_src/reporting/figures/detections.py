@@ -4,7 +4,8 @@
     inputs   {"evaluate": [evaluate.json of every run of the rows]}
 
 Each row of the study is shown by its first run. Boxes come from the evaluations' index files; of the
-detections those are drawn whose score is at least `SHOWN_SCORE`.
+detections those are drawn whose score is at least `SHOWN_SCORE`, and where an image has none, its best
+ones, as many as there are objects, dotted.
 """
 
 from typing import Any
@@ -49,7 +50,8 @@ def draw_detections(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     for line, name in enumerate(names):
         entries = [index["images"][line] for index in indices]
         picture, digest = np.asarray(Image.open(entries[0]["image"])), digest_file(entries[0]["image"])
-        boxes = [entries[0]["truth"], *(_certain(entry["detections"]) for entry in entries)]
+        truth = entries[0]["truth"]
+        boxes = [truth, *(_shown(entry["detections"], len(truth)) for entry in entries)]
         for place, (column, run, found) in enumerate(zip(columns, ["", *runs], boxes, strict=True)):
             axes = grid[line][place]
             _draw(axes, picture, found)
@@ -68,14 +70,17 @@ def draw_detections(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
     notes = (
-        f"Detections with a score of at least {SHOWN_SCORE:g}, of the first seed; images spread evenly over "
-        "the validation split. Dashed: objects that are ignored in scoring (crowds, difficult ones).",
+        f"Detections with a score of at least {SHOWN_SCORE:g}, of the first seed; where an image has none, "
+        "its best ones, as many as there are objects, dotted. Images spread evenly over the validation "
+        "split. Dashed: objects that are ignored in scoring (crowds, difficult ones).",
     )
     return Drawing(figure, RECORD, records, notes)
 
 
-def _certain(detections: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [box for box in detections if box["score"] >= SHOWN_SCORE]
+def _shown(detections: list[dict[str, Any]], objects: int) -> list[dict[str, Any]]:
+    certain = [box for box in detections if box["score"] >= SHOWN_SCORE]
+    best = sorted(detections, key=lambda box: -box["score"])[:objects]
+    return certain or [{**box, "uncertain": True} for box in best]
 
 
 def _colour(label: int) -> str:
@@ -87,7 +92,7 @@ def _draw(axes: Axes, picture: Any, boxes: list[dict[str, Any]]) -> None:
     axes.set_axis_off()
     for box in boxes:
         x, y, width, height = box["bbox"]
-        style = "--" if box.get("ignored") else "-"
+        style = "--" if box.get("ignored") else ":" if box.get("uncertain") else "-"
         colour = _colour(box["label"])
         axes.add_patch(
             Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=1, linestyle=style)
