@@ -9,11 +9,13 @@ import subprocess
 import sys
 
 from pipeline_src.config.data import CityscapesDataset, VocDataset
+from pipeline_src.config.resolve import model_components
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.status import assess
+from pipeline_src.tasks.task import task_of
 
 SERVERS = {
     VocDataset: ("voc2012", "voc2012_test", "tar.gz"),
@@ -56,7 +58,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
     else:
         extraction = graph.data.extraction(archive)
         jobs += [*graph.plan.needed_by(extraction), extraction]
-        inputs["images"] = extraction.sidecar
+        inputs["images"] = [extraction.sidecar]
     name = scoring.name.replace("/", "_")
     export = PlannedJob(
         step="export_submission",
@@ -68,7 +70,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
             "sidecar": graph.paths.results("submissions", f"{name}.json"),
             "archive": graph.paths.results("submissions", f"{name}.{ending}"),
         },
-        components=training.components,
+        components=(*model_components(run.model), f"submission.{task_of(run.model)}"),
     )
     graph.plan.add(export)
     statuses = assess(graph.plan)

@@ -1,4 +1,4 @@
-"""Step `export_submission`: a trained run's predictions for the VOC2012 or Cityscapes evaluation server.
+"""Step `export_submission`: a trained run's predictions of a hidden test set, for its evaluation server.
 
 python -m pipeline_src.steps.export_submission JOB.json [--device auto|cpu|cuda]
 
@@ -7,73 +7,40 @@ params   {"model", "threads", "deterministic",
           "server": "voc2012",             # optional: or "cityscapes"
           "list": "test",                  # optional: VOC's list in ImageSets/Segmentation, Cityscapes' set
           "root": FOLDER}                  # instead of inputs["images"]: a folder that holds the data set
-inputs   {"train": train.json, "images": record of the extracted test archive, with "root"}
+inputs   {"train": train.json, "images": [records of the extracted test archives, with "root"]}
 outputs  {"sidecar", "archive": a tar.gz (VOC2012) or zip (Cityscapes) to upload}
 """
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
-from pipeline_src.data.images import read_image
-from pipeline_src.data.readers.voc2012 import voc_root
+from pipeline_src.components import load
 from pipeline_src.errors import run_command
-from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
 from pipeline_src.evaluation.device import choose_device
-from pipeline_src.evaluation.inference import inference_of
-from pipeline_src.evaluation.submission import predict, read_test_list, write_submission
-from pipeline_src.evaluation.trained import load_trained
-from pipeline_src.files import digest_file, read_json
-from pipeline_src.models.build import build_model
+from pipeline_src.files import read_json
 from pipeline_src.provenance.job import Job
-from pipeline_src.training.runtime import configure, describe_device
-
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
-logger = logging.getLogger(__name__)
+from pipeline_src.tasks.task import task_of
 
 
 def export_submission(job: Job, device: torch.device) -> None:
-    """Predict every image of the test list and write the archive and the sidecar.
+    """Predict every image of the test list and write the archive and the sidecar, as the job's task does.
 
-    Raises `InputError` for weights that are not the run's, or for images or a way of inference that are not
-    there.
+    Raises `InputError` for weights that are not the run's, and for images or a setting that cannot be used.
     """
-    params = job.params
-    inference = inference_of(params.get("evaluation", {"mode": "whole"}))
-    settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
-    folder = params.get("root") or read_json(job.input("images"))["root"]
-    cityscapes = params.get("server") == "cityscapes"
-    if cityscapes:
-        records = read_test_images(Path(folder), params.get("list", "test"))
-    else:
-        records = read_test_list(voc_root([Path(folder)]), params.get("list", "test"))
-    model = load_trained(params["model"], job.input("train"), device, build_model)
-    norm, num_classes = params["model"]["backbone"], params["model"]["num_classes"]
+    load(f"submission.{task_of(job.params['model'])}")(job, _roots(job), device)
 
-    def predictions() -> Iterator[tuple[str, NDArray[Any]]]:
-        for number, (image_id, file) in enumerate(records, start=1):
-            image = read_image(file)
-            yield (
-                image_id,
-                predict(model, image, norm["mean"], norm["std"], num_classes, device, image_id, inference),
-            )
-            if number % max(1, len(records) // 10) == 0:
-                logger.info("%s: %d of %d images", job.name, number, len(records))
 
-    write = write_label_ids if cityscapes else write_submission
-    count = write(predictions(), job.outputs["archive"])
-    job.write_sidecar(
-        digest_file(job.outputs["archive"]),
-        PACKAGES,
-        images=count,
-        settings=settings,
-        device=describe_device(device),
-    )
+def _roots(job: Job) -> list[Path]:
+    """The folders that hold the data set."""
+    if (root := job.params.get("root")) is not None:
+        return [Path(root)]
+    records = job.inputs["images"]
+    assert not isinstance(records, str), "input images is no list"
+    return [Path(read_json(record)["root"]) for record in records]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
