@@ -30,6 +30,7 @@ COMPONENTS = {
     "evaluation.segmentation": "pipeline_src.tasks.segmentation_evaluation:evaluate",
     "evaluation.detection": "pipeline_src.tasks.detection_evaluation:evaluate_detector",
     "submission.segmentation": "pipeline_src.tasks.segmentation_submission:write_masks",
+    "submission.detection": "pipeline_src.tasks.detection_submission:write_boxes",
     "costs.segmentation": "pipeline_src.tasks.segmentation_costs:COSTS",
     "costs.detection": "pipeline_src.tasks.detection_costs:COSTS",
     "equalizer.structure": "pipeline_src.models.fusion.scale_equalizer:insert_equalizers",

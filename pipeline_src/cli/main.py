@@ -58,16 +58,16 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export-submission",
         parents=[shared],
-        help="a trained run's predictions of VOC2012 or Cityscapes test, as the server takes them",
+        help="a trained run's predictions of VOC2012, Cityscapes or COCO test, as the server takes them",
     )
     export.add_argument("run_name", metavar="RUN", help="a run as `list` names it")
     export.add_argument(
-        "--root", help="folder that holds the data set's test images (default: fetch their archive)"
+        "--root", help="folder that holds the data set's test images (default: fetch their archives)"
     )
     export.add_argument(
         "--list",
-        default="test",
-        help="VOC2012: list below ImageSets/Segmentation; Cityscapes: set below leftImg8bit (default: test)",
+        help="VOC2012: list below ImageSets/Segmentation; Cityscapes: set below leftImg8bit (default: test); "
+        "COCO: test-dev2017 (default), or test2017 for the challenge",
     )
     export.set_defaults(run=run_export_submission)
     return top

@@ -6,7 +6,7 @@ with the data set's own ids. NumPy only.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,30 @@ _KEYS = ("image_id", "category_id", "bbox", "score")
 
 
 def write_results(path: str | Path, detections: Detections, categories: Sequence[int]) -> None:
-    """Write detections in COCO's results format, one per line; same detections, same bytes.
+    """Write detections in COCO's results format, as `results_text` does."""
+    write_text(path, "".join(results_text(detections, categories)))
+
+
+def results_text(detections: Detections, categories: Sequence[int]) -> Iterator[str]:
+    """Detections in COCO's results format, one per line, piece by piece; same detections, same text.
 
     `categories[label - 1]` is the data set's own id of a class. Sorted by image and falling score. An
     image without detections does not occur in this format.
     """
     _check_categories(categories, detections.num_classes)
-    lines = []
+    before = "["
     for image_id in detections.images:
         part = detections[image_id]
         name = json.dumps(image_id)
         for box, score, label in zip(
             part.bbox.tolist(), part.score.tolist(), part.label.tolist(), strict=True
         ):
-            lines.append(
-                f'{{"image_id":{name},"category_id":{categories[label - 1]},'
+            yield (
+                f'{before}{{"image_id":{name},"category_id":{categories[label - 1]},'
                 f'"bbox":[{box[0]!r},{box[1]!r},{box[2]!r},{box[3]!r}],"score":{score!r}}}'
             )
-    write_text(path, "[" + ",\n".join(lines) + "]\n")
+            before = ",\n"
+    yield "[]\n" if before == "[" else "]\n"
 
 
 def read_results(path: str | Path, categories: Sequence[int]) -> Detections:

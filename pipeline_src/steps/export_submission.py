@@ -3,12 +3,15 @@
 python -m pipeline_src.steps.export_submission JOB.json [--device auto|cpu|cuda]
 
 params   {"model", "threads", "deterministic",
-          "evaluation": {"mode": "whole"}, # optional: how a picture becomes logits, as in `evaluate`
-          "server": "voc2012",             # optional: or "cityscapes"
-          "list": "test",                  # optional: VOC's list in ImageSets/Segmentation, Cityscapes' set
+          "evaluation": {"mode": "whole"}, # how a picture becomes logits or boxes, as in `evaluate`;
+                                           # optional for masks
+          "server": "voc2012",             # optional, for masks: or "cityscapes"
+          "list": "test",                  # VOC's list in ImageSets/Segmentation, Cityscapes' set (both
+                                           # optional), or COCO's annotations/image_info_<list>.json
+          "categories": [1, 2, ...],       # for boxes: COCO's ids of labels 1, 2, ...
           "root": FOLDER}                  # instead of inputs["images"]: a folder that holds the data set
 inputs   {"train": train.json, "images": [records of the extracted test archives, with "root"]}
-outputs  {"sidecar", "archive": a tar.gz (VOC2012) or zip (Cityscapes) to upload}
+outputs  {"sidecar", "archive": what to upload, a tar.gz (VOC2012) or zip (Cityscapes, COCO)}
 """
 
 import argparse
