@@ -8,7 +8,8 @@ from pipeline_src.config.study import Params
 def cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
     """What besides the network decides the cost of a step.
 
-    An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones.
+    An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones. A batch
+    that a recipe splits is measured by one of its micro-batches.
     """
     customary = {"lr": 1e-3, "weight_decay": 1e-4, "momentum": 0.9, "betas": [0.9, 0.999]}
     optimizer = {
@@ -21,8 +22,8 @@ def cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
     own = augment["crop"] if "crop" in augment else augment["scales"][-1][::-1]
     return {
         "crop": params.cost.crop or own,
-        "batch": params.cost.batch or recipe["batch"],
-        "recipe": {"optimizer": optimizer, **{key: recipe[key] for key in ("amp", "accumulate", "loss")}},
+        "batch": params.cost.batch or recipe["batch"] // recipe["accumulate"],
+        "recipe": {"optimizer": optimizer, "accumulate": 1, "amp": recipe["amp"], "loss": recipe["loss"]},
     }
 
 

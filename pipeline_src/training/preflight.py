@@ -15,7 +15,10 @@ def check_batch(recipe: dict[str, Any], samples: int, world: int) -> None:
     parts = world * accumulate
     split = f"{world} processes x {accumulate} micro-batches"
     if batch % parts:
-        raise InputError(f"recipe.batch: {batch} cannot be split into {split}; use a multiple of {parts}")
+        fewer = f", or a smaller recipe.accumulate than {accumulate}" if accumulate > 1 else ""
+        raise InputError(
+            f"recipe.batch: {batch} cannot be split into {split}; use a multiple of {parts}{fewer}"
+        )
     if samples == 0:
         raise InputError("split train: holds no samples; training needs at least one")
     if not recipe["drop_last"]:

@@ -78,7 +78,8 @@ class ImagePyramidGuidance(FeaturePyramid):
     `stages`: 5 to 7 add stages of two bottlenecks and `extra_channels` (None: stage 4's) behind the
     backbone, each of stride 2; with `keep` they hold stage 4's stride, with dilation 2 and a projection in
     the first shortcut (DetNet). `image_channels` is the paper's C1: stage s gets a feature of
-    C1 * 2^(s - 1) channels (None: stage 1's channels, as a ResNet's 256); CT fits it where it differs.
+    C1 * 2^(s - 1) channels (None: stage 1's channels, as a ResNet's 256), those of stage 4 beyond it, where
+    stages grow no wider; CT fits it where it differs.
     `stem_channels`: of the 7x7 convolution.
 
     The images come from repeated bilinear halving, sizes rounded up, and a stage gets the one whose feature
@@ -150,9 +151,8 @@ class ImagePyramidGuidance(FeaturePyramid):
                 check_width(first, "image_channels")
                 channels, stride = ends[stage + 1]
                 self.halvings[stage] = (stride // FEATURE_STRIDE).bit_length() - 1
-                self.transformations[f"stage{stage}"] = GuidanceTransformation(
-                    first * 2 ** (stage - 1), stem_channels
-                )
+                width = first * 2 ** (min(stage, BACKBONE_STAGES) - 1)
+                self.transformations[f"stage{stage}"] = GuidanceTransformation(width, stem_channels)
                 self.fusions[f"stage{stage}"] = OPERATORS[fusion](channels, identity_start)
 
     def forward(self, images: Tensor) -> list[Tensor]:
