@@ -74,7 +74,8 @@ def test_the_demo_is_never_compared_with_a_paper(demo):
 FIGURES = [
     "dfp_tradeoff", "dfp_curves", "dfp_predictions", "scale_eq_figure3", "scale_eq_branch_scales_encoders",
     "scale_eq_gradient_scales_encoders", "scale_eq_branch_scales_decoders",
-    "scale_eq_gradient_scales_decoders",
+    "scale_eq_gradient_scales_decoders", "ipg_curves_positions", "ipg_ap_by_size", "ipg_detections",
+    "ipg_detections_voc",
 ]  # fmt: skip
 
 
@@ -114,6 +115,36 @@ def test_a_pair_starts_from_the_same_weights_and_sees_the_same_data(demo):
     statistics = json.loads(demo.path(f"{runs}-with/seed-0/statistics.json").read_text())
     assert equalised["weights"]["equalizer"]["content"] == statistics["content"]
     assert statistics["images"] == 16
+
+
+IPG_ROWS = {1: 1, 2: 3, 3: 4, 4: 6, 5: 2, 6: 5}
+
+
+@pytest.mark.parametrize("number", IPG_ROWS)
+def test_ipg_net_has_every_row_beside_the_papers(demo, number):
+    table = json.loads(demo.path(f"{RESULTS}/tables/ipg_table{number}.json").read_text())["table"]
+    assert len(table["rows"]) == IPG_ROWS[number]
+    scores = [column["key"] for column in table["columns"] if column["kind"] == "score"]
+    for row in table["rows"]:
+        assert row["cells"][scores[0]]["mean"] is not None, row["label"]
+        assert any(row["cells"][key]["paper"] is not None for key in scores), row["label"]
+        assert row["cells"]["parameters"]["mean"] > 0 and row["cells"]["flops"]["mean"] > 0
+    verdicts = {cell["verdict"] for row in table["rows"] for cell in row["cells"].values()}
+    assert verdicts <= {SCALES_VERDICT, "undefined", None}
+    quoted = {entry["row"] for entry in table.get("quoted", [])}
+    assert len(quoted) == {1: 21, 6: 14}.get(number, 0)
+    # something was learned somewhere: detectors that detect nothing would all have 0
+    if number in (4, 6):
+        assert max(row["cells"][scores[0]]["mean"] for row in table["rows"]) > 0.1
+
+
+def test_table_6_starts_from_coco_and_says_what_did_not_match(demo):
+    run = f"{RESULTS}/runs/ipg_voc/network-IPG-RCNN-IPG-Net-101/seed-0/train.json"
+    started = json.loads(demo.path(run).read_text())["weights"]["init_from"]
+    assert started["path"] == f"{RESULTS}/runs/ipg_pretrain/base/seed-0/model.safetensors"
+    assert started["loaded"] > 100 and started["only_in_model"] == started["only_in_file"] == []
+    # both demos have four classes and the same shapes; VOC's 20 would not match COCO's 80
+    assert started["other_shape"] == []
 
 
 def test_the_report_is_one_self_contained_page_with_a_link_for_every_run(demo):
