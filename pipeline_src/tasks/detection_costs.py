@@ -63,18 +63,20 @@ class DetectorStep:
 def _saved_bytes(model: dict[str, Any], batch: int, size: Size) -> int:
     """Really run, since proposals depend on values: on the CPU, from seeded weights.
 
-    One image is run and counts `batch` times: a batch of COCO's size would not fit into memory.
+    Two images at most are run (BN needs more than one value where a map is 1x1), and the bytes of an image
+    count `batch` times: a batch of COCO's size would not fit into memory.
     """
+    run = min(batch, 2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         detector = build_detector(model).train()
-        images, targets = made_up_batch(1, size, model["num_classes"], torch.device("cpu"))
+        images, targets = made_up_batch(run, size, model["num_classes"], torch.device("cpu"))
 
         def forward() -> Tensor:
             losses: dict[str, Tensor] = detector(images, targets)
             return torch.stack(list(losses.values())).sum()
 
-        return batch * saved_bytes(forward, detector)
+        return saved_bytes(forward, detector) * batch // run
 
 
 def _inference(module: nn.Module, batch: int, size: Size) -> Callable[[], Any]:

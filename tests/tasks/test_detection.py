@@ -136,8 +136,19 @@ def test_costs_follow_the_convention(data):
     own = sum(p.numel() for p in build_detector(params["model"]).parameters())
     assert counted["parameters"] == own == sum(part["parameters"] for part in counted["parts"].values())
     assert counted["saved_bytes"] > 0 and count_cost(cost) == counted
+    # an image's bytes count for every image of the batch
+    assert count_cost({**cost, "batch": 6})["saved_bytes"] == 3 * counted["saved_bytes"]
     timed = time_cost(cost)
     assert timed["latency"] > 0 and timed["step_time"] > 0
+
+
+def test_costs_of_maps_of_one_pixel_can_be_counted(data):
+    detector = {"kind": "faster_rcnn", "fpn_channels": 16, "frozen_norm": False, "frozen_stages": None}
+    detector["levels"] = [2, 3, 4, 5, 6, 7, 8]
+    deep = {"backbone": "tiny", "pyramid": {"kind": "ipg", "stages": 7}, "detector": detector}
+    model = run_params(experiments(data, model=deep))["model"]
+    # the last map of 128x128 is one pixel, of which BN in training needs two
+    assert COSTS.saved_bytes(model, 2, (128, 128)) > 0
 
 
 @pytest.mark.parametrize("kind", ["retinanet", "cascade_rcnn"])
