@@ -64,6 +64,15 @@ rule experiments:
         PLAN.targets("join"),
 
 
+# Snakemake's limit of 100 jobs a second starts a timer whenever a job starts or ends, and each timer
+# has the ready jobs weighed once a second for the rest of the run: by the 200th job that is a core's
+# whole work. Nobody here needs that limit; one that the user sets is kept.
+onstart:
+    limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 onsuccess:
     if workflow.is_main_process:
         print(PLAN.closing_line())

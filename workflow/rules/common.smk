@@ -51,10 +51,3 @@ WARM = " --warm" if PLAN.params.warm_start else ""
 # limit on the command line or in a profile wins.
 if "gpu" not in workflow.global_resources and PLAN.gpus and not workflow.non_local_exec:
     workflow.register_resource("gpu", len(PLAN.gpus))
-
-# Snakemake's limit of 100 jobs a second starts a timer for every finished job, and each timer has
-# the ready jobs weighed once a second for the rest of the run: by the 200th job that is all it
-# does. Nobody needs that limit; one that the user sets is kept.
-limit = getattr(workflow.scheduling_settings, "max_jobs_per_timespan", None)
-if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
-    workflow.scheduling_settings.max_jobs_per_timespan = None
