@@ -92,23 +92,29 @@ def fit_to_image(annotated: Sequence[AnnotatedObject], size: tuple[int, int]) ->
     skipped (and not counted as clipped). Areas that the annotation states stay; others are their box's.
     """
     count = len(annotated)
-    stated = np.array([item.box for item in annotated], dtype=np.float32).reshape(count, 4)
+    stated = _float32([item.box for item in annotated]).reshape(count, 4)
     limits = np.array([*size, *size], dtype=np.float32)
     boxes = np.clip(stated, 0, limits)
     extent = boxes[:, 2:] - boxes[:, :2]
     kept = np.asarray((extent > 0).all(axis=1))
     clipped = kept & (boxes != stated).any(axis=1)
-    areas = np.array(
+    areas = _float32(
         [
             box_area if item.area is None else item.area
             for item, box_area in zip(annotated, extent.prod(axis=1))
-        ],
-        dtype=np.float32,
+        ]
     )
     flags = np.array([CROWD * item.crowd + DIFFICULT * item.difficult for item in annotated], dtype=np.uint8)
     labels = np.array([item.label for item in annotated], dtype=np.uint16)
     objects = Objects(boxes, labels, areas, flags).take(kept)
     return objects, int(clipped.sum()), int(count - kept.sum())
+
+
+def _float32(values: Sequence[Any]) -> NDArray[np.float32]:
+    """Finite numbers as float32, those beyond its range as the largest that it has."""
+    limits = np.finfo(np.float32)
+    wide: NDArray[np.float64] = np.array(values, dtype=np.float64)
+    return np.clip(wide, limits.min, limits.max).astype(np.float32)
 
 
 def _bytes(objects: Objects) -> dict[str, bytes]:
