@@ -8,6 +8,7 @@ classes or, without those, of the file. Standard library only.
 import json
 import math
 import os
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,9 @@ def read_coco_json(
     has annotations must be among them. `limit` shortens a split.
 
     Raises `InputError` for a folder or file that is not there, a file that is not COCO's JSON, or two
-    categories of one id or name. What is wrong with an annotation (an unknown category or image, a box
-    that is not finite or is inverted) is in `problems`, by image and annotation id.
+    categories of one id or name. What is wrong with an image (its id again, a size that is none) or an
+    annotation (an unknown category or image, a box that is not finite or is inverted) is in `problems`,
+    by file, image and annotation id; images come first.
     """
     images, annotations = spec["images"], spec["annotations"]
     if not (roots[0] / images).is_dir():
@@ -77,14 +79,14 @@ def _read(
     root: Path, images: str, annotations: str, split: str, spec: Mapping[str, Any]
 ) -> SplitListing[DetectionRecord]:
     content = _load(root / annotations)
-    finder = _Finder(split, root / annotations, content, spec.get("classes"))
+    finder = _Finder(split, root, annotations, content, spec.get("classes"))
     records = [
         DetectionRecord(
             id=str(image["id"]),
             image=f"{images}/{image['file_name']}",
             annotation=annotations,
             objects=tuple(finder.objects.get(image["id"], ())),
-            size=finder.size(image),
+            size=finder.sizes[image["id"]],
         )
         for image in sorted(finder.images, key=lambda image: (str(type(image["id"])), image["id"]))
     ]
@@ -104,7 +106,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such annotation file") from None
     except OSError as error:
         raise InputError(f"{path}: the annotation file cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, no JSON, or a number of thousands of digits
         raise InputError(f"{path}: not valid JSON ({error}); is the file complete?") from None
     for section in SECTIONS:
         entries = content.get(section) if isinstance(content, dict) else None
@@ -122,25 +124,28 @@ class _Finder:
     """Goes through a file's sections once: labels of categories, objects of images, what does not fit."""
 
     def __init__(
-        self, split: str, path: Path, content: Mapping[str, Any], classes: Sequence[str] | None
+        self,
+        split: str,
+        root: Path,
+        file: str,
+        content: Mapping[str, Any],
+        classes: Sequence[str] | None,
     ) -> None:
-        self.split, self.path = split, path
+        self.split, self.path, self.file = split, root / file, file
         self.problems: list[str] = []
         self.labels, self.unused = self._categories(content["categories"], classes)
+        self.sizes: dict[Any, tuple[int, int] | None] = {}
         self.images = list(self._images(content["images"]))
         self.objects: dict[Any, list[AnnotatedObject]] = {image["id"]: [] for image in self.images}
         for entry in content["annotations"]:
             found = self._object(entry)
             if isinstance(found, str):
-                key, number = entry.get("image_id"), entry.get("id")
-                self.problems.append(f"{split} record {str(key)!r}: annotation {number!r} {found}")
+                self._problem(entry.get("image_id"), f"annotation {entry.get('id')!r} of {self.file} {found}")
             else:
                 self.objects[entry["image_id"]].append(found)
 
-    def size(self, image: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Width and height where the file states both."""
-        width, height = image.get("width"), image.get("height")
-        return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+    def _problem(self, image_id: Any, text: str) -> None:
+        self.problems.append(f"{self.split} record {str(image_id)!r}: {text}")
 
     def _categories(
         self, entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None
@@ -167,13 +172,36 @@ class _Finder:
         return known, {key: name for key, name in names.items() if name not in labels}
 
     def _images(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The images that have an id of their own and a file; their sizes are in `sizes`."""
+        seen = set()
         for entry in entries:
-            if not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
-                self.problems.append(
-                    f"{self.split} record {str(entry.get('id'))!r}: needs an id and a file_name"
+            key = entry.get("id")
+            if not _is_id(key) or not isinstance(entry.get("file_name"), str):
+                self._problem(key, f"image {key!r} of {self.file} needs an id and a file_name")
+            elif str(key) in seen:
+                self._problem(key, f"image id {key!r} stands twice in {self.file}; an image has its own id")
+            else:
+                seen.add(str(key))
+                self.sizes[key] = self._size(entry)
+                yield entry
+
+    def _size(self, image: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Width and height where the file states both; what cannot be a size is a problem."""
+        sides = []
+        for side in ("width", "height"):
+            value = image.get(side)
+            if value is None:
+                continue
+            number = _number(value)
+            if number is None or not number.is_integer() or number < 1:
+                self._problem(
+                    image["id"],
+                    f"image {image['id']!r} of {self.file} has {side} {reprlib.repr(value)}; it must be a "
+                    "whole number of pixels, or be left out",
                 )
             else:
-                yield entry
+                sides.append(int(number))
+        return (sides[0], sides[1]) if len(sides) == 2 else None
 
     def _object(self, entry: Mapping[str, Any]) -> AnnotatedObject | str:
         """The object of an annotation, or what is wrong with it."""
@@ -185,27 +213,36 @@ class _Finder:
                 return f"is of category {self.unused[category]!r}, which is not among the classes"
             return f"has category_id {category!r}, which the file does not define"
         box = entry.get("bbox")
-        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-            return f"has bbox {box!r}; it must be [x, y, width, height]"
-        x, y, width, height = (float(value) for value in box)
+        numbers = [_number(value) for value in box] if isinstance(box, list) else []
+        given = [number for number in numbers if number is not None]
+        if not len(numbers) == len(given) == 4:
+            return f"has bbox {reprlib.repr(box)}; it must be [x, y, width, height]"
+        x, y, width, height = given
         if problem := box_problem((x, y, x + width, y + height)):
-            return f"has bbox {box!r}: {problem}"
-        area = entry.get("area")
-        if area is not None and (not _is_number(area) or not math.isfinite(area) or area < 0):
-            return f"has area {area!r}; it must be a number of square pixels, or be left out"
+            return f"has bbox {reprlib.repr(box)}: {problem}"
+        stated = entry.get("area")
+        area = _number(stated)
+        if stated is not None and (area is None or not math.isfinite(area) or area < 0):
+            return f"has area {reprlib.repr(stated)}; it must be a number of square pixels, or be left out"
         crowd = entry.get("iscrowd", 0)
         if crowd not in (0, 1):
             return f"has iscrowd {crowd!r}; it must be 0 or 1"
         return AnnotatedObject(
             self.labels[category],
             (x, y, x + width, y + height),
-            None if area is None else float(area),
+            area,
             crowd=bool(crowd),
         )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    """A number of the file, infinite where it is too large for a float; None for anything else."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _is_id(value: Any) -> bool:

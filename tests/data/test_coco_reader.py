@@ -1,8 +1,7 @@
-"""COCO's JSON and VOC's XML as readers and check see them: pycocotools agrees, bad input is named."""
+"""COCO's JSON as reader and check see it: pycocotools agrees, bad input is named."""
 
 import json
 import math
-import shutil
 
 import numpy as np
 import pytest
@@ -11,9 +10,7 @@ from pycocotools.coco import COCO
 
 from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.objects import Objects
-from pipeline_src.data.detection.voc_xml import parse_voc_xml
 from pipeline_src.data.readers.coco import read_coco, read_coco_json
-from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc_xml
 from pipeline_src.errors import InputError
 
 SPEC = {"images": "pictures", "annotations": "boxes.json"}
@@ -126,7 +123,10 @@ BAD = {
     "text": (change("annotations", 0, bbox=[1, 2, 3, "4"]), "must be [x, y, width, height]"),
     "category": (change("annotations", 0, category_id=4), "category_id 4, which the file does not define"),
     "image id": (change("annotations", 0, image_id=999), "of image 999, which the file does not define"),
+    "huge box": (change("annotations", 0, bbox=[1, 10**400, 3, 3]), "is not finite"),
+    "box of huge extent": (change("annotations", 0, bbox=[1, 1, 10**400, 3]), "is not finite"),
     "area": (change("annotations", 0, area=-1.0), "has area -1.0"),
+    "huge area": (change("annotations", 0, area=10**400), "it must be a number of square pixels"),
     "crowd": (change("annotations", 0, iscrowd=2), "has iscrowd 2"),
 }
 
@@ -138,8 +138,56 @@ def test_bad_annotation_is_refused_with_its_image_and_its_own_id(tmp_path, name)
     damage(value)
     entry = value["annotations"][0]
     message = refusal(lambda: build(write(tmp_path, value)))
-    assert message.startswith(f"train record '{entry['image_id']}': annotation {entry['id']} ")
-    assert expected in message
+    assert message.startswith(f"train record '{entry['image_id']}': annotation {entry['id']} of boxes.json ")
+    assert expected in message and len(message) < 300
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+@pytest.mark.parametrize("value", ["67", 0, -3, 30.5, True, [30], math.nan, pytest.param(10**400, id="huge")])
+def test_a_size_that_is_none_is_refused_by_its_image(tmp_path, side, value):
+    stated = content()
+    root = write(tmp_path, stated)
+    stated["images"][2][side] = value
+    (root / "boxes.json").write_text(json.dumps(stated))
+    key = stated["images"][2]["id"]
+    message = refusal(lambda: build(root))
+    assert message.startswith(f"train record '{key}': image {key} of boxes.json has {side} ")
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize("value", [None, "left out"])
+def test_a_size_may_be_left_out_and_may_be_written_as_a_float(tmp_path, value):
+    stated = content()
+    root = write(tmp_path, stated)
+    stated["images"][0]["height"] = value
+    if value is not None:
+        del stated["images"][0]["height"]
+    stated["images"][1]["width"] *= 1.0
+    (root / "boxes.json").write_text(json.dumps(stated))
+    sizes = {int(one.id): one.size for one in read_coco_json([root], "train", SPEC).records}
+    assert sizes[stated["images"][0]["id"]] is None
+    assert sizes[stated["images"][1]["id"]] == (stated["images"][1]["width"], stated["images"][1]["height"])
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_an_image_id_that_stands_twice_is_the_first_message(tmp_path, as_text):
+    value = content()
+    root = write(tmp_path, value)
+    key = value["images"][-1]["id"]
+    again = {"id": str(key) if as_text else key, "file_name": "other.png"}
+    value["images"].append(again)
+    value["annotations"][0]["bbox"] = [1, 2]  # which would be a message of its own
+    (root / "boxes.json").write_text(json.dumps(value))
+    message = refusal(lambda: build(root))
+    assert message.startswith(f"train record '{key}': image id {again['id']!r} stands twice in boxes.json")
+    assert "(and 1 more" in message
+
+
+def test_a_number_of_thousands_of_digits_is_one_line(tmp_path):
+    root = write(tmp_path, content())
+    text = (root / "boxes.json").read_text()
+    (root / "boxes.json").write_text(text.replace('"width": ', '"width": ' + 5000 * "1", 1))
+    assert f"{root / 'boxes.json'}: not valid JSON" in refusal(lambda: build(root))
 
 
 def test_broken_file_and_missing_image_are_refused(tmp_path):
@@ -212,98 +260,3 @@ def test_official_layout_may_be_spread_over_the_archives_folders(tmp_path):
         lambda: read_coco([root / "a"], "val", {"set": "val2017"})
     )
     assert "no folder train2017" in refusal(lambda: read_coco([root / "b"], "train", {"set": "train2017"}))
-
-
-# --- VOC ------------------------------------------------------------------------------------------
-
-
-def xml(*objects, size=(30, 20)):
-    body = "".join(
-        f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{box[0]}</xmin>"
-        f"<ymin>{box[1]}</ymin><xmax>{box[2]}</xmax><ymax>{box[3]}</ymax></bndbox></object>"
-        for name, box, difficult in objects
-    )
-    stated = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>" if size else ""
-    return f"<annotation>{stated}{body}</annotation>"
-
-
-@pytest.fixture
-def own(tmp_path):
-    for folder in ("img", "ann"):
-        (tmp_path / folder).mkdir()
-    for stem in "ab":
-        Image.new("RGB", (30, 20)).save(tmp_path / "img" / f"{stem}.jpg")
-        (tmp_path / "ann" / f"{stem}.xml").write_text(
-            xml(("rbc", (1, 1, 30, 20), 0), ("wbc", (5, 6, 9, 9), 1))
-        )
-    return tmp_path
-
-
-def build_voc(root, **changes):
-    spec = {"images": "img", "annotations": "ann", **changes}
-    classes = ["background", "rbc", "wbc"]
-    return build_detection_manifest({"train": read_voc_xml([root], "train", spec)}, classes)
-
-
-def test_vocs_pixels_become_borders_and_a_click_gets_no_area():
-    text = xml(("cat", (1, 1, 30, 20), 0), ("cat", (4, 5, 4, 9), 1), ("dog", (7, 7, 7, 7), 0))
-    labels = {"cat": 1, "dog": 2}
-    parsed = parse_voc_xml(text.encode(), "x.xml", labels)
-    assert parsed.size == (30, 20) and parsed.problems == []
-    assert [item.box for item in parsed.objects] == [(0, 0, 30, 20), (3, 4, 4, 9), (6, 6, 6, 6)]
-    assert [item.difficult for item in parsed.objects] == [False, True, False]
-    borders = parse_voc_xml(text.encode(), "x.xml", labels, pixels=False)
-    assert [item.box for item in borders.objects] == [(1, 1, 30, 20), (4, 5, 4, 9), (7, 7, 7, 7)]
-
-
-def test_own_folders_of_xml(own):
-    built = build_voc(own)
-    objects = Objects.unpacked(built.index["objects"]["train"])
-    assert objects.boxes.tolist() == [[0, 0, 30, 20], [4, 5, 9, 9]] * 2
-    facts = built.facts["splits"]["train"]
-    assert facts["class_objects"] == [0, 2, 2] and facts["difficult"] == 2
-    (own / "list.txt").write_text("b\n")
-    assert [row["id"] for row in build_voc(own, list="list.txt").index["splits"]["train"]] == ["b"]
-
-
-BAD_XML = {
-    "nan": (xml(("rbc", ("nan", 1, 2, 3), 0)), "object 1: rbc: box (nan, 1, 2, 3) is not finite"),
-    "inverted": (xml(("rbc", (9, 1, 8, 3), 0)), "object 1: rbc: box (9, 1, 8, 3) is inverted"),
-    "class": (xml(("rbc", (1, 1, 8, 3), 0), ("ufo", (1, 1, 8, 3), 0)), "object 2: class 'ufo' is unknown"),
-    "number": (xml(("rbc", ("left", 1, 8, 3), 0)), "object 1: rbc has no usable bndbox (xmin left"),
-    "difficult": (xml(("rbc", (1, 1, 8, 3), 5)), "object 1: rbc: difficult is '5'"),
-    "truncated": (xml(("rbc", (1, 1, 8, 3), 0))[:-30], "is not valid XML"),
-    "foreign": ("<html></html>", "holds <html>"),
-    "size": (xml(("rbc", (1, 1, 8, 3), 0), size=(31, 20)), "is 30x20 but its annotation says 31x20"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_XML)
-def test_bad_xml_is_refused_with_record_and_object(own, name):
-    text, expected = BAD_XML[name]
-    (own / "ann/b.xml").write_text(text)
-    message = refusal(lambda: build_voc(own))
-    assert message.startswith("train record 'b': ") and expected in message
-
-
-def test_missing_files_of_a_record_are_named(own):
-    (own / "ann/b.xml").unlink()
-    assert "train record 'b': annotation ann/b.xml is missing" in refusal(lambda: build_voc(own))
-    (own / "list.txt").write_text("a\nc\n")
-    assert "train record 'c': no image (listed in list.txt)" in refusal(
-        lambda: build_voc(own, list="list.txt")
-    )
-
-
-def test_image_set_of_a_year_that_is_not_there_is_named(own):
-    message = refusal(lambda: read_voc_detection([own], "train", {"sets": ["2007/trainval"]}))
-    assert message.startswith(f"{own}: no VOCdevkit/VOC2007/ImageSets/Main/trainval.txt")
-
-
-def test_moved_data_set_keeps_its_content(own, tmp_path):
-    before = build_voc(own).content
-    moved = tmp_path / "moved"
-    moved.mkdir()
-    for folder in ("img", "ann"):
-        shutil.move(own / folder, moved / folder)
-    assert build_voc(moved).content == before
