@@ -235,13 +235,38 @@ def test_boxes_outside_are_clipped_zero_areas_skipped_and_both_counted_by_name(t
     by_id = {keys[0]: [[0, 2, 15, 30]], keys[1]: [[1, 1, 39, 29]], keys[2]: [[0, 0, 40, 30]]}
     assert found.boxes.tolist() == [box for key in sorted(keys) for box in by_id[key]]
     facts = built.facts["splits"]["train"]
-    assert facts["clipped"] == {"boxes": 1, "images": 1, "first": [str(keys[0])]}
+    assert facts["clipped"] == {"boxes": 1, "images": 1, "records": {str(keys[0]): 1}}
     assert facts["zero_area"]["boxes"] == 2
-    assert facts["zero_area"]["first"] == [str(key) for key in sorted(keys[:2])]
+    assert facts["zero_area"]["records"] == {str(key): 1 for key in keys[:2]}
     assert any(
         "1 boxes reach outside their image and were clipped" in line for line in built.facts["warnings"]
     )
     assert any("2 boxes have no area" in line for line in built.facts["warnings"])
+
+
+def test_every_record_whose_boxes_were_changed_is_named_and_the_content_does_not_depend_on_it(tmp_path):
+    value = content(images=25)
+    for image in value["images"]:
+        image.update(width=40, height=30)
+
+    def boxes(wide):
+        stated = [[5, 2, wide, 9], [3, 3, 0, 9], [4, 3, 0, 9]]
+        value["annotations"] = [
+            {"id": number, "image_id": image["id"], "category_id": 7, "bbox": box}
+            for number, (image, box) in enumerate((i, b) for i in value["images"] for b in stated)
+        ]
+        return build(write(tmp_path, value))
+
+    built = boxes(50)
+    facts = built.facts["splits"]["train"]
+    names = {str(image["id"]) for image in value["images"]}
+    assert facts["clipped"] == {"boxes": 25, "images": 25, "records": dict.fromkeys(names, 1)}
+    assert facts["zero_area"] == {"boxes": 50, "images": 25, "records": dict.fromkeys(names, 2)}
+    lines = built.facts["warnings"]
+    assert len(lines) == 2 and all(line.endswith(" and 15 more") for line in lines)
+    unclipped = boxes(35)
+    assert unclipped.facts["splits"]["train"]["clipped"] == {"boxes": 0, "images": 0, "records": {}}
+    assert unclipped.content == built.content
 
 
 def test_official_layout_may_be_spread_over_the_archives_folders(tmp_path):

@@ -73,7 +73,7 @@ def test_bccd_has_two_clicks_without_area(real_data):
     built, facts, objects = described(listings, classes)
     assert [facts[name]["images"] for name in sets] == [364, 205, 87, 72]
     skipped = facts["all"]["zero_area"]
-    assert skipped == {"boxes": 2, "images": 2, "first": ["BloodImage_00338", "BloodImage_00343"]}
+    assert skipped == {"boxes": 2, "images": 2, "records": {"BloodImage_00338": 1, "BloodImage_00343": 1}}
     assert facts["all"]["clipped"]["boxes"] == 0
     # 4,155 RBC, 372 WBC and 361 platelets, of which the two clicks are RBC
     assert facts["all"]["class_objects"] == [0, 4153, 372, 361]

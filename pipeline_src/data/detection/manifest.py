@@ -1,7 +1,7 @@
 """Checks every image and box of a detection data set and describes the set: manifest and index.
 
 The counterpart of `data/manifest.py`. Boxes that reach outside their image are clipped and boxes without
-area are skipped; both are counted, and the first records named, in the manifest and in a warning.
+area are skipped; the manifest counts both and names all their records, a warning the first.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, digest_of
 
 NAMED_RECORDS = 10
-"""So many records are named beside a count."""
+"""So many records are named beside the count of a warning."""
 
 SMALL, LARGE = 32**2, 96**2
 """COCO's limits of a medium object's area, in square pixels."""
@@ -216,7 +216,8 @@ class _Split:
 
 
 def _named(counts: Mapping[str, int]) -> dict[str, Any]:
-    return {"boxes": sum(counts.values()), "images": len(counts), "first": list(counts)[:NAMED_RECORDS]}
+    """What the manifest says of boxes counted by record: both sums, and the count of every record."""
+    return {"boxes": sum(counts.values()), "images": len(counts), "records": dict(counts)}
 
 
 def _first(names: list[str]) -> str:
