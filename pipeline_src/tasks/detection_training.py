@@ -54,10 +54,18 @@ def open_detection_data(job: Job, ranks: Ranks, workers: int) -> Data:
         return Data(len(train), batches, None, Detection())
     tested = DetectionEvalTransform.of(augment["scales"][-1], mean, std)
     val = GuardedDataset(DetectionDataset(manifest, "val", tested))
+    test = params["model"]["detector"]["test"]
 
     def validate(model: nn.Module) -> Mapping[str, float]:
         detections, truth = collect_detections(
-            model, val, train.num_classes, ranks.device, workers=workers, title=f"{job.name}: validate"
+            model,
+            val,
+            train.num_classes,
+            ranks.device,
+            iou=test["nms_iou"],
+            limit=test["detections"],
+            workers=workers,
+            title=f"{job.name}: validate",
         )
         scores = coco_scores(detections, truth)
         return {name: scores[name] / 100 for name in COCO_METRICS if scores[name] is not None}
