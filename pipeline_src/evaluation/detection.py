@@ -7,8 +7,9 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline_src.errors import bad_input_in_one_line
+from pipeline_src.errors import InputError, bad_input_in_one_line
 from pipeline_src.evaluation.detections import Detections, GroundTruth, ImageDetections, ImageId, ImageTruth
+from pipeline_src.evaluation.finite import NotFinite, finite_heads
 from pipeline_src.evaluation.multi_scale import detect
 from pipeline_src.evaluation.passes import evaluation_mode, rank_and_world, watched
 
@@ -54,8 +55,8 @@ def collect_detections(
     the rank that holds the image.
 
     The model is in evaluation mode meanwhile; afterwards every module has the mode that it had. No
-    gradients are recorded. Raises `ValueError` for boxes or scores that are not finite, and `InputError`
-    for a file that cannot be read.
+    gradients are recorded. Raises `InputError` for a file that cannot be read, and one that names `title` and
+    image for a model that has diverged: boxes, scores or the outputs of a detector's heads are not finite.
     """
     rank, world = rank_and_world()
     indices = range(rank, len(dataset), world)
@@ -63,7 +64,7 @@ def collect_detections(
         cast(Dataset[Any], dataset), batch_size=None, sampler=indices, num_workers=workers
     )
     detections, truth = Detections(num_classes), GroundTruth(num_classes)
-    with evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), finite_heads(model), torch.no_grad():
         for index, (image, target, name) in zip(
             indices, watched(bad_input_in_one_line(items), len(indices), rank, title), strict=True
         ):
@@ -71,7 +72,14 @@ def collect_detections(
             height, width = (int(value) for value in target["size"])
             key = image_id(name)
             truth.add(key, target)
-            detections.add(key, detect(model, versions, (height, width), iou=iou, limit=limit))
+            try:
+                found = detect(model, versions, (height, width), iou=iou, limit=limit)
+            except NotFinite as error:
+                raise InputError(
+                    f"{title}: image {name!r}: {error}; the model has diverged; a lower learning rate or a "
+                    "warm-up would be next to try"
+                ) from None
+            detections.add(key, found)
             if on_detections is not None:
                 on_detections(index, key, truth[key], detections[key])
     if world > 1:

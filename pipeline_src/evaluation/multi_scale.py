@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from pipeline_src.evaluation.finite import require_finite
+
 Found = dict[str, torch.Tensor]
 """`boxes` `(n, 4)` xyxy in pixels, `scores` `(n,)`, `labels` `(n,)`."""
 
@@ -75,9 +77,12 @@ def detect(
 
     `model` maps a list of images to a list of detections, as torchvision's do; each version goes through
     it alone. The result is on the CPU, in pixels of the `original` image.
+
+    Raises `NotFinite` for boxes or scores that are not finite, which clipping and NMS would hide.
     """
     parts = []
     for version in versions:
         found = {key: value.cpu() for key, value in model([version])[0].items()}
+        require_finite(found)
         parts.append(to_original(found, (version.shape[-2], version.shape[-1]), original))
     return merge_detections(parts, iou=iou, limit=limit)

@@ -40,8 +40,8 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "p
 def evaluate_detector(job: Job, device: torch.device, workers: int = 0) -> None:
     """Write metrics.json, the drawn detections and the sidecar of `job`.
 
-    Raises `InputError` for weights that are not the run's, a manifest of other classes, or a split without
-    objects.
+    Raises `InputError` for weights that are not the run's, a manifest of other classes, a split without
+    objects, or a model that has diverged.
     """
     params = job.params
     settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)

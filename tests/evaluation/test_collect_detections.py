@@ -120,15 +120,27 @@ def test_an_unreadable_image_is_one_line_from_any_process(workers):
 
 
 class Diverged(Detector):
-    """Its boxes are not finite."""
+    """Multiplies the first of its boxes or scores."""
+
+    def __init__(self, key, factor):
+        super().__init__()
+        self.key, self.factor = key, factor
 
     def forward(self, images):
-        return [{**one, "boxes": one["boxes"] * float("nan")} for one in super().forward(images)]
+        found = super().forward(images)
+        for one in found:
+            one[self.key][0] *= self.factor
+        return found
 
 
-def test_a_diverged_model_is_refused():
-    with pytest.raises(ValueError, match="image 100: a box is not finite"):
-        collect_detections(Diverged(), Scenes(), 3, "cpu")
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+@pytest.mark.parametrize(("key", "name"), [("boxes", "a box"), ("scores", "a score")])
+@pytest.mark.parametrize("versions", [1, 2])
+def test_a_diverged_model_is_refused_by_run_and_image(key, name, factor, versions):
+    scenes = Scenes(AtSizes((Resize((90, 120)), Resize((45, 60)))[:versions]))
+    with pytest.raises(InputError) as caught:
+        collect_detections(Diverged(key, factor), scenes, 3, "cpu", title="ipg/seed-0")
+    assert str(caught.value).startswith(f"ipg/seed-0: image '100': {name} is not finite; the model has div")
 
 
 def _collect_as_rank(rank, world, address, results):
