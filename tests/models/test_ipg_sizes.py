@@ -1,36 +1,81 @@
 """Image Pyramid Guidance at every image size: features of images and of stages fit and lie in place."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pipeline_src.models.fusion import ipg
 from pipeline_src.models.fusion.ipg import GuidanceTransformation, ImagePyramidGuidance
 from tests.models.miniatures import DILATABLE, FAMILIES, miniature
 from tests.models.naive_ipg import DEEP, guided
 
+SIDES = range(64, 1334)
 SIZES = [(64, 64), (65, 71), (97, 1333), (375, 499), (799, 1067), (801, 1332), (1333, 1333)]
 
 
-@pytest.mark.parametrize(("family", "keep"), [*((family, False) for family in FAMILIES), ("resnet", True)])
-def test_features_of_images_have_the_size_of_the_stages_at_every_image_size(family: str, keep: bool) -> None:
+def random_sizes(seed: int, count: int) -> list[tuple[int, int]]:
+    rng = np.random.default_rng(seed)
+    return [(int(height), int(width)) for height, width in rng.integers(SIDES[0], SIDES[-1] + 1, (count, 2))]
+
+
+def without_norms(model: ImagePyramidGuidance) -> ImagePyramidGuidance:
+    """`model` without BN, which changes no size and takes time."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            model.set_submodule(name, nn.Identity())
+    return model.eval()
+
+
+CASES = [("resnet", False, 33), ("resnet", True, 13), *((name, False, 13) for name in FAMILIES[1:])]
+
+
+@pytest.mark.parametrize(("family", "keep", "count"), CASES)
+@torch.no_grad()
+def test_features_of_images_have_the_size_of_the_stages(
+    family: str, keep: bool, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # on the meta device large images take no memory; what resizes to a given size is slow there
+    monkeypatch.setattr(ipg, "resize_bilinear", lambda x, size: x.new_empty((*x.shape[:2], *size)))
+    model = without_norms(ImagePyramidGuidance(miniature(family), keep=keep, **DEEP)).to("meta")
     seen: list[tuple[torch.Size, torch.Size]] = []
-    # nothing is computed on the meta device, so that large images take no memory
-    with torch.device("meta"):
-        model = ImagePyramidGuidance(miniature(family).to("meta"), keep=keep, **DEEP).eval()
-        for fusion in model.fusions.values():
-            fusion.register_forward_pre_hook(
-                lambda module, inputs: seen.append((inputs[0].shape[-2:], inputs[1].shape[-2:]))
-            )
-        for height, width in SIZES:
-            seen.clear()
-            features = model(torch.empty(1, 3, height, width))
-            assert len(seen) == 7 and all(image == backbone for image, backbone in seen)
-            for feature, channels, stride in zip(features, model.channels, model.strides, strict=True):
-                expected = (1, channels, math.ceil(height / stride), math.ceil(width / stride))
-                assert feature.shape == expected
+    for fusion in model.fusions.values():
+        fusion.register_forward_pre_hook(
+            lambda module, inputs: seen.append((inputs[0].shape[-2:], inputs[1].shape[-2:]))
+        )
+    for height, width in [*SIZES, *random_sizes(len(family) + keep, count)]:
+        seen.clear()
+        features = model(torch.empty(1, 3, height, width, device="meta"))
+        assert len(seen) == 7 and all(image == backbone for image, backbone in seen)
+        for feature, channels, stride in zip(features, model.channels, model.strides, strict=True):
+            expected = (1, channels, math.ceil(height / stride), math.ceil(width / stride))
+            assert feature.shape == expected
+
+
+@pytest.mark.parametrize(("family", "keep"), [("resnet", False), ("resnet", True), ("resnet_v1c", False)])
+@torch.no_grad()
+def test_every_segment_and_stage_of_a_resnet_rounds_every_side_up(family: str, keep: bool) -> None:
+    """With the transformation's rounding below, the sizes fit at every side, since rounding up composes:
+    ceil(ceil(n / a) / b) is ceil(n / (a b)).
+    """
+    model = without_norms(ImagePyramidGuidance(miniature(family), keep=keep, **DEEP))
+    backbone = model.backbone
+    steps: list[tuple[Callable[[torch.Tensor], torch.Tensor], int]] = [
+        (partial(backbone.run, start=index, stop=index + 1), 1 if segment.dilated else segment.factor)
+        for index, segment in enumerate(backbone.segments)
+    ]
+    steps += [(stage, 1 if keep else 2) for stage in model.extra_stages.values()]
+    assert math.prod(factor for _, factor in steps) == model.strides[-1]
+    x, sides = torch.zeros(1, 3, 64, 64), set(SIDES)
+    for run, factor in steps:
+        for side in sides:
+            assert run(x.new_zeros(1, x.shape[1], side, 2)).shape[-2] == math.ceil(side / factor)
+        x, sides = run(x), {math.ceil(side / factor) for side in sides}
 
 
 @torch.no_grad()
