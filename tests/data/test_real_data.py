@@ -1,5 +1,6 @@
 """Real data sets through the same readers, where FUSEBENCH_REAL_DATA names a folder that holds them."""
 
+import json
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -8,16 +9,20 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
+from pipeline_src.data.detection.dataset import DetectionDataset
+from pipeline_src.data.detection.loader import detection_loader
 from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.detection.voc_xml import CORNERS
 from pipeline_src.data.labels import LabelSpace
 from pipeline_src.data.manifest import build_manifest
-from pipeline_src.data.readers.coco import read_coco_json
+from pipeline_src.data.readers.coco import read_coco, read_coco_json
 from pipeline_src.data.readers.masks import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
 from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc_xml
 from pipeline_src.data.scenes.voc_parts import CLASSES
+from pipeline_src.files import write_json
 
 
 def need(folder):
@@ -124,3 +129,78 @@ def test_coco_sample_is_what_pycocotools_reads(real_data, kind):
         assert [COCO_CATEGORIES[label - 1].id for label in found.labels] == [
             one["category_id"] for one in entries
         ]
+
+
+SETS = {"train": "train2017", "val": "val2017"}
+
+
+@pytest.fixture
+def coco_archives(real_data, tmp_path):
+    """The sample laid out as COCO's three archives are, each with its own folder."""
+    sample = need(real_data / "coco2017_sample")
+    (tmp_path / "annotations" / "annotations").mkdir(parents=True)
+    for name in SETS.values():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).symlink_to(sample / "images" / name)
+        (tmp_path / "annotations" / "annotations" / f"instances_{name}.json").symlink_to(
+            sample / "annotations" / f"instances_{name}_genuine_subset.json"
+        )
+    return [tmp_path / name for name in (*SETS.values(), "annotations")]
+
+
+def test_coco_sample_in_the_official_layout_is_its_json_and_gives_batches(coco_archives, tmp_path):
+    names = ["background", *(category.name for category in COCO_CATEGORIES)]
+    listings = {
+        split: read_coco(coco_archives, split, {"set": name, "classes": names})
+        for split, name in SETS.items()
+    }
+    built, facts, objects = described(listings, names)
+    crowds = {}
+    for split, name in SETS.items():
+        content = json.loads((coco_archives[2] / f"annotations/instances_{name}.json").read_text())
+        images = {image["id"]: image for image in content["images"]}
+        names_of = {category["id"]: category["name"] for category in content["categories"]}
+        assert [int(record.id) for record in listings[split].records] == sorted(images)
+        for record in listings[split].records:
+            image = images[int(record.id)]
+            entries = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
+            assert (listings[split].root / record.image).resolve().name == image["file_name"]
+            assert record.size == (image["width"], image["height"])
+            assert [names[one.label] for one in record.objects] == [
+                names_of[entry["category_id"]] for entry in entries
+            ]
+            assert [one.crowd for one in record.objects] == [entry["iscrowd"] == 1 for entry in entries]
+            assert [one.area for one in record.objects] == [entry["area"] for entry in entries]
+            corners = [(x, y, x + width, y + height) for x, y, width, height in (e["bbox"] for e in entries)]
+            assert [one.box for one in record.objects] == corners
+        crowds[split] = sum(entry["iscrowd"] for entry in content["annotations"])
+        assert facts[split]["crowd"] == crowds[split] == objects[split].crowd.sum()
+        assert facts[split]["images"] == len(images)
+        assert facts[split]["objects"] == len(content["annotations"])
+    assert crowds == {"train": 4, "val": 1}
+
+    path, index = tmp_path / "manifest.json", tmp_path / "index.json"
+    write_json(index, built.index)
+    described_by = {"dataset": "coco", "index": str(index), "classes": names, **built.facts}
+    write_json(path, {"content": built.content, **described_by})
+    transform = DetectionTrainTransform.of({"scales": [[133, 80]], "flip": 0.5}, [0.5] * 3, [0.5] * 3)
+    dataset = DetectionDataset(path, "train", transform)
+    learned = {
+        int(record.id) for record in listings["train"].records if any(not o.crowd for o in record.objects)
+    }
+    assert {int(dataset.index.ids[record]) for record in dataset.records} == learned
+    seen = 0
+    for images, targets in detection_loader(dataset, seed=0, batch=8, total_steps=2):
+        for image, target in zip(images, targets, strict=True):
+            record = listings["train"].records[int(target["image_id"])]
+            kept = [one for one in record.objects if not one.crowd]
+            assert target["labels"].tolist() == [one.label for one in kept]
+            assert np.allclose(target["area"], [one.area for one in kept])
+            height, width = image.shape[1:]
+            across, down = width / record.size[0], height / record.size[1]
+            stated = np.array([one.box for one in kept]) * [across, down, across, down]
+            mirrored = stated.copy()
+            mirrored[:, [0, 2]] = width - stated[:, [2, 0]]
+            assert any(np.abs(target["boxes"].numpy() - one).max() < 0.05 for one in (stated, mirrored))
+            seen += 1
+    assert seen == 16
