@@ -82,7 +82,7 @@ rule manifest:
         "work/{scale}/benchmarks/manifest/{dataset}.tsv"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=larger_on_retry(4000),  # COCO's 450 MB of JSON are parsed in one piece
         runtime=120,
     params:
         python=PYTHON,

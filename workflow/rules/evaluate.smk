@@ -15,7 +15,7 @@ rule evaluate:
     threads: job_threads("evaluate")
     resources:
         gpu=gpus,
-        mem_mb=larger_on_retry(4000),
+        mem_mb=larger_on_retry(6000),
         runtime=120,
     params:
         python=PYTHON,

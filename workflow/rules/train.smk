@@ -16,7 +16,8 @@ rule train:
     threads: job_threads("train")
     resources:
         gpu=gpus,
-        mem_mb=larger_on_retry(4000),
+        # a GPU's four loader processes hold two batches each, 2.6 GB of 32 images at 1333x800
+        mem_mb=larger_on_retry(8000),
         runtime=1440,
     params:
         python=PYTHON,
