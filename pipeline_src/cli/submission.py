@@ -14,6 +14,7 @@ from typing import Any
 from pipeline_src.config.data import CityscapesDataset, Dataset, VocDataset
 from pipeline_src.config.detection_data import CocoDataset
 from pipeline_src.config.resolve import dataset_classes, model_components
+from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.errors import InputError
@@ -101,6 +102,11 @@ def plan_submission(
         raise InputError(
             f"run {run.name}: no submission is built for data sets of format {dataset.format}; there is one "
             "for voc2012, cityscapes and coco"
+        )
+    if root is None and isinstance(dataset.source, ScenesSource):
+        raise InputError(
+            f"run {run.name}: it was trained on generated scenes, which no server tests; --root FOLDER "
+            "predicts images of yours"
         )
     chosen = chosen or server.default
     if server.lists is not None and chosen not in server.lists:

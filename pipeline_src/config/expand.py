@@ -6,7 +6,7 @@ from pipeline_src.config.explain import one_of
 from pipeline_src.config.points import Point, origin, points_of
 from pipeline_src.config.resolve import check_references
 from pipeline_src.config.study import Params
-from pipeline_src.config.table_rows import check_rows, row_label, with_baselines
+from pipeline_src.config.table_rows import check_rows, check_task, row_label, with_baselines
 from pipeline_src.files import digest_of
 
 Place = tuple[str, str]
@@ -42,6 +42,7 @@ class _Expansion:
     def rows(self, key: str) -> list[Row]:
         """The rows of a study's tables."""
         points = self._points_of(key)
+        check_task(self.params, key)
         rows = [self._row(key, point) for point in points]
         check_rows(self.params, key, rows)
         return with_baselines(self.params, key, rows, [point.labels for point in points])

@@ -95,6 +95,7 @@ class Summaries(SummaryJobs):
                 "rows": self.rows_of(rows),
                 "cost": self.cost_settings(rows),
                 "weights": self.weights(rows),
+                "fixed_at_random": self.fixed_at_random(rows),
                 "assumptions": self.assumptions_under(key, self.paper_table(study, table)),
                 "verdicts": self.params.verdicts.model_dump(),
                 **self.comparison(key, study, table),

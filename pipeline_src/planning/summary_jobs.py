@@ -79,9 +79,32 @@ class SummaryJobs:
                     {"run": name, "seed": seed} for name, seed in zip(row.scorings, row.seeds, strict=True)
                 ],
                 **{name: value for name in ("pair", "status", "reason") if (value := getattr(row, name))},
+                **({"init_from": start} if (start := self._start(row)) else {}),
             }
             for row in rows
         ]
+
+    def _start(self, row: Row) -> str | None:
+        """The run whose weights the runs of a row start from."""
+        return self.graph.experiments.runs[row.runs[0]].init_from if row.runs else None
+
+    def fixed_at_random(self, rows: list[Row]) -> str | None:
+        """What detectors of these rows keep fixed of a backbone without weights; None where nothing is."""
+        runs = [self.graph.experiments.runs[run] for row in rows for run in row.runs]
+        detectors = [
+            run.model["detector"]
+            for run in runs
+            if run.model["detector"] and run.model["backbone"]["weights"] == "none" and not run.init_from
+        ]
+        stages = max(
+            (one["frozen_stages"] for one in detectors if one["frozen_stages"] is not None), default=None
+        )
+        parts = ["batch normalisation"] if any(one["frozen_norm"] for one in detectors) else []
+        if stages is not None:
+            parts.append(
+                "the stem" if stages == 0 else f"the stem and stage 1{f' to {stages}' if stages > 1 else ''}"
+            )
+        return " and ".join(parts) or None
 
     def scale(self) -> dict[str, Any]:
         """The scale, as captions name it."""

@@ -24,7 +24,8 @@ def describe_table(params: dict[str, Any], table: dict[str, Any]) -> list[str]:
     scores = [column for column in columns if column["kind"] == "score"]
     if data and scores:
         notes.append(_data_sentence(data, table, scores))
-    notes += [_column_sentence(column, params.get("cost") or []) for column in columns]
+    boxes = data is not None and data.get("task") == "detection"
+    notes += [_column_sentence(column, params.get("cost") or [], boxes) for column in columns]
     baselines = {row["baseline_row"] for row in table["rows"] if not row["is_baseline"]}
     if baselines:
         which = (
@@ -41,8 +42,13 @@ def describe_table(params: dict[str, Any], table: dict[str, Any]) -> list[str]:
         for row in table["rows"]
         if row["reason"]
     ]
+    started = {row["row"]: row["init_from"] for row in params["rows"] if row.get("init_from")}
     if "none" in params.get("weights", []):
-        notes.append("Backbone weights: none, so the backbone started from a random initialisation.")
+        rest = "the backbones of the other rows" if started else "the backbone"
+        fixed = params.get("fixed_at_random")
+        never = f"; of it {fixed} stayed as it was, and never learned" if fixed else ""
+        notes.append(f"Backbone weights: none, so {rest} started from a random initialisation{never}.")
+    notes += [f"{row}: started from the weights of {run}." for row, run in started.items()]
     if params["assumptions"] and not params["scale"]["comparable"]:
         notes.append(
             "The assumptions describe the paper's recipe; this scale replaces its data, sizes and lengths."
@@ -74,7 +80,7 @@ def _data_sentence(data: dict[str, Any], table: dict[str, Any], scores: list[dic
     return f"{paper}{'here' if paper else 'Data'}: {ours}, {at}{n}."
 
 
-def _column_sentence(column: dict[str, Any], settings: list[dict[str, Any]]) -> str:
+def _column_sentence(column: dict[str, Any], settings: list[dict[str, Any]], boxes: bool) -> str:
     text = f"{sentence(column['header'])}: {column['meaning']}"
     if column["kind"] == "cost" and settings and column["key"] != "parameters":
         batches = (
@@ -82,6 +88,8 @@ def _column_sentence(column: dict[str, Any], settings: list[dict[str, Any]]) -> 
         )
         texts = [f"{'one image' if n == 1 else f'a batch of {n}'} of {w}x{h}" for n, (h, w) in batches]
         text += f", for {' or '.join(dict.fromkeys(texts))}"
+    if boxes and column["key"] == "flops":
+        text += ", padded to a multiple of 32, with 1,000 proposals where there are proposals"
     if column["devices"]:
         text += f", measured on {'; '.join(column['devices'])}"
     if column["published"] and column["kind"] == "cost":

@@ -133,7 +133,7 @@ class Page:
         boxes = manifest.get("task") == "detection"
         for name, split in manifest["splits"].items():
             # what is counted: pixels of masks, or objects
-            counts = split["class_objects"] if boxes else split["class_pixels"]
+            counts = split["class_objects"][1:] if boxes else split["class_pixels"]
             counted = sum(counts)
             ignored = split["crowd"] + split["difficult"] if boxes else split["ignored_pixels"]
             total = counted if boxes else counted + ignored
@@ -151,7 +151,8 @@ class Page:
             "name": manifest["dataset"],
             "format": manifest["format"],
             "content": manifest["content"],
-            "classes": manifest["classes"],
+            # objects have no background
+            "classes": manifest["classes"][1:] if boxes else manifest["classes"],
             "counted": "objects" if boxes else "pixels",
             "splits": splits,
             "warnings": manifest.get("warnings", []),

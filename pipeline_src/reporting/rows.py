@@ -10,7 +10,8 @@
      "runs": [{"run": "dfp/depth-3/seed-0", "seed": 0}, ...],
      "status": "run",                   # optional: "run" (default), "no data", "not run", "server only"
      "reason": null,                    # optional: one line that says why there is nothing
-     "pair": "Swin-T, ADE20K"}          # optional: names the row and its baseline together
+     "pair": "Swin-T, ADE20K",          # optional: names the row and its baseline together
+     "init_from": "dfp/depth-0/seed-0"} # optional: the run whose weights its runs start from
 
 Lists of input files run parallel to these rows: `inputs["metrics"]`, `["evaluate"]`, `["train"]`,
 `["log"]` and `["curve"]` hold one path for every run of every row whose status is "run", in order;

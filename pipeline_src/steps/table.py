@@ -13,6 +13,7 @@
               "quoted": [{"group", "row", "metric", "value", "unit", "split", "source"}],   # optional
               "assumptions": [{"id", "text", "reason", "switch", "default"}],
               "weights": ["pretrained"],                           # optional: weights of the rows' backbones
+              "fixed_at_random": "batch normalisation",            # optional: what never learned of them
               "note": "",                                          # optional: one more sentence
               "verdicts": {"points", "ratio", "confidence", "minimum_seeds"}}
     inputs   {"experiments": experiments.csv, "timed": experiments_timed.csv}   # of the study

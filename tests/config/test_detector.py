@@ -9,6 +9,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline_src.components import load
 from pipeline_src.config.detector import DetectorSpec
+from pipeline_src.config.expand import expand
+from pipeline_src.config.layers import Layer
+from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.models.detectors.options import anchor_sizes, check_detector, fpn_strides
@@ -138,3 +141,29 @@ def test_strides_and_sizes_by_hand() -> None:
     assert anchor_sizes([4, 64], 8.0, 1) == ((32,), (512,))
     # 128, 128 * 1.2599 = 161.3, 128 * 1.5874 = 203.2
     assert anchor_sizes([32, 32], 4.0, 3) == ((128, 161, 203), (128, 161, 203))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"tables": [{"number": 9, "title": "t", "row": "{position}", "metrics": ["ap", "miou"]}]},
+            r"studies\.ipg_positions\.tables\[0\]\.metrics\[1\]: 'miou' needs masks, and .* boxes; use ap",
+        ),
+        (
+            {"figures": [{"kind": "predictions", "subject": "p", "title": "t"}]},
+            r"studies\.ipg_positions\.figures\[0\]\.kind: 'predictions' needs masks, .* use detections",
+        ),
+    ],
+)
+def test_columns_and_figures_of_masks_are_refused_where_there_are_boxes(changes, message):
+    tree = {"select": ["ipg_positions"], "studies": {"ipg_positions": changes}}
+    with pytest.raises(InputError, match=message):
+        expand(load_params(overlays=[Layer("my.yaml", tree)], scale="paper"))
+
+
+def test_columns_of_boxes_are_refused_where_there_are_masks():
+    table = {"number": 9, "title": "t", "row": "{model.pyramid.depth}", "metrics": ["ap_small"]}
+    tree = {"select": ["dfp"], "studies": {"dfp": {"tables": [table]}}}
+    with pytest.raises(InputError, match=r"'ap_small' needs boxes, and this study has masks; use miou"):
+        expand(load_params(overlays=[Layer("my.yaml", tree)], scale="paper"))

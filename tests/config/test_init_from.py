@@ -165,3 +165,17 @@ def test_data_that_need_a_login_hold_up_what_starts_from_them():
     (table,) = plan.of("tabulate")
     assert table.params["rows"][0]["status"] == "no data"
     assert "need a login" in table.params["rows"][0]["reason"]
+
+
+def table_of(overlay: dict, name: str) -> dict:
+    params = load_params(overlays=[Layer("my.yaml", overlay)], scale="lite")
+    return next(job for job in plan_everything(params, look=False).of("table") if job.name == name).params
+
+
+def test_tables_know_the_rows_that_start_from_another_run_and_what_is_fixed_at_random():
+    table = table_of({"select": ["ipg_voc"]}, "ipg_table6")
+    starts = [row.get("init_from") for row in table["rows"]]
+    assert starts == [None] * 3 + ["ipg_pretrain/base/seed-0"] * 2
+    assert table["fixed_at_random"] is None
+    random = {"select": ["ipg_voc"], "backbones": {"resnet50": {"weights": "none"}}}
+    assert table_of(random, "ipg_table6")["fixed_at_random"] == "batch normalisation and the stem and stage 1"

@@ -326,3 +326,15 @@ def test_without_quoted_rows_there_is_no_such_block(make_study):
     table, _ = made(make_study())
     assert "quoted" not in table
     assert not any("quoted" in block["title"] for block in table["blocks"])
+
+
+def test_notes_say_where_rows_started_and_what_never_learned(make_study):
+    study = make_study()
+    rows = [dict(row) for row in study.table_job().params["rows"]]
+    rows[0]["init_from"] = "other/base/seed-0"
+    change = {"rows": rows, "weights": ["none"], "fixed_at_random": "batch normalisation"}
+    notes = made(study, change=change)[0]["notes"]
+    assert f"{rows[0]['row']}: started from the weights of other/base/seed-0." in notes
+    (start,) = [note for note in notes if note.startswith("Backbone weights: none")]
+    assert "the backbones of the other rows started from a random initialisation" in start
+    assert start.endswith("; of it batch normalisation stayed as it was, and never learned.")

@@ -56,5 +56,7 @@ def box_problem(corners: Sequence[float]) -> str | None:
     if not all(map(math.isfinite, corners)):
         return f"box ({shown}) is not finite; give four numbers"
     if x2 < x1 or y2 < y1:
-        return f"box ({shown}) is inverted; its first corner must be the top left one"
+        return (
+            f"box ({shown}) is inverted; width and height must be positive, its first corner the top left one"
+        )
     return None

@@ -211,7 +211,9 @@ class _Finder:
         if not _is_id(category) or category not in self.labels:
             if _is_id(category) and category in self.unused:
                 return f"is of category {self.unused[category]!r}, which is not among the classes"
-            return f"has category_id {category!r}, which the file does not define"
+            known = sorted({*self.labels, *self.unused})
+            ids = ", ".join(map(str, known[:12])) + (" ..." if len(known) > 12 else "")
+            return f"has category_id {category!r}, which the file does not define; it defines {ids}"
         box = entry.get("bbox")
         numbers = [_number(value) for value in box] if isinstance(box, list) else []
         given = [number for number in numbers if number is not None]

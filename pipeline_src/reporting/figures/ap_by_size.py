@@ -37,6 +37,13 @@ def draw_ap_by_size(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     _bars(values, records, labels, labels, "ap")
     _bars(differences, records, compared, labels, "difference")
     differences.axhline(0, color=GREY, linewidth=0.8)
+    for axes in (values, differences):
+        axes.set_xlim(-0.5, len(SIZES) - 0.5)
+    if values.get_ylim()[0] <= 0 and not any(record["ap"] for record in records):
+        values.set_ylim(0, 1)
+    for place, size in enumerate(SIZES.values()):
+        if all(record["ap"] is None for record in records if record["size"] == size):
+            values.text(place, 0, "no objects", ha="center", va="bottom", color=GREY, fontsize="small")
     values.set_title("AP (%)")
     differences.set_title("Difference from baseline (points)")
     handles, names = values.get_legend_handles_labels()
@@ -46,7 +53,7 @@ def draw_ap_by_size(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
         "Small objects are below 32x32 pixels of area, large ones above 96x96, both in the original image. "
         "Whiskers: standard deviation over seeds; of differences, their 95 % interval over the seeds that "
         "both rows have.",
-        "A size without a bar has no object in the validation split.",
+        "A bar without height is an AP of 0.",
     )
     return Drawing(figure, RECORD, records, notes)
 
