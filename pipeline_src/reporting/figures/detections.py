@@ -16,11 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
-from pipeline_src.errors import InputError
-from pipeline_src.files import digest_file, read_json
+from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import COLOURS, Drawing
+from pipeline_src.reporting.figures.shown import shown_runs
 from pipeline_src.reporting.overlays import read_boxes
-from pipeline_src.reporting.rows import pair_inputs, parse_rows
 
 SHOWN_SCORE = 0.5
 RECORD = ["image", "column", "run", "label", "score", "x", "y", "width", "height", "sha256"]
@@ -28,20 +27,9 @@ RECORD = ["image", "column", "run", "label", "score", "x", "y", "width", "height
 
 def draw_detections(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     """One line per image: ground truth, then every row's detections."""
-    shown: dict[str, tuple[str, str, dict[str, Any]]] = {}
-    for row, run, path in pair_inputs(parse_rows(params), inputs["evaluate"], "evaluate"):
-        if row.name not in shown:
-            shown[row.name] = (row.label, run.name, read_boxes(read_json(path)))
-    if not shown:
-        raise InputError("rows: no row has a run whose detections could be shown")
-    labels, runs, indices = zip(*shown.values(), strict=True)
+    shown = shown_runs(params, inputs["evaluate"], read_boxes, "detections")
+    labels, runs, indices, names = shown.labels, shown.runs, shown.indices, shown.images
     first = indices[0]
-    names = [entry["id"] for entry in first["images"]][: params.get("images", 4)]
-    for run, other in zip(runs, indices, strict=True):
-        if [entry["id"] for entry in other["images"]][: len(names)] != names:
-            raise InputError(f"{run}: its evaluation shows other images than that of {runs[0]}")
-    if not names:
-        raise InputError("evaluation.overlays: no detections were kept; set it to at least 1")
 
     columns = ["ground truth", *labels]
     figure = Figure(figsize=(7.0, 0.5 + len(names) * 5.6 / len(columns)))

@@ -16,12 +16,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline_src.errors import InputError
 from pipeline_src.evaluation.palette import colourise, voc_palette
-from pipeline_src.files import digest_file, read_json
+from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import Drawing
+from pipeline_src.reporting.figures.shown import shown_runs
 from pipeline_src.reporting.overlays import read_overlays
-from pipeline_src.reporting.rows import pair_inputs, parse_rows
 
 RECORD = ["image", "column", "run", "miou", "file", "sha256"]
 TILE = 320
@@ -30,20 +29,9 @@ TILE = 320
 
 def draw_predictions(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     """One line per image: image, ground truth, and every row's prediction."""
-    shown: dict[str, tuple[str, str, dict[str, Any]]] = {}
-    for row, run, path in pair_inputs(parse_rows(params), inputs["evaluate"], "evaluate"):
-        if row.name not in shown:
-            shown[row.name] = (row.label, run.name, read_overlays(read_json(path)))
-    if not shown:
-        raise InputError("rows: no row has a run whose predictions could be shown")
-    labels, runs, overlays = zip(*shown.values(), strict=True)
+    shown = shown_runs(params, inputs["evaluate"], read_overlays, "predictions")
+    labels, runs, overlays, names = shown.labels, shown.runs, shown.indices, shown.images
     first = overlays[0]
-    names = [entry["id"] for entry in first["images"]][: params.get("images", 4)]
-    for run, other in zip(runs, overlays, strict=True):
-        if [entry["id"] for entry in other["images"]][: len(names)] != names:
-            raise InputError(f"{run}: its evaluation shows other images than that of {runs[0]}")
-    if not names:
-        raise InputError("evaluation.overlays: no predictions were kept; set it to at least 1")
 
     titles = ["image", "ground truth", *labels]
     grid, records, occurring = [], [], set()
