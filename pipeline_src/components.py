@@ -4,10 +4,19 @@
 (`provenance/closure.py`) follows, of this table, only the entries that a job's resolved
 parameters name, so a new entry never reruns a job that does not use it. It refuses every other
 dynamic import in the package.
+
+Users add entries of their own under `components:` in `params.yaml`, as `file.py:attribute`. A job names
+such a component as `decoder.mine=my_ideas/unet.py:UNetHead`, and `use_outside` makes it known to `load`.
 """
 
 import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from pipeline_src.errors import InputError
 
 COMPONENTS = {
     "backbone.resnet": "pipeline_src.models.backbones.resnet:ResNetPyramid",
@@ -60,10 +69,47 @@ COMPONENTS = {
 }
 
 
+_OUTSIDE: dict[str, str] = {}
+
+
+def use_outside(components: Iterable[str]) -> None:
+    """Make known to `load` what a job names of outside the package, as `kind=file.py:attribute`."""
+    for one in components:
+        kind, outside, target = one.partition("=")
+        if outside:
+            _OUTSIDE[kind] = target
+
+
 def load(kind: str) -> Any:
-    """Import and return the component registered under `kind`; a `KeyError` lists the known kinds."""
-    try:
-        module, attribute = COMPONENTS[kind].split(":")
-    except KeyError:
-        raise KeyError(f"unknown component {kind!r}; known: {', '.join(sorted(COMPONENTS))}") from None
-    return getattr(importlib.import_module(module), attribute)
+    """Import and return the component of this kind; a `KeyError` lists the known kinds."""
+    target = COMPONENTS.get(kind) or _OUTSIDE.get(kind)
+    if target is None:
+        known = ", ".join(sorted({*COMPONENTS, *_OUTSIDE}))
+        raise KeyError(f"unknown component {kind!r}; known: {known}")
+    module, attribute = split_target(target)
+    return getattr(
+        _import_file(module) if module.endswith(".py") else importlib.import_module(module), attribute
+    )
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Module (or file) and attribute of `module:attribute`; anything else is an `InputError`."""
+    module, colon, attribute = target.rpartition(":")
+    if not colon or not module or not attribute.isidentifier():
+        raise InputError(f"{target!r} is not allowed; use file.py:Name, such as my_ideas/unet.py:UNetHead")
+    return module, attribute
+
+
+def _import_file(file: str) -> Any:
+    """The module of a file outside the package; it imports what stands beside it by its bare name."""
+    path = Path(file).resolve()
+    name = f"outside:{path}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise InputError(f"{file}: no such file")
+        module = importlib.util.module_from_spec(spec)
+        sys.path.insert(0, str(path.parent))
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]

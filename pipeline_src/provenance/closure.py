@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.errors import InputError
+
 PACKAGE = "pipeline_src"
 ROOT = Path(__file__).resolve().parents[2]
 COMPONENT_MODULE = f"{PACKAGE}.components"
@@ -56,24 +58,22 @@ def code_identity(entry: str, components: Iterable[str] = (), root: Path = ROOT)
     Returns `{"digest", "modules": {path: {"digest", "definitions": {name: digest}}}, "packages"}`
     with third-party package names (import names) that the reached modules import.
 
+    A component from outside the package is named `kind=file.py:attribute`; its file is followed, and
+    what that imports of the files beside it. The identity then lists these names under `outside`.
+
     Raises `ClosureError` for a dynamic import, an `__init__` with code, an import of a module that
     does not exist, or a component that the table does not hold.
     """
     names = tuple(sorted(set(components)))
-    table = component_table(root)
-    if missing := [name for name in names if name not in table]:
+    outside = dict(name.split("=", 1) for name in names if "=" in name)
+    table = {**component_table(root), **outside}
+    kinds = [name.split("=", 1)[0] for name in names]
+    if missing := [kind for kind in kinds if kind not in table]:
         raise ClosureError(f"{COMPONENT_TABLE} has no entry {missing[0]!r}")
-    pending = [entry, *(table[name].split(":")[0] for name in names)]
-    reached: dict[str, Module] = {}
-    while pending:
-        name = pending.pop()
-        if name in reached:
-            continue
-        module = _parse(name, root)
-        if name == COMPONENT_MODULE:
-            module = _with_entries(module, {key: table[key] for key in names})
-        reached[name] = module
-        pending.extend(module.imports)
+    entries = {kind: table[kind] for kind in kinds}
+    reached = _reached([entry, *(target.rpartition(":")[0] for target in entries.values())], root)
+    if COMPONENT_MODULE in reached:
+        reached[COMPONENT_MODULE] = _with_entries(reached[COMPONENT_MODULE], entries)
     modules = {
         module.path: {"digest": module.digest, "definitions": module.definitions}
         for module in sorted(reached.values(), key=lambda module: module.path)
@@ -81,7 +81,28 @@ def code_identity(entry: str, components: Iterable[str] = (), root: Path = ROOT)
     digest = _hash([(path, entry["digest"]) for path, entry in modules.items()])
     imported = set().union(*(module.packages for module in reached.values()))
     packages = sorted(imported - sys.stdlib_module_names)
-    return {"digest": digest, "modules": modules, "packages": packages}
+    found = {"digest": digest, "modules": modules, "packages": packages}
+    return {**found, "outside": [name for name in names if "=" in name]} if outside else found
+
+
+@cache
+def reached_packages(module: str, root: Path = ROOT) -> frozenset[str]:
+    """Import names of the third-party packages that a module can reach."""
+    reached = _reached([module], root)
+    packages = frozenset().union(*(one.packages for one in reached.values()))
+    return packages - sys.stdlib_module_names
+
+
+def _reached(entries: list[str], root: Path) -> dict[str, Module]:
+    """The modules that `entries` can reach, themselves included, by name; a file's name is its path."""
+    pending = list(entries)
+    reached: dict[str, Module] = {}
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached[name] = _parse(name, root)
+            pending.extend(reached[name].imports)
+    return reached
 
 
 def component_table(root: Path = ROOT) -> dict[str, str]:
@@ -119,6 +140,10 @@ def _tree(name: str, root: Path) -> ast.Module:
 
 
 def _source_path(name: str, root: Path) -> Path:
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise InputError(f"{name}: no such file")
+        return Path(name)
     base = root.joinpath(*name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
@@ -130,7 +155,7 @@ def _source_path(name: str, root: Path) -> Path:
 def _parse(name: str, root: Path) -> Module:
     path = _source_path(name, root)
     tree = _tree(name, root)
-    relative = path.relative_to(root).as_posix()
+    relative = name if name.endswith(".py") else path.relative_to(root).as_posix()
     if path.name == "__init__.py" and any(not _is_docstring(node) for node in tree.body):
         raise ClosureError(f"{relative}: package files hold no code")
     imports: set[str] = set()
@@ -142,6 +167,8 @@ def _parse(name: str, root: Path) -> Module:
             for imported in _imported(node, name, relative, root):
                 if imported == PACKAGE or imported.startswith(f"{PACKAGE}."):
                     imports.add(imported)
+                elif (beside := _beside(path, imported)) is not None and name.endswith(".py"):
+                    imports.add(beside)
                 else:
                     packages.add(imported.split(".")[0])
     definitions = dict(_definitions(tree))
@@ -190,6 +217,12 @@ def _imported(node: ast.Import | ast.ImportFrom, module: str, relative: str, roo
                 f"{relative}:{node.lineno}: dynamic import ({name}); name a kind in {COMPONENT_MODULE}"
             )
         yield name
+
+
+def _beside(path: Path, module: str) -> str | None:
+    """The file beside a user's own that an import of it names."""
+    file = path.with_name(f"{module.split('.')[0]}.py")
+    return file.as_posix() if file.is_file() else None
 
 
 def _existing_module(name: str, root: Path) -> str | None:

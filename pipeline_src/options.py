@@ -1,0 +1,140 @@
+"""Options as dataclasses that are stated once; standard library only.
+
+A component, a recipe or a job states its options as a frozen dataclass. The configuration makes its
+checked section from it (`config/sections.py`), and a step reads the same dataclass from its job file,
+on a machine that has no configuration library.
+
+    @dataclass(frozen=True)
+    class Options:
+        channels: PositiveInt = option(512, "Channels of every convolution.")
+        pool_scales: list[PositiveInt] = option([1, 2, 3, 6], "Sides of the grids.", min_length=1)
+
+Options that do not go together raise `ValueError` in `__post_init__`, with one line for the user.
+"""
+
+import dataclasses
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pipeline_src.errors import InputError
+
+T = TypeVar("T")
+REQUIRED: Any = object()
+"""In place of a default: the user has to say it."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a value must keep to; stands in `Annotated`, or as keywords of `option`."""
+
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The bounds that are set, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+PositiveInt = Annotated[int, Bounds(gt=0)]
+NonNegativeInt = Annotated[int, Bounds(ge=0)]
+PositiveFloat = Annotated[float, Bounds(gt=0)]
+NonNegativeFloat = Annotated[float, Bounds(ge=0)]
+Fraction = Annotated[float, Bounds(ge=0, le=1)]
+Pair = Annotated[list[PositiveInt], Bounds(min_length=2, max_length=2)]
+Name = Annotated[str, Bounds(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+"""A name that becomes part of a path: letters, digits, `_`, `.`, `-`."""
+
+
+def option(default: Any, description: str, **bounds: Any) -> Any:
+    """A field of an options dataclass; `bounds` are those of `Bounds`, `REQUIRED` stands for no default."""
+    metadata = {"description": description, "bounds": Bounds(**bounds)}
+    if default is REQUIRED:
+        return dataclasses.field(metadata=metadata)
+    if isinstance(default, list | dict | set):
+        return dataclasses.field(default_factory=lambda: _copy(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def to_json(value: Any) -> Any:
+    """A dataclass as the JSON value that `from_json` reads."""
+    return dataclasses.asdict(value)
+
+
+def from_json(cls: type[T], value: Any) -> T:
+    """The dataclass `cls` of a JSON mapping, nested ones included; keys that are left out get their default.
+
+    Raises `InputError` for a key that `cls` does not have, for one that is missing, and for a value that is
+    no mapping.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"{cls.__name__}: {value!r} is no mapping")
+    hints = get_type_hints(cls)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    known = {field.name for field in fields}
+    if unknown := sorted(set(value) - known):
+        raise InputError(f"{cls.__name__}: unknown key {unknown[0]!r}; it has {', '.join(sorted(known))}")
+    missing = [
+        field.name
+        for field in fields
+        if field.name not in value
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise InputError(f"{cls.__name__}: {missing[0]} is missing")
+    return cls(**{name: _read(hints[name], below) for name, below in value.items()})
+
+
+def _read(annotation: Any, value: Any) -> Any:
+    """A JSON value as a field of this type."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if value is None:
+        return None
+    if origin is Annotated:
+        return _read(arguments[0], value)
+    if origin in (Union, types.UnionType):
+        return _read(_member(arguments, value), value)
+    if dataclasses.is_dataclass(annotation):
+        return from_json(annotation, value)  # type: ignore[arg-type]
+    if origin is list and isinstance(value, list):
+        return [_read(arguments[0], entry) for entry in value]
+    if origin is tuple and isinstance(value, list):
+        return tuple(_read(arguments[0], entry) for entry in value)
+    if origin is dict and isinstance(value, dict):
+        return {key: _read(arguments[1], entry) for key, entry in value.items()}
+    return value
+
+
+def _member(members: tuple[Any, ...], value: Any) -> Any:
+    """The member of a union that a JSON value is of: by `kind`, by its keys, or the first that fits."""
+    classes = [member for member in members if dataclasses.is_dataclass(member)]
+    if isinstance(value, dict):
+        for member in classes:
+            if "kind" in value and value["kind"] in get_args(get_type_hints(member).get("kind")):
+                return member
+        for member in classes:
+            if set(value) <= {field.name for field in dataclasses.fields(member)}:
+                return member
+    containers = [member for member in members if get_origin(member) in (list, dict, tuple)]
+    for member in containers:
+        if isinstance(value, get_origin(member)) or (get_origin(member) is tuple and isinstance(value, list)):
+            return member
+    return object
+
+
+def kinds_of(cls: type) -> tuple[str, ...]:
+    """The values of a dataclass's `kind: Literal[...]`, empty without one."""
+    annotation = get_type_hints(cls).get("kind")
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, list | set):
+        return type(value)(_copy(entry) for entry in value)
+    return {key: _copy(entry) for key, entry in value.items()} if isinstance(value, dict) else value
