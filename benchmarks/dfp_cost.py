@@ -1,8 +1,9 @@
 """What each depth of a Deep Feature Pyramid costs, as ratios to depth 0, beside the paper's ratios.
 
 `python -m benchmarks.dfp_cost [--crop 512 --batch 3 --backbone resnet50.tv_in1k --depths 5 4 3 2 1 0]`.
-Parameters, FLOPs and saved bytes are counted, the two times are measured on this machine, or left
-out with `--counted-only`. Paper: Chen et al., Table 1 (ResNet-50, batch 3, crop 512x512, one GTX 1060).
+Parameters, FLOPs and saved bytes (alone, and with weights, gradients and momentum) are counted, the two
+times are measured on this machine, or left out with `--counted-only`. Paper: Chen et al., Table 1
+(ResNet-50, batch 3, crop 512x512, one GTX 1060).
 """
 
 import argparse
@@ -31,6 +32,7 @@ MEASURES = {
     "parameters": ("parameters", 1e6, "M"),
     "flops": ("FLOPs/image", 1e9, "G"),
     "saved_bytes": ("saved bytes", 2**20, "MiB"),
+    "step_bytes": ("with weights", 2**20, "MiB"),
     "peak_memory": ("peak memory", 2**20, "MiB"),
     "step_time": ("training step", 1, "s"),
     "latency": ("inference", 1, "s"),
@@ -41,13 +43,15 @@ MEASURES = {
 def cost_params(depth: int, options: argparse.Namespace) -> dict[str, Any]:
     """Parameters of the cost step for one depth."""
     facts = lookup(options.backbone)
-    pyramid = {
+    pyramid: dict[str, Any] | None = {
         "kind": "dfp",
         "depth": depth,
         "scales": options.scales,
         "split": options.split,
         "encoder": options.encoder,
     }
+    if depth == 0 and not options.encoder_at_depth_0:
+        pyramid = None
     return {
         "model": {
             "num_classes": 21,
@@ -61,7 +65,7 @@ def cost_params(depth: int, options: argparse.Namespace) -> dict[str, Any]:
                 "mean": list(facts.mean),
                 "std": list(facts.std),
             },
-            "pyramid": pyramid if depth else None,
+            "pyramid": pyramid,
             "decoder": {
                 "kind": "fcn",
                 "channels": 0,
@@ -87,6 +91,9 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     """
     params = {depth: cost_params(depth, options) for depth in options.depths}
     results = {depth: {"depth": depth, **count_cost(params[depth])} for depth in options.depths}
+    for result in results.values():
+        # a weight, its gradient and its momentum, in float32
+        result["step_bytes"] = result["saved_bytes"] + 3 * 4 * result["parameters"]
     turns = [] if options.counted_only else [depth for _ in range(options.rounds) for depth in options.depths]
     for depth in tqdm(turns, desc="timing", disable=not sys.stderr.isatty()):
         timed, best = time_cost(params[depth]), results[depth]
@@ -129,7 +136,8 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=DEPTHS)
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 0.75, 0.5])
     parser.add_argument("--split", default="before_downsampling")
-    parser.add_argument("--encoder", default="per_branch")
+    parser.add_argument("--encoder", default="shared")
+    parser.add_argument("--encoder-at-depth-0", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3, help="timed calls of a round; their median counts")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all depths; the fastest counts")
@@ -143,7 +151,8 @@ def main() -> None:
     kind = "cuda" if torch.cuda.is_available() else f"cpu, {options.threads} threads"
     print(
         f"{options.backbone}, batch {options.batch}, {options.crop}x{options.crop}, split {options.split}, "
-        f"encoder {options.encoder}, torch {torch.__version__}, {kind}"
+        f"encoder {options.encoder} ({'also' if options.encoder_at_depth_0 else 'not'} at depth 0), "
+        f"torch {torch.__version__}, {kind}"
     )
     print_table(results)
     if options.json:

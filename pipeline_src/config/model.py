@@ -63,7 +63,7 @@ class DfpPyramid(Section):
     kind: Literal["dfp"] = Field(description="Deep Feature Pyramid.")
     depth: Annotated[int, Field(ge=0, le=5)] = Field(
         description="How many of the backbone's last down-samplings lie in the multi-scale part: 5 is the "
-        "classic image pyramid, 0 is no pyramid."
+        "classic image pyramid, 0 is one scale; see `encoder_at_depth_0`."
     )
     scales: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
         default=[1.0, 0.75, 0.5], description="Factors by which the map at the split is resized."
@@ -73,8 +73,13 @@ class DfpPyramid(Section):
         description="Where the multi-scale part begins when several positions fit `depth`: immediately "
         "before its first down-sampling, or immediately after the last one outside it.",
     )
-    encoder: Literal["per_branch", "shared"] = Field(
-        default="per_branch", description="Whether every branch has its own encoder or all share one."
+    encoder: Literal["shared", "per_branch"] = Field(
+        default="shared", description="Whether all branches share one encoder or each has its own."
+    )
+    encoder_at_depth_0: bool = Field(
+        default=True,
+        description="At depth 0, compress the network's last level by an encoder as at the other depths, so "
+        "that only the pyramid differs; false: depth 0 is the network as it is.",
     )
     fusion: Literal["concat", "sum"] = Field(
         default="concat", description="How the encoded branches become one map."

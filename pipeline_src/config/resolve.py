@@ -38,8 +38,9 @@ from pipeline_src.models.fusion.ipg_rules import BACKBONE_STAGES, resolve_ipg
 def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
     """The model section of a job: everything that `models.build` needs, and no paths.
 
-    A pyramid that adds nothing (DFP at depth 0, IPG without fusions and extra stages) resolves to none:
-    such runs neither depend on its code nor train twice what another study trains as its plain model.
+    A pyramid that adds nothing (DFP at depth 0 without an encoder, IPG without fusions and extra stages)
+    resolves to none: such runs neither depend on its code nor train twice what another study trains as its
+    plain model.
 
     Raises `InputError` without a location; the caller knows the key path, or the message begins with it.
     """
@@ -81,10 +82,13 @@ def _resolve_pyramid(spec: ModelSpec, facts: Architecture, read: dict[str, int])
             )
     if isinstance(pyramid, IpgPyramid):
         return resolve_ipg(pyramid.model_dump(), max(read.values()))
-    if pyramid is None or pyramid.depth == 0:
+    if pyramid is None:
         return None
+    if pyramid.depth == 0:
+        # One scale: of the options only the encoder is left.
+        return {"kind": "dfp", "depth": 0} if pyramid.encoder_at_depth_0 else None
     check_depth(pyramid.depth, facts.stem_stride, key=f"backbone {spec.backbone}")
-    return pyramid.model_dump()
+    return pyramid.model_dump(exclude={"encoder_at_depth_0"})
 
 
 def _resolve_equalizer(model: dict[str, Any], spec: Equalizer | None) -> dict[str, Any] | None:

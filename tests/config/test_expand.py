@@ -133,10 +133,42 @@ def test_two_figures_of_one_file_are_refused():
         experiments({"studies": {"scale_eq_decoders": {"figures": [figure]}}})
 
 
-def test_depth_0_resolves_to_no_pyramid():
-    found = experiments()
-    assert found.runs["dfp/depth-0/seed-0"].model["pyramid"] is None
-    assert found.runs["dfp/depth-1/seed-0"].model["pyramid"]["depth"] == 1
+def test_depth_0_has_an_encoder_unless_the_switch_says_no():
+    runs = experiments({"select": ["dfp"]}).runs
+    assert runs["dfp/depth-0/seed-0"].model["pyramid"] == {"kind": "dfp", "depth": 0}
+    assert runs["dfp/depth-1/seed-0"].model["pyramid"]["encoder"] == "shared"
+    pyramid = {"encoder": "per_branch", "encoder_at_depth_0": False}
+    other = experiments({"select": ["dfp"], "studies": {"dfp": {"model": {"pyramid": pyramid}}}}).runs
+    assert other["dfp/depth-0/seed-0"].model["pyramid"] is None
+    assert other["dfp/depth-1/seed-0"].model["pyramid"]["encoder"] == "per_branch"
+
+
+def test_what_a_depth_does_not_use_makes_no_other_run():
+    def dfp(**pyramid: object):
+        return experiments({"select": ["dfp"], "studies": {"dfp": {"model": {"pyramid": pyramid}}}}).runs
+
+    usual, several, without = dfp(), dfp(encoder="per_branch", scales=[1.0]), dfp(encoder_at_depth_0=False)
+    name = "dfp/depth-{}/seed-0".format
+    assert several[name(0)].model == usual[name(0)].model != without[name(0)].model
+    assert without[name(2)].model == usual[name(2)].model != several[name(2)].model
+
+
+@pytest.mark.parametrize(
+    ("decoder", "names"), [({"kind": "fcn"}, ["decoder.concat"]), ({"kind": "fcn", "num_convs": 0}, None)]
+)
+def test_at_depth_0_the_pyramid_concatenates_nothing(decoder, names):
+    decoder = {"concat_input": names is not None, **decoder}
+    model = {"backbone": "resnet50", "pyramid": {"kind": "dfp", "depth": 0}, "decoder": decoder}
+    study = {**_study(), "model": {**model, "equalizer": {"form": "folded"}}}
+    tree = {"studies": {"mine": study}, "select": ["mine"]}
+    if names is None:
+        with pytest.raises(InputError, match="concatenates nothing that could be equalised"):
+            experiments(tree)
+    else:
+        (equalizer,) = {
+            str(run.model["equalizer"]["concatenations"]) for run in experiments(tree).runs.values()
+        }
+        assert equalizer == str([names])
 
 
 def test_demo_runs_two_seeds_for_one_row_only():
@@ -154,7 +186,8 @@ def test_two_studies_that_need_the_same_training_share_it():
             "decoder": {"kind": "fcn", "num_convs": 0, "concat_input": False, "dropout": 0.0},
         },
     }
-    found = experiments({"studies": {"other": other}, "select": ["dfp", "other"]})
+    plain = {"model": {"pyramid": {"encoder_at_depth_0": False}}}
+    found = experiments({"studies": {"other": other, "dfp": plain}, "select": ["dfp", "other"]})
     assert len(found.runs) == 30
     assert found.rows["other"][0].runs == tuple(f"dfp/depth-0/seed-{seed}" for seed in range(5))
     assert found.rows["other"][0].architecture == "dfp/depth-0"

@@ -106,7 +106,7 @@ def test_the_largest_scale_decides_the_size_wherever_it_stands() -> None:
     images = torch.randn(1, 3, 96, 64)
     (fused,) = model(images)
     assert fused.shape[-2:] == (6, 4)
-    torch.testing.assert_close(fused, naive_dfp(model, images, 4, False, scales), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(fused, naive_dfp(model, images, 4, True, scales), rtol=1e-4, atol=1e-4)
 
 
 def test_the_first_part_runs_once_and_the_rest_once_per_scale() -> None:
@@ -125,18 +125,43 @@ def _note(calls: list[str], part: str, *_: object) -> None:
     calls.append(part)
 
 
+@torch.no_grad()
+def test_at_depth_0_the_network_runs_once_and_has_an_encoder_on_its_last_level() -> None:
+    model = pyramid_on_resnet18(0, out_levels=[3, 4, 5])
+    images = torch.randn(1, 3, 73, 50)
+    *plain, last = model.backbone(images)
+    calls: list[str] = []
+    model.backbone.net.conv1.register_forward_hook(partial(_note, calls, "conv1"))
+    *passed, encoded = model(images)
+    assert calls == ["conv1"]
+    assert model.channels == [12, 16, 10]
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(passed, plain, strict=True))
+    expected = naive_encode(last, model.state_dict(), "encoders.5.0")
+    torch.testing.assert_close(encoded, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_depth_0_is_a_pyramid_of_the_one_scale_1() -> None:
+    none, one = pyramid_on_resnet18(0), pyramid_on_resnet18(1, scales=(1.0,))
+    one.load_state_dict(none.state_dict())
+    images = torch.randn(2, 3, 73, 50)
+    torch.testing.assert_close(none(images), one(images))
+
+
 @pytest.mark.parametrize("encoder", ["per_branch", "shared"])
 def test_weights_of_the_network_are_shared_by_branches_at_every_depth(encoder: str) -> None:
     backbone = sum(p.numel() for p in ResNetPyramid("resnet18", args=SMALL).parameters())
     one_encoder = 20 * 10 + 10 * 10 * 9 + 4 * 10
-    for depth in (1, 2, 3, 4, 5):
+    for depth in (0, 1, 2, 3, 4, 5):
         for scales in [(1.0,), SCALES, (1.0, 0.8, 0.6, 0.4)]:
             model = pyramid_on_resnet18(depth, scales=scales, encoder=encoder)
-            encoders = one_encoder * (len(scales) if encoder == "per_branch" else 1)
+            encoders = one_encoder * (len(scales) if depth and encoder == "per_branch" else 1)
             assert sum(p.numel() for p in model.parameters()) == backbone + encoders
 
 
-@pytest.mark.parametrize(("depth", "encoder"), [(1, "shared"), (3, "per_branch"), (5, "shared")])
+@pytest.mark.parametrize(
+    ("depth", "encoder"), [(0, "shared"), (1, "shared"), (3, "per_branch"), (5, "shared")]
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_reach_everything(family: str, depth: int, encoder: str) -> None:
     backbone = miniature(family, out_norm=family in ("swin", "twins", "convnext"))
@@ -221,7 +246,7 @@ def test_wrong_options_are_refused() -> None:
     backbone = miniature("convnext")
     with pytest.raises(InputError, match="depth: 4: a stem that strides by 4"):
         DeepFeaturePyramid(backbone, depth=4)
-    with pytest.raises(InputError, match="encoder: 'each'; allowed: per_branch, shared"):
+    with pytest.raises(InputError, match="encoder: 'each'; allowed: shared, per_branch"):
         DeepFeaturePyramid(backbone, depth=2, encoder="each")
     with pytest.raises(InputError, match="fusion: 'product'; allowed: concat, sum"):
         DeepFeaturePyramid(backbone, depth=2, fusion="product")

@@ -41,6 +41,12 @@ def test_a_dilated_stage_keeps_its_nominal_position(family: str) -> None:
             assert split_index(plain, depth, split) == split_index(dilated, depth, split)
 
 
+@pytest.mark.parametrize("split", [BEFORE, AFTER])
+def test_at_depth_0_no_segment_is_multi_scale(split: str) -> None:
+    for segments in (miniature("resnet").segments, miniature("swin").segments):
+        assert split_index(segments, 0, split) == len(segments)
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
 def test_every_depth_fits_a_stem_of_stride_2(depth: int) -> None:
     check_depth(depth, stem_stride=2)

@@ -23,14 +23,15 @@ RECIPE = {
 }
 
 
-def section(family: str, depth: int) -> dict[str, Any]:
+def section(family: str, depth: int | None) -> dict[str, Any]:
+    """The section of one network; depth None: without a pyramid."""
     name, args = NAMES[family]
     dfp = {
         "kind": "dfp",
         "depth": depth,
         "scales": [1.0, 0.75, 0.5],
         "split": "before_downsampling",
-        "encoder": "per_branch",
+        "encoder": "shared",
     }
     return {
         "num_classes": 5,
@@ -44,12 +45,12 @@ def section(family: str, depth: int) -> dict[str, Any]:
             "mean": [0.485, 0.456, 0.406],
             "std": [0.229, 0.224, 0.225],
         },
-        "pyramid": dfp if depth else None,
+        "pyramid": None if depth is None else dfp,
         "decoder": {"kind": "fcn", "channels": 0, "num_convs": 0, "concat_input": False, "dropout": 0.0},
     }
 
 
-def with_auxiliary(family: str, depth: int) -> dict[str, Any]:
+def with_auxiliary(family: str, depth: int | None) -> dict[str, Any]:
     """A UPerNet with an auxiliary head."""
     return {
         **section(family, depth),

@@ -21,7 +21,7 @@ IPG = {
 
 
 def guided(family: str, **options) -> dict:
-    return {**section(family, 0), "pyramid": {**IPG, **options}}
+    return {**section(family, None), "pyramid": {**IPG, **options}}
 
 
 @pytest.mark.parametrize("family", NAMES)
@@ -62,7 +62,7 @@ def test_an_extra_stage_counts_as_part_of_the_pyramid() -> None:
     params = guided("resnet", stages=5, positions=[])
     params["decoder"]["level"] = 6
     parts = describe_architecture(params, (128, 160))["parts"]
-    plain = describe_architecture({**section("resnet", 0)}, (128, 160))["parts"]
+    plain = describe_architecture({**section("resnet", None)}, (128, 160))["parts"]
     assert parts["backbone"] == plain["backbone"]
     inner, width = 20, 80
     first, second = 2 * width * inner + width * width, 2 * inner * width
@@ -78,6 +78,6 @@ def test_guidance_keeps_more_for_backward_and_more_at_finer_stages() -> None:
     def saved(params: dict) -> int:
         return training_saved_bytes(lambda: build_model(params), 2, (64, 96))
 
-    plain = saved(section("resnet", 0))
+    plain = saved(section("resnet", None))
     at = [saved(guided("resnet", positions=[stage])) for stage in (1, 2, 3, 4)]
     assert at[0] > at[1] > at[2] > at[3] > plain

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline_src.models.build import build_model
+from pipeline_src.profiling.parameters import count_parameters
 from pipeline_src.profiling.saved_bytes import saved_bytes, training_saved_bytes
 from tests.profiling.sections import section, with_auxiliary
 
@@ -87,6 +88,7 @@ def bytes_in_graph(loss: Tensor, module: nn.Module) -> int:
 
 
 CASES = [
+    ("resnet", None),
     ("resnet", 0),
     ("resnet", 3),
     ("resnet", 5),
@@ -98,7 +100,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("family", "depth"), CASES)
-def test_fake_tensors_give_the_bytes_of_a_real_cpu_step(family: str, depth: int) -> None:
+def test_fake_tensors_give_the_bytes_of_a_real_cpu_step(family: str, depth: int | None) -> None:
     params = section(family, depth)
     for batch, crop in [(2, (75, 66))]:
         torch.manual_seed(0)
@@ -114,8 +116,8 @@ def test_fake_tensors_give_the_bytes_of_a_real_cpu_step(family: str, depth: int)
         assert training_saved_bytes(lambda: build_model(params), batch, crop) == real
 
 
-@pytest.mark.parametrize(("family", "depth"), [("resnet", 0), ("mobilenetv2", 2)])
-def test_the_graph_of_an_auxiliary_head_is_kept_as_well(family: str, depth: int) -> None:
+@pytest.mark.parametrize(("family", "depth"), [("resnet", None), ("mobilenetv2", 2)])
+def test_the_graph_of_an_auxiliary_head_is_kept_as_well(family: str, depth: int | None) -> None:
     params = with_auxiliary(family, depth)
     model = build_model(params).train()
     images, labels = torch.randn(2, 3, 75, 66), torch.zeros(2, 75, 66, dtype=torch.int64)
@@ -144,6 +146,29 @@ def test_bytes_equal_a_walk_over_the_graph(family: str, depth: int) -> None:
 def test_saved_bytes_rise_with_depth() -> None:
     values = [
         training_saved_bytes(lambda depth=depth: build_model(section("resnet", depth)), 2, (128, 128))
-        for depth in range(6)
+        for depth in (None, *range(6))
     ]
     assert values == sorted(set(values))
+
+
+def test_the_papers_memory_by_depth_says_how_many_encoders_there_are() -> None:
+    """Decision 0003: ResNet-50, batch 3, 512x512, against the 74 MB and 1.43 of DFP's Table 1."""
+    saved, weights = {}, {}
+    for depth in (None, 0, 1, 5):
+        model = section("resnet", depth)
+        model["backbone"]["args"], model["num_classes"] = {}, 21
+        with torch.device("meta"):
+            weights[depth] = count_parameters(build_model(model))
+        saved[depth] = training_saved_bytes(lambda model=model: build_model(model), 3, (512, 512))
+    encoder = 2048 * 1024 + 9 * 1024 * 1024 + 4 * 1024
+    assert weights[0] == weights[None] + encoder - 1024 * 21
+
+    def step(depth: int | None, encoders: int = 1) -> float:
+        """MiB of a step with momentum: what is kept for backward, weights, gradients and momenta."""
+        return (saved[depth] + 3 * 4 * (weights[depth] + (encoders - 1) * encoder)) / 2**20
+
+    # from depth 1 to 0: an encoder per branch and none at 0, one and none at 0, one at both
+    falls = [step(1, 3) - step(None), step(1) - step(None), step(1) - step(0)]
+    assert [round(fall) for fall in falls] == [493, 229, 85]
+    ratios = [step(5, 3) / step(None), step(5) / step(None), step(5) / step(0)]
+    assert [round(ratio, 2) for ratio in ratios] == [1.91, 1.74, 1.60]

@@ -98,7 +98,7 @@ def test_assumptions_belong_to_tables_and_keep_their_order():
 def test_every_assumption_that_the_experiments_mark_is_listed():
     ids = {row["id"] for row in read_assumptions(ASSUMPTIONS)}
     marked = ("lr", "momentum", "loss", "train-set", "val-for-test", "stride", "fusion")
-    ours = ("encoder-branches", "encoder-layers", "split", "bn", "drop-last", "padding")
+    ours = ("encoder-branches", "encoder-depth-0", "encoder-layers", "split", "bn", "drop-last", "padding")
     assert {f"dfp-{name}" for name in marked + ours} <= ids
 
 

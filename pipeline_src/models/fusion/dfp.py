@@ -22,10 +22,11 @@ FUSIONS = {"concat": FusedConcat, "sum": FusedSum}
 class DeepFeaturePyramid(FeaturePyramid):
     """A backbone whose last `depth` down-samplings run at several scales (Figures 2 and 3).
 
-    `depth`: 1 to 5; at 5 the image itself is resized. `scales`: any positive factors; the largest
-    decides the size of the fused maps. `split`: see `dfp_rules.split_index`. `encoder`: `per_branch` or
-    `shared` weights of the encoders. `fusion`: `concat` or `sum` of the encoded branches. `align_corners` is
-    that of the upsampling before it.
+    `depth`: 1 to 5; at 5 the image itself is resized. 0 is the network at one scale with an encoder on its
+    last level: what the other depths are, without their pyramid. `scales`: any positive factors; the largest
+    decides the size of the fused maps. `split`: see `dfp_rules.split_index`. `encoder`: `shared` or
+    `per_branch` weights of the encoders. `fusion`: `concat` or `sum` of the encoded branches. `align_corners`
+    is that of the upsampling before it.
 
     Output levels that end before the split pass unchanged. Those in the multi-scale part, of k channels,
     are compressed per branch to k // 2 (1x1, 3x3), upsampled and concatenated: `len(scales) * (k // 2)`.
@@ -39,7 +40,7 @@ class DeepFeaturePyramid(FeaturePyramid):
         depth: int,
         scales: Sequence[float] = (1.0, 0.75, 0.5),
         split: str = "before_downsampling",
-        encoder: str = "per_branch",
+        encoder: str = "shared",
         fusion: str = "concat",
         align_corners: bool = False,
     ) -> None:
@@ -60,15 +61,18 @@ class DeepFeaturePyramid(FeaturePyramid):
         self.encoders = nn.ModuleDict()
         self.fusions = nn.ModuleDict()
         multi_scale = [segment.level for segment in backbone.segments[self.split :]]
+        encoded = multi_scale if depth else [backbone.levels[-1]]
         for level, channels, stride in zip(backbone.levels, backbone.channels, backbone.strides, strict=True):
-            if level in multi_scale:
+            if level in encoded:
                 compressed = channels // 2
-                count = len(self.scales) if encoder == "per_branch" else 1
+                count = len(self.scales) if depth and encoder == "per_branch" else 1
                 encoders = [
                     (ConvBNReLU(channels, compressed, 1), ConvBNReLU(compressed, compressed, 3))
                     for _ in range(count)
                 ]
                 self.encoders[str(level)] = nn.ModuleList(nn.Sequential(*units) for units in encoders)
+                channels = compressed
+            if level in multi_scale:
                 fused = FUSIONS[fusion](
                     [compressed] * len(self.scales),
                     names=[f"scale {scale:g}" for scale in self.scales],
@@ -87,14 +91,14 @@ class DeepFeaturePyramid(FeaturePyramid):
         # The first part of the network, at one scale.
         low, features = self.backbone.collect(images, 0, self.split)
         # The rest, with shared weights, on every scale of the map at the split.
-        branches = [self._run_branch(low, scale) for scale in self.scales]
+        branches = [self._run_branch(low, scale) for scale in self.scales] if self.depth else [features]
         # Per level: compress every branch, upsample to the largest, fuse.
-        for level in branches[0]:
-            encoders = list(self.encoders[str(level)].children())
+        for name, own in self.encoders.items():
+            level, encoders = int(name), list(own.children())
             if len(encoders) == 1:
                 encoders *= len(branches)
             encoded = [encode(branch[level]) for encode, branch in zip(encoders, branches, strict=True)]
-            features[level] = self.fusions[str(level)](encoded)
+            features[level] = self.fusions[name](encoded) if self.depth else encoded[0]
         return [features[level] for level in self.levels]
 
     def _run_branch(self, low: Tensor, scale: float) -> dict[int, Tensor]:

@@ -1,7 +1,8 @@
 """What a Deep Feature Pyramid can be built from; no torch, so that a planner can ask.
 
 A network with five down-samplings by 2 is split by `depth`: the last `depth` of them lie in the
-multi-scale part, depth 5 splits before the first (a classic image pyramid).
+multi-scale part, depth 5 splits before the first (a classic image pyramid),
+depth 0 behind the last (no pyramid).
 """
 
 import math
@@ -11,7 +12,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.segments import Segment
 
 SPLITS = ("before_downsampling", "after_downsampling")
-ENCODERS = ("per_branch", "shared")
+ENCODERS = ("shared", "per_branch")
 DOWNSAMPLINGS = 5
 
 
@@ -38,7 +39,7 @@ def check_scales(scales: Sequence[float], key: str = "scales") -> None:
 
 
 def split_index(segments: Sequence[Segment], depth: int, split: str = "before_downsampling") -> int:
-    """Index of the first segment of the multi-scale part.
+    """Index of the first segment of the multi-scale part, which at depth 0 is empty.
 
     `before_downsampling`: immediately before the first of the last `depth` down-samplings (ResNet at
     depth 3: after layer1). `after_downsampling`: immediately after the down-sampling before it (ResNet at
@@ -47,6 +48,8 @@ def split_index(segments: Sequence[Segment], depth: int, split: str = "before_do
     """
     if split not in SPLITS:
         raise InputError(f"split: {split!r}; allowed: {', '.join(SPLITS)}")
+    if depth == 0:
+        return len(segments)
     check_depth(depth, segments[0].factor)
     nominal = 1
     first = {}
@@ -67,7 +70,7 @@ def split_index(segments: Sequence[Segment], depth: int, split: str = "before_do
 
 
 def first_fused_level(depth: int, split: str = "before_downsampling") -> int:
-    """The finest level of the multi-scale part: all from it on are fused over the scales.
+    """The finest level of the multi-scale part: all from it on are fused over the scales; at depth 0 none.
 
     Level `l` ends after `l` down-samplings by 2. Only at depth 3 is there a stage (ResNet's layer1, which
     ends level 2) between two down-samplings, which `after_downsampling` puts into the multi-scale part.

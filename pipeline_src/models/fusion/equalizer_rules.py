@@ -45,7 +45,12 @@ def concatenations(model: Mapping[str, Any]) -> tuple[Concatenation, ...]:
     """The concatenations of a resolved `model` section, in the order of a forward pass."""
     decoder, auxiliary, pyramid = model["decoder"], model.get("auxiliary"), model["pyramid"]
     found: list[Concatenation] = []
-    if pyramid is not None and pyramid["kind"] == "dfp" and pyramid["fusion"] == "concat":
+    if (
+        pyramid is not None
+        and pyramid["kind"] == "dfp"
+        and pyramid["depth"]
+        and pyramid["fusion"] == "concat"
+    ):
         read = {level for head in (decoder, auxiliary) if head is not None for level in head_levels(head)}
         first = first_fused_level(pyramid["depth"], pyramid["split"])
         found += [Concatenation(f"pyramid.fusions.{level}", 0) for level in sorted(read) if level >= first]
