@@ -37,7 +37,11 @@ def run_describe(params: Params, options: argparse.Namespace) -> int:
         "model": run.model,
         "data": params.datasets[run.dataset].model_dump(exclude_none=True) | {"name": run.dataset},
         "recipe": run.recipe,
-        "evaluation": params.evaluation.model_dump(),
+        "evaluation": {
+            scoring.name: scoring.evaluation
+            for scoring in experiments.scorings.values()
+            if scoring.run == run.name
+        },
         "cost": _cost(run),
     }
     print(json.dumps(value, indent=1) if options.json else _text(value))

@@ -52,6 +52,20 @@ def test_describe_counts_the_paper_network_without_data_or_weights(command):
     assert deep["cost"]["parts"].keys() == {"backbone", "pyramid", "decoder"}
 
 
+def test_describe_shows_the_evaluation_of_the_run_and_not_the_global_one(command):
+    run = "scale_eq_encoders/encoder-ConvNeXt-T_data-VOC2012_equalizer-without/seed-0"
+    found = json.loads(command("describe", run, "--scale", "paper", "--json"))["evaluation"]
+    assert found[run]["mode"] == "slide" and found[run]["window"] == [512, 512]
+    # two rows of IPG-Net's Table 6 test one training at one and at three sizes
+    twice = json.loads(
+        command("describe", "ipg_voc/network-IPG-RCNN-IPG-Net-50/seed-0", "--scale", "paper", "--json")
+    )
+    assert [way["scales"] for way in twice["evaluation"].values()] == [
+        [[1000, 600]],
+        [[800, 500], [1000, 600], [1333, 800]],
+    ]
+
+
 def test_describe_as_text_shows_every_section(command):
     text = command("describe", "dfp/depth-2/seed-0")
     for word in ("serves dfp: depth 2", "model:", "data:", "recipe:", "PARAMETERS", "backbone"):
