@@ -19,12 +19,7 @@ from pipeline_src.config.layers import Layer, locate
 from pipeline_src.config.model import Backbone, ModelSpec
 from pipeline_src.config.recipe import Evaluation, Recipe
 from pipeline_src.errors import InputError
-
-Metric = Literal[
-    "training_memory", "testing_time", "miou", "pixel_accuracy", "parameters", "flops", "saved_bytes",
-    "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar1", "ar10", "ar100", "ar_small",
-    "ar_medium", "ar_large", "voc_ap", "voc_ap_area",
-]  # fmt: skip
+from pipeline_src.reporting.metrics import METRICS
 
 
 class Table(Section):
@@ -34,7 +29,9 @@ class Table(Section):
     title: str = Field(description="Caption.")
     row: str = Field(description="Label of a row; `{model.pyramid.depth}` is replaced by the row's value.")
     row_header: str = Field(default="row", description="Heading of the row labels.")
-    metrics: Annotated[list[Metric], Field(min_length=1)] = Field(description="Columns, in order.")
+    metrics: Annotated[list[str], Field(min_length=1)] = Field(
+        description="Columns, in order.", examples=[list(METRICS)]
+    )
     pair: str | None = Field(
         default=None,
         description="Label, as `row`, of a row and its baseline together: an overview then shows both in one "

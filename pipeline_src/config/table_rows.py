@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline_src.config.experiments import Row
-from pipeline_src.config.explain import one_of
+from pipeline_src.config.explain import one_of, suggest
 from pipeline_src.config.study import Params
-from pipeline_src.reporting.columns import COLUMNS
+from pipeline_src.reporting.metrics import METRICS, metrics_of
 
 
 def with_baselines(params: Params, key: str, rows: list[Row], axis_labels: list[dict[str, str]]) -> list[Row]:
@@ -68,33 +68,34 @@ def row_label(
     return re.sub(r"\{([^}]+)\}", value_of, template)
 
 
-OF_MASKS = ("miou", "pixel_accuracy", "predictions")
-OF_BOXES = (
-    "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar1", "ar10", "ar100", "ar_small",
-    "ar_medium", "ar_large", "voc_ap", "voc_ap_area", "detections", "ap_by_size",
-)  # fmt: skip
-"""Columns and figures that one kind of data has; the others are of both."""
+OF_MASKS = ("predictions",)
+OF_BOXES = ("detections", "ap_by_size")
+"""Figures that one task has; the others are of both."""
 
 
 def check_task(params: Params, key: str) -> None:
-    """Refuse columns and figures of masks where a study has boxes, and the other way round (`InputError`)."""
+    """Refuse columns and figures that a study's task does not have, and unknown columns (`InputError`)."""
     study = params.studies[key]
     boxes = study.model.detector is not None
-    wrong, right = (OF_MASKS, OF_BOXES) if boxes else (OF_BOXES, OF_MASKS)
     needed, has = ("masks", "boxes") if boxes else ("boxes", "masks")
+    known = [metric.name for metric in metrics_of("detection" if boxes else "segmentation")]
     for index, table in enumerate(study.tables):
         for place, metric in enumerate(table.metrics):
-            if metric in wrong:
-                columns = one_of([name for name in right if name in COLUMNS])
-                path: list[str | int] = ["studies", key, "tables", index, "metrics", place]
-                raise params.wrong(
-                    path, f"{metric!r} needs {needed}, and this study has {has}; use {columns}"
+            if metric not in known:
+                why = (
+                    f"{metric!r} needs {needed}, and this study has {has}"
+                    if metric in METRICS
+                    else f"there is no metric {metric!r}{suggest(metric, known)}"
                 )
+                path: list[str | int] = ["studies", key, "tables", index, "metrics", place]
+                raise params.wrong(path, f"{why}; use {one_of(known)}")
+    wrong, right = (OF_MASKS, OF_BOXES) if boxes else (OF_BOXES, OF_MASKS)
     for index, figure in enumerate(study.figures):
         if figure.kind in wrong:
-            kinds = one_of([name for name in right if name not in COLUMNS])
             path = ["studies", key, "figures", index, "kind"]
-            raise params.wrong(path, f"{figure.kind!r} needs {needed}, and this study has {has}; use {kinds}")
+            raise params.wrong(
+                path, f"{figure.kind!r} needs {needed}, and this study has {has}; use {one_of(right)}"
+            )
 
 
 def check_rows(params: Params, key: str, rows: list[Row]) -> None:

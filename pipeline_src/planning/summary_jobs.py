@@ -118,10 +118,11 @@ class SummaryJobs:
         """What is compared with what: the scale, our data, the paper's numbers."""
         names = list(dict.fromkeys(row.dataset for row in self.graph.experiments.rows[key]))
         kinds = {self.params.datasets[name].source.kind for name in names}
-        data = {
+        data: dict[str, Any] = {
             "dataset": " and ".join(names),
             "split": "val",
             "kind": kinds.pop() if len(kinds) == 1 else "",
+            "tests": self.tests(self.graph.experiments.rows[key]),
         }
         if any(isinstance(self.params.datasets[name], DetectionDataset) for name in names):
             data["task"] = "detection"
@@ -131,6 +132,19 @@ class SummaryJobs:
         paper = paper_values_of(self.paper_values, name) if name else []
         quoted = [value for value in self.quoted_values if value["table"] == name]
         return {"scale": self.scale(), "data": data, "paper": paper, "quoted": quoted or None}
+
+    def tests(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """The ways in which the rows are evaluated, each once, with the number of rows."""
+        found: list[dict[str, Any]] = []
+        for row in rows:
+            for scoring in row.scorings[:1]:
+                whole = self.graph.experiments.scorings[scoring].evaluation
+                way = {key: value for key, value in whole.items() if key != "overlays"}
+                same = next((one for one in found if one["way"] == way), None)
+                if same is None:
+                    found.append(same := {"way": way, "rows": 0})
+                same["rows"] += 1
+        return found
 
     @staticmethod
     def paper_table(study: Study, table: Table | None) -> str:

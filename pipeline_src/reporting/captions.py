@@ -72,12 +72,28 @@ def _data_sentence(data: dict[str, Any], table: dict[str, Any], scores: list[dic
         if splits
         else ""
     )
-    at = (
-        "boxes in pixels of the original image"
-        if data.get("task") == "detection"
-        else "images at their original size"
-    )
-    return f"{paper}{'here' if paper else 'Data'}: {ours}, {at}{n}."
+    ways = [_way(test["way"]) for test in data["tests"]]
+    if len(ways) > 1:
+        ways = [f"{way} ({test['rows']} rows)" for way, test in zip(ways, data["tests"], strict=True)]
+    parts = [ours, *([" or ".join(ways)] if ways else [])]
+    if data.get("task") == "detection":
+        parts.append("boxes in pixels of the original image")
+    return f"{paper}{'here' if paper else 'Data'}: {', '.join(parts)}{n}."
+
+
+def _way(evaluation: dict[str, Any]) -> str:
+    """How a network is tested, from a resolved `evaluation`."""
+    sizes = evaluation.get("scales") or [evaluation.get("resize")]
+    if sizes == [None]:
+        text = "images at their original size"
+    else:
+        text = f"images fitted into {' and '.join(f'{long}x{short}' for long, short in sizes)}"
+        text += ", detections merged" if len(sizes) > 1 else ""
+        text += "" if evaluation.get("scales") else " and scored at their original size"
+    if evaluation.get("mode") == "slide":
+        (height, width), (down, across) = evaluation["window"], evaluation["stride"]
+        text += f", in windows of {width}x{height} every {across}x{down} pixels"
+    return text
 
 
 def _column_sentence(column: dict[str, Any], settings: list[dict[str, Any]], boxes: bool) -> str:

@@ -14,12 +14,14 @@ None stands for what does not exist. How verdicts come about is said in `verdict
 
 from typing import Any
 
-from pipeline_src.reporting.columns import COLUMNS, Column, Source
+import pandas as pd
+
+from pipeline_src.reporting.metrics import METRICS, Metric, Source
 from pipeline_src.reporting.reference import SERVER_SPLITS
 from pipeline_src.reporting.rows import Row
 from pipeline_src.reporting.statistics import Summary, paired_difference, summarise
 from pipeline_src.reporting.status import DONE, SERVER_ONLY, Scale
-from pipeline_src.reporting.tidy import Record
+from pipeline_src.reporting.tidy import TIMED_COLUMNS
 from pipeline_src.reporting.verdict import Rules, Verdict, judge_ratio, judge_score
 
 Cell = dict[str, Any]
@@ -28,7 +30,7 @@ Cell = dict[str, Any]
 class Comparison:
     """All values of one table.
 
-    `records` are the lines of both long tables that belong to it; `paper` lists the printed numbers
+    `measured` are the lines of both long tables that belong to it; `paper` lists the printed numbers
     as `{"row", "metric", "value", "unit", "split"}`; `split` is the split of the data that we
     evaluate on.
     """
@@ -36,7 +38,7 @@ class Comparison:
     def __init__(
         self,
         rows: list[Row],
-        records: list[Record],
+        measured: pd.DataFrame,
         paper: list[dict[str, Any]],
         scale: Scale,
         rules: Rules,
@@ -47,24 +49,22 @@ class Comparison:
         self.rules = rules
         self.split = split
         self._paper = {(entry["row"], entry["metric"]): entry for entry in paper}
-        self._scores: dict[tuple[str, str], dict[int, float]] = {}
-        self._costs: dict[tuple[str, str], float] = {}
-        self._devices: dict[str, set[str]] = {}
-        for record in records:
-            key = (record["row"], record["metric"])
-            if record["seed"] is None:
-                self._costs[key] = record["value"]
-                self._devices.setdefault(record["metric"], set()).add(record.get("device", ""))
-            else:
-                self._scores.setdefault(key, {})[record["seed"]] = record["value"]
+        of_runs = measured["seed"].notna()
+        scores, costs = measured[of_runs], measured[~of_runs].reindex(columns=TIMED_COLUMNS)
+        self._scores = {
+            key: dict(zip(lines["seed"], lines["value"], strict=True))
+            for key, lines in scores.groupby(["row", "metric"])
+        }
+        self._costs = costs.set_index(["row", "metric"])["value"].to_dict()
+        self._devices = costs.dropna(subset="device").groupby("metric")["device"].unique()
 
     def table(self, metrics: list[str]) -> dict[str, Any]:
         """`{"confidence", "columns": [...], "rows": [{"row", "label", ..., "cells": {column: cell}}]}`."""
-        columns = [COLUMNS[metric] for metric in metrics]
-        sources = {column.key: self._source(column) for column in columns}
+        columns = [METRICS[metric] for metric in metrics]
+        sources = {column.name: self._source(column) for column in columns}
         return {
             "confidence": self.rules.confidence,
-            "columns": [self._describe(column, sources[column.key]) for column in columns],
+            "columns": [self._describe(column, sources[column.name]) for column in columns],
             "rows": [
                 {
                     "row": row.name,
@@ -77,10 +77,10 @@ class Comparison:
                     "architecture": row.architecture,
                     "runs": [run.name for run in row.runs],
                     "cells": {
-                        column.key: (
-                            self._score_cell(row, column, sources[column.key])
+                        column.name: (
+                            self._score_cell(row, column, sources[column.name])
                             if column.kind == "score"
-                            else self._cost_cell(row, column, sources[column.key])
+                            else self._cost_cell(row, column, sources[column.name])
                         )
                         for column in columns
                     },
@@ -89,24 +89,25 @@ class Comparison:
             ],
         }
 
-    def _source(self, column: Column) -> Source:
+    def _source(self, column: Metric) -> Source:
         """The first source that every measured row has; the last one where there is none."""
         measured = [row for row in self.rows if row.architecture is not None]
         for source in column.sources:
-            if all((row.name, source.metric) in self._costs for row in measured):
+            if all((row.name, source.name) in self._costs for row in measured):
                 return source
         return column.sources[-1]
 
-    def _describe(self, column: Column, source: Source) -> dict[str, Any]:
-        printed = [e for (_, metric), e in self._paper.items() if metric == column.key]
-        devices = sorted(self._devices.get(source.metric, set()) - {""})
+    def _describe(self, column: Metric, source: Source) -> dict[str, Any]:
+        printed = [e for (_, metric), e in self._paper.items() if metric == column.name]
+        devices = sorted(set(self._devices.get(source.name, ())) - {""})
         return {
-            "key": column.key,
+            "key": column.name,
             "header": column.header,
             "kind": column.kind,
             "unit": source.unit,
             "digits": source.digits,
             "meaning": source.meaning,
+            "better": column.better,
             "timed": source.timed,
             "devices": devices if source.timed else [],
             "published": bool(printed),
@@ -120,17 +121,17 @@ class Comparison:
         entry = self._paper.get((row, metric)) if row is not None else None
         return None if entry is None else float(entry["value"])
 
-    def _score_cell(self, row: Row, column: Column, source: Source) -> Cell:
+    def _score_cell(self, row: Row, column: Metric, source: Source) -> Cell:
         ours_by_seed = self._values(row, source)
         ours = summarise(list(ours_by_seed.values()), self.rules.confidence) if ours_by_seed else None
-        paper = self._printed(row.name, column.key)
+        paper = self._printed(row.name, column.name)
         difference, paper_difference = None, None
         if not row.is_baseline:
             baseline = next(other for other in self.rows if other.name == row.baseline_row)
             difference = paired_difference(
                 ours_by_seed, self._values(baseline, source), self.rules.confidence
             )
-            paper_baseline = self._printed(row.baseline_row, column.key)
+            paper_baseline = self._printed(row.baseline_row, column.name)
             if paper is not None and paper_baseline is not None:
                 paper_difference = paper - paper_baseline
         verdict = judge_score(
@@ -145,7 +146,7 @@ class Comparison:
         )
         if ours is None and row.status == DONE and any(name == row.name for name, _ in self._scores):
             verdict = Verdict("undefined", "there is nothing to score, such as no object of that size")
-        split = self._paper[row.name, column.key]["split"] if paper is not None else None
+        split = self._paper[row.name, column.name]["split"] if paper is not None else None
         on_server = split in SERVER_SPLITS and split != self.split and self.scale.comparable
         return {
             **_summary(ours),
@@ -159,12 +160,12 @@ class Comparison:
             "runs": [run.name for run in row.runs if run.seed in ours_by_seed],
         }
 
-    def _cost_cell(self, row: Row, column: Column, source: Source) -> Cell:
-        value = self._costs.get((row.name, source.metric))
+    def _cost_cell(self, row: Row, column: Metric, source: Source) -> Cell:
+        value = self._costs.get((row.name, source.name))
         reference = row.baseline_row or row.name
-        baseline = self._costs.get((reference, source.metric))
-        paper = self._printed(row.name, column.key)
-        paper_baseline = self._printed(reference, column.key)
+        baseline = self._costs.get((reference, source.name))
+        paper = self._printed(row.name, column.name)
+        paper_baseline = self._printed(reference, column.name)
         ratio = value / baseline if value is not None and baseline else None
         paper_ratio = paper / paper_baseline if paper is not None and paper_baseline else None
         verdict = judge_ratio(
@@ -188,13 +189,13 @@ class Comparison:
         }
 
     def _quartiles(self, row: Row, source: Source) -> list[float] | None:
-        found = [self._costs.get((row.name, metric)) for metric in source.quartiles or ()]
+        found = [self._costs.get((row.name, quartile.name)) for quartile in source.spread]
         values = [value / source.divisor for value in found if value is not None]
         return values if len(values) == 2 else None
 
     def _values(self, row: Row, source: Source) -> dict[int, float]:
         """Value by seed, of the row's own runs only."""
-        found = self._scores.get((row.name, source.metric), {}) if row.status == DONE else {}
+        found = self._scores.get((row.name, source.name), {}) if row.status == DONE else {}
         return {run.seed: found[run.seed] for run in row.runs if run.seed in found}
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
+from pipeline_src.reporting.metrics import METRICS, Metric
 from pipeline_src.reporting.overlays import read_panels
-from pipeline_src.reporting.status import DONE
 from pipeline_src.reporting.tidy import describe_device
 
 _SVG_LIMIT = 400_000
@@ -37,13 +37,14 @@ class Page:
         self._inputs = inputs
         self.tables = {sidecar["table"]["name"]: sidecar for _, sidecar in self._read("tables")}
         self.figures = {sidecar["figure"]["name"]: sidecar for _, sidecar in self._read("figures")}
-        done = [run for run in params["runs"] if run.get("status", DONE) == DONE]
-        self._train = self._by_name("train", [run["run"] for run in done])
-        self._evaluate = self._by_name("evaluate", [run["run"] for run in done])
+        runs = [run["run"] for run in params["runs"]]
+        self._train = self._by_name("train", runs)
+        self._evaluate = self._by_name("evaluate", runs)
         self._cost = self._by_name("cost", params.get("architectures", []))
 
     def context(self) -> dict[str, Any]:
         """What the template prints."""
+        runs = [self._run(run) for run in self.params["runs"]]
         return {
             "title": self.params["title"],
             "scale": self.params["scale"],
@@ -51,9 +52,11 @@ class Page:
             "weights_none": self._weights_none(),
             "code_states": self._code_states(),
             "studies": [self._study(study) for study in self.params["studies"]],
-            "runs": [self._run(run) for run in self.params["runs"]],
+            "runs": runs,
+            "scores": [
+                metric for name, metric in METRICS.items() if any(name in run["scores"] for run in runs)
+            ],
             "costs": [self._architecture(name) for name in self.params.get("architectures", [])],
-            "missing": [run for run in self.params["runs"] if run.get("status", DONE) != DONE],
             "datasets": [self._dataset(path, manifest) for path, manifest in self._read("manifests")],
             "assumptions": self.params["assumptions"],
             "verdicts": self.params["verdicts"],
@@ -78,40 +81,30 @@ class Page:
         return {"key": study["study"], "title": study["title"], "tables": tables, "figures": figures}
 
     def _run(self, run: dict[str, Any]) -> dict[str, Any]:
-        card = {
-            "name": run["run"],
-            "anchor": anchor("run", run["run"]),
-            "status": run.get("status", DONE),
-            "reason": run.get("reason"),
-            "row": run.get("row"),
-            "seed": run["seed"],
-            "facts": [],
-            "links": [],
-            "panels": [],
-            "miou": None,
-        }
-        if card["status"] != DONE:
-            return card
         (train_path, train), (evaluate_path, evaluate) = self._train[run["run"]], self._evaluate[run["run"]]
-        card["miou"] = evaluate.get("scores", {}).get("miou")
-        card["facts"] = run_facts(train, evaluate)
         files = [("train.json", train_path), ("evaluate.json", evaluate_path)]
         for sidecar in (train, evaluate):
             files += [(Path(o["path"]).name, o["path"]) for o in sidecar.get("outputs", {}).values()]
         if "statistics" in train.get("inputs", {}):
             files.append(("statistics.json", train["inputs"]["statistics"]["path"]))
-        card["links"] = [
-            (name, self._link(path)) for name, path in files if not name.endswith(".safetensors")
-        ]
         # Names end in the seed: pictures of one seed are enough.
         siblings = [
             r["run"] for r in self.params["runs"] if _without_seed(r["run"]) == _without_seed(run["run"])
         ]
-        if run["run"] == siblings[0] and evaluate["overlays"]["images"]:
-            card["panels"] = [
-                {"name": image["id"], "picture": _jpeg(image["panel"])} for image in read_panels(evaluate)
-            ]
-        return card
+        shown = run["run"] == siblings[0] and evaluate["overlays"]["images"]
+        return {
+            "name": run["run"],
+            "anchor": anchor("run", run["run"]),
+            "row": run["row"],
+            "seed": run["seed"],
+            "scores": {metric.name: text for metric, text in _scores(evaluate) if metric.headline},
+            "facts": run_facts(train, evaluate),
+            "links": [(name, self._link(path)) for name, path in files if not name.endswith(".safetensors")],
+            "panels": [
+                {"name": image["id"], "picture": _jpeg(image["panel"])}
+                for image in (read_panels(evaluate) if shown else [])
+            ],
+        }
 
     def _architecture(self, name: str) -> dict[str, Any]:
         path, sidecar = self._cost[name]
@@ -241,13 +234,8 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
     params, training = train["job"]["params"], train.get("training", {})
     model, recipe = params.get("model", {}), params.get("recipe", {})
     backbone, pyramid = model.get("backbone", {}), model.get("pyramid")
-    scores = evaluate.get("scores", {})
     facts = [
-        ("mIoU", _percent(scores.get("miou"))),
-        ("pixel accuracy", _percent(scores.get("pixel_accuracy"))),
-        ("AP", _percent(scores.get("ap"))),
-        ("AP50", _percent(scores.get("ap50"))),
-        ("VOC mAP (11 points)", _percent(scores.get("voc_ap"))),
+        *((metric.header, f"{text} {metric.sources[0].unit}") for metric, text in _scores(evaluate)),
         ("backbone", backbone.get("timm")),
         ("backbone weights", _weights(backbone.get("weights"), train.get("weights") or {})),
         ("started from", params.get("init_from")),
@@ -269,6 +257,16 @@ def run_facts(train: dict[str, Any], evaluate: dict[str, Any]) -> Facts:
         *_job_facts(train),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _scores(evaluate: dict[str, Any]) -> list[tuple[Metric, str]]:
+    """The scores in an evaluation's sidecar that are defined, as they are printed."""
+    found = evaluate.get("scores", {})
+    return [
+        (metric, metric.sources[0].text(found[name]))
+        for name, metric in METRICS.items()
+        if found.get(name) is not None
+    ]
 
 
 def _equalizer(section: dict[str, Any] | None) -> str | None:
@@ -306,10 +304,6 @@ def _settings(section: dict[str, Any] | None) -> str:
         return ""
     rest = [f"{key} {value}" for key, value in section.items() if key != "kind"]
     return ", ".join([str(section.get("kind", "")), *rest])
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.2f} %"
 
 
 def _mebibytes(value: float | None) -> str | None:

@@ -1,8 +1,8 @@
 """Prints a finished table as Markdown (readable in a terminal), LaTeX (booktabs) and wide CSV."""
 
-import csv
-import io
 from typing import Any
+
+import pandas as pd
 
 from pipeline_src.reporting.blocks import Block
 from pipeline_src.reporting.status import QUOTED
@@ -89,35 +89,35 @@ def to_csv(table: dict[str, Any]) -> str:
 
     Rows that the paper quotes of others have the status `quoted`, and nothing but the paper's values.
     """
-    header = ["row", "status"]
-    for column in table["columns"]:
-        fields = _SCORE_FIELDS if column["kind"] == "score" else _COST_FIELDS
-        header += [f"{column['key']}_unit", *(f"{column['key']}_{field}" for field in fields)]
-        if column["kind"] == "score":
-            header += [
-                f"{column['key']}_{name}"
-                for name in ("low", "high", "vs_baseline", "vs_baseline_low", "vs_baseline_high")
-            ]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    for row in table["rows"]:
-        line: list[Any] = [row["row"], row["status"]]
-        for column in table["columns"]:
-            cell = row["cells"][column["key"]]
-            fields = _SCORE_FIELDS if column["kind"] == "score" else _COST_FIELDS
-            line += [column["unit"], *(cell[field] for field in fields)]
-            if column["kind"] == "score":
-                relative = cell["baseline_difference"] or {"mean": None, "interval": None}
-                line += [*(cell["interval"] or (None, None)), relative["mean"]]
-                line += [*(relative["interval"] or (None, None))]
-        writer.writerow(["" if value is None else value for value in line])
+    lines = [
+        {"row": row["row"], "status": row["status"]}
+        | {
+            f"{column['key']}_{name}": value
+            for column in table["columns"]
+            for name, value in _wide_cell(row["cells"][column["key"]], column).items()
+        }
+        for row in table["rows"]
+    ]
+    header = list(lines[0])
     quoted = table.get("quoted") or []
     for label in dict.fromkeys(entry["row"] for entry in quoted):
         values = {f"{one['metric']}_paper": one["value"] for one in quoted if one["row"] == label}
-        given = {"row": label, "status": QUOTED, **values}
-        writer.writerow([given.get(name, "") for name in header])
-    return buffer.getvalue()
+        lines.append({"row": label, "status": QUOTED, **values})
+    # as objects, numbers keep their type beside a None
+    return pd.DataFrame(lines, columns=header, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def _wide_cell(cell: dict[str, Any], column: dict[str, Any]) -> dict[str, Any]:
+    if column["kind"] == "cost":
+        return {"unit": column["unit"], **{field: cell[field] for field in _COST_FIELDS}}
+    relative = cell["baseline_difference"] or {"mean": None, "interval": None}
+    ends = (*(cell["interval"] or (None, None)), relative["mean"], *(relative["interval"] or (None, None)))
+    names = ("low", "high", "vs_baseline", "vs_baseline_low", "vs_baseline_high")
+    return {
+        "unit": column["unit"],
+        **{field: cell[field] for field in _SCORE_FIELDS},
+        **dict(zip(names, ends, strict=True)),
+    }
 
 
 def escape_latex(text: str) -> str:

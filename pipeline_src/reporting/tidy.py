@@ -3,134 +3,108 @@
 `experiments.csv` (study, table, row, run, seed, metric, value, unit) holds what is the same on
 every machine. Times, memory and device facts stand apart in `experiments_timed.csv`, which has the
 column `device` besides. A cost belongs to an architecture: its `run` is the architecture's name and
-its `seed` is empty. Scores are in percent, as the papers print them.
+its `seed` is empty. Which numbers there are says `metrics.py`; scores of a class are called
+`<metric>/<class>`.
 """
 
-import csv
-import io
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json, write_text
+from pipeline_src.reporting.metrics import ResultFile, Source, fraction, sources_in
 from pipeline_src.reporting.rows import Row, pair_inputs
 
-COLUMNS = ("study", "table", "row", "run", "seed", "metric", "value", "unit")
-TIMED_COLUMNS = (*COLUMNS, "device")
-
-SCORES = (
-    "miou", "pixel_accuracy", "mean_accuracy", "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
-    "ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large", "voc_ap", "voc_ap_area",
-)  # fmt: skip
-"""Fractions of metrics.json that become percent; a task has some of them."""
-
-Place = tuple[tuple[str | int, ...], str]
-"""Where a value stands in a file (keys and positions), and its unit."""
-
-COSTS: dict[str, Place] = {
-    "parameters": (("parameters",), "1"),
-    "flops": (("flops",), "FLOP"),
-    "saved_bytes": (("saved_bytes",), "byte"),
-}
-"""Metrics from cost.json, which is the same on every machine."""
-
-TIMED: dict[str, Place] = {
-    "peak_memory": (("peak_memory",), "byte"),
-    "latency": (("latency",), "s"),
-    "latency_lower_quartile": (("latency_quartiles", 0), "s"),
-    "latency_upper_quartile": (("latency_quartiles", 1), "s"),
-    "step_time": (("step_time",), "s"),
-}
-"""Metrics from timing.json, which differs from machine to machine."""
-
-Record = dict[str, Any]
+COLUMNS = ["study", "table", "row", "run", "seed", "metric", "value", "unit"]
+TIMED_COLUMNS = [*COLUMNS, "device"]
 
 
-def score_records(study: str, tables: list[str], rows: list[Row], metrics: list[str]) -> list[Record]:
-    """One record for every table, run and score; `metrics` are the runs' metrics.json files."""
-    records = []
+def tidy_scores(study: str, tables: list[str], rows: list[Row], metrics: list[str]) -> pd.DataFrame:
+    """One line for every run, table and score; `metrics` are the runs' metrics.json files."""
+    lines = []
     for row, run, path in pair_inputs(rows, metrics, "metrics"):
         values = _scores(path)
         for table in tables:
-            head = {"study": study, "table": table, "row": row.name, "run": run.name, "seed": run.seed}
-            records += [{**head, "metric": metric, "value": value, "unit": "%"} for metric, value in values]
-    return records
+            head = (study, table, row.name, run.name, run.seed)
+            lines += [(*head, name, value, unit) for name, value, unit in values]
+    return _frame(lines, COLUMNS)
 
 
-def cost_records(
-    study: str,
-    tables: list[str],
-    rows: list[Row],
-    costs: Mapping[str, str],
-    metrics: Mapping[str, Place],
-) -> list[Record]:
-    """One record for every table, row and cost named in `metrics` (`COSTS` or `TIMED`).
+def tidy_costs(
+    study: str, tables: list[str], rows: list[Row], files: Mapping[str, str], kind: ResultFile
+) -> pd.DataFrame:
+    """One line for every row, table and number that files of this `kind` hold.
 
-    `costs` maps an architecture to its cost.json or timing.json; a value that was not measured
-    (null, such as GPU memory on a CPU) makes no record, one that is not in the file is an
+    `files` maps an architecture to its cost.json or timing.json; a value that was not measured
+    (null, such as GPU memory on a CPU) makes no line, one that is not in the file is an
     `InputError`.
     """
-    records = []
+    lines = []
     for row in rows:
-        if row.architecture is None or row.architecture not in costs:
+        if row.architecture is None or row.architecture not in files:
             continue
-        path = costs[row.architecture]
+        path = files[row.architecture]
         measured = read_json(path)
         device = describe_device(measured.get("device"))
+        values = [(source, _at(measured, source.keys, path)) for source in sources_in(kind)]
         for table in tables:
-            head = {"study": study, "table": table, "row": row.name, "run": row.architecture, "seed": ""}
-            for metric, (place, unit) in metrics.items():
-                value = _at(measured, place, path)
-                if value is not None:
-                    value = _finite(value, path, metric)
-                    records.append({**head, "metric": metric, "value": value, "unit": unit, "device": device})
-    return records
-
-
-def write_records(path: str | Path, records: Iterable[Record], columns: tuple[str, ...] = COLUMNS) -> None:
-    """Write records as CSV with exact numbers (a float is read back as the same float)."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerow({**record, "value": repr(record["value"])})
-    write_text(path, buffer.getvalue())
-
-
-def read_records(path: str | Path, columns: tuple[str, ...] = COLUMNS) -> list[Record]:
-    """Read what `write_records` wrote; `value` as a float, `seed` as an integer or None.
-
-    Raises `InputError` for other columns or a value that is no number.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != columns:
-                raise InputError(f"{path}: columns are {reader.fieldnames}, expected {list(columns)}")
-            return [
-                {
-                    **line,
-                    "value": _finite(line["value"], path, line["metric"]),
-                    "seed": int(line["seed"]) if line["seed"] else None,
-                }
-                for line in reader
+            head = (study, table, row.name, row.architecture, None)
+            lines += [
+                (*head, source.name, _stored(value, source, path), source.stored_unit, device)
+                for source, value in values
+                if value is not None
             ]
+    return _frame(lines, TIMED_COLUMNS)
+
+
+def write_tidy(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV with exact numbers (a float is read back as the same float)."""
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def read_tidy(paths: str | Path | Iterable[str | Path], columns: list[str] = COLUMNS) -> pd.DataFrame:
+    """The lines of one file or of several, in order, as `write_tidy` wrote them.
+
+    Raises `InputError` for a file that is not there or not such a table, for other columns and for a value
+    that is no number.
+    """
+    if isinstance(paths, str | Path):
+        return _read_one(paths, columns)
+    return pd.concat([_read_one(path, columns) for path in paths], ignore_index=True)
+
+
+def read_study(experiments: str | Path, timed: str | Path) -> pd.DataFrame:
+    """Both long tables of a study in one; `device` is empty where it does not matter."""
+    return pd.concat([read_tidy(experiments), read_tidy(timed, TIMED_COLUMNS)], ignore_index=True)
+
+
+def first_table(measured: pd.DataFrame) -> pd.DataFrame:
+    """The lines of the first table only: a study with two tables has every line for both."""
+    return measured[measured["table"] == measured["table"].iloc[0]] if len(measured) else measured
+
+
+def read_csv(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """A CSV file, every cell as text; an `InputError` where it is not there, damaged, or lacks a column."""
+    try:
+        with warnings.catch_warnings():
+            # a line with too many cells is a mere warning, and loses them
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-
-
-def concatenate(paths: list[str], target: str | Path, columns: tuple[str, ...] = COLUMNS) -> None:
-    """Write the lines of several such files, in order, under one heading, unchanged."""
-    heading = ",".join(columns) + "\n"
-    parts = []
-    for path in paths:
-        text = Path(path).read_text(encoding="utf-8")
-        if not text.startswith(heading):
-            raise InputError(f"{path}: does not begin with {heading.strip()}")
-        parts.append(text.removeprefix(heading))
-    write_text(target, heading + "".join(parts))
+    except (
+        pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError,
+    ) as error:  # fmt: skip
+        raise InputError(f"{path}: not a table ({' '.join(str(error).split())})") from None
+    if missing := [column for column in columns if column not in frame]:
+        raise InputError(f"{path}: has no column {missing[0]!r}; it has {', '.join(frame.columns)}")
+    return frame
 
 
 def describe_device(device: Any) -> str:
@@ -146,29 +120,56 @@ def describe_device(device: Any) -> str:
     return ", ".join(facts)
 
 
-def _at(value: Any, place: tuple[str | int, ...], path: str) -> Any:
+def _frame(lines: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(lines, columns=columns).astype({"seed": "Int64", "value": float})
+
+
+def _read_one(path: str | Path, columns: list[str]) -> pd.DataFrame:
+    frame = read_csv(path)
+    if list(frame) != columns:
+        raise InputError(f"{path}: columns are {list(frame)}, expected {columns}")
+    values = pd.to_numeric(frame["value"], errors="coerce")
+    if len(wrong := frame[~np.isfinite(values)]):
+        metric, value = wrong.iloc[0][["metric", "value"]]
+        raise InputError(f"{path}: {metric} is {value!r}, expected a number")
+    if len(wrong := frame["seed"][~frame["seed"].str.fullmatch("[0-9]*")]):
+        raise InputError(f"{path}: seed is {wrong.iloc[0]!r}, expected a whole number or nothing")
+    # `astype` rounds a decimal number correctly, `to_numeric` need not
+    return frame.assign(
+        value=frame["value"].astype(float), seed=frame["seed"].replace("", None).astype("Int64")
+    )
+
+
+def _scores(path: str) -> list[tuple[str, float, str]]:
+    """Name, value and unit of every score of a run that is defined, then of every class."""
+    metrics = read_json(path)
+    values = [(source, metrics.get(source.keys[0])) for source in sources_in("metrics")]
+    for name, value in metrics.get("per_class", {}).items():
+        # a mask has one score per class, boxes have several
+        own = value if isinstance(value, dict) else {"iou": value}
+        values += [(fraction(f"{metric}/{name}"), one) for metric, one in own.items()]
+    return [
+        (source.name, _stored(value, source, path), source.stored_unit)
+        for source, value in values
+        if value is not None
+    ]
+
+
+def _at(value: Any, keys: tuple[str | int, ...], path: str) -> Any:
     try:
-        for key in place:
+        for key in keys:
             value = value[key]
     except (KeyError, IndexError, TypeError):
-        raise InputError(f"{path}: has no {'.'.join(map(str, place))}") from None
+        raise InputError(f"{path}: has no {'.'.join(map(str, keys))}") from None
     return value
 
 
-def _scores(path: str) -> list[tuple[str, float]]:
-    metrics = read_json(path)
-    values = [(metric, metrics.get(metric)) for metric in SCORES]
-    for name, value in metrics.get("per_class", {}).items():
-        own = {"iou": value} if not isinstance(value, dict) else value
-        values += [(f"{metric}/{name}", one) for metric, one in own.items()]
-    return [(metric, 100 * _finite(value, path, metric)) for metric, value in values if value is not None]
-
-
-def _finite(value: Any, path: str | Path, metric: str) -> float:
+def _stored(value: Any, source: Source, path: str) -> float:
+    """A number of a file in the long table's unit."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{path}: {metric} is {value!r}, expected a number")
-    return number
+        raise InputError(f"{path}: {source.name} is {value!r}, expected a number")
+    return source.factor * number

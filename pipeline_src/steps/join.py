@@ -12,33 +12,34 @@ import argparse
 from collections.abc import Sequence
 from statistics import fmean
 
+import pandas as pd
+
 from pipeline_src.errors import run_command
 from pipeline_src.files import digest_file, write_json
 from pipeline_src.provenance.job import Job
-from pipeline_src.reporting.tidy import COLUMNS, TIMED_COLUMNS, concatenate, read_records
+from pipeline_src.reporting.tidy import TIMED_COLUMNS, read_tidy, write_tidy
 
 Means = dict[str, dict[str, dict[str, float]]]
 
 
 def join(job: Job) -> None:
     """Write the joined tables, the metrics and the sidecar."""
-    experiments, timed = job.inputs["experiments"], job.inputs["timed"]
-    assert isinstance(experiments, list) and isinstance(timed, list)
-    concatenate(experiments, job.outputs["experiments"], COLUMNS)
-    concatenate(timed, job.outputs["timed"], TIMED_COLUMNS)
-    write_json(job.outputs["metrics"], means_by_row(job.outputs["experiments"]))
+    experiments = read_tidy(job.inputs["experiments"])
+    write_tidy(job.outputs["experiments"], experiments)
+    write_tidy(job.outputs["timed"], read_tidy(job.inputs["timed"], TIMED_COLUMNS))
+    write_json(job.outputs["metrics"], means_by_row(experiments))
     job.write_sidecar(digest_file(job.outputs["experiments"]))
 
 
-def means_by_row(path: str) -> Means:
+def means_by_row(experiments: pd.DataFrame) -> Means:
     """Mean over seeds of every metric, by study and row; a run that serves two tables counts once."""
-    values: dict[tuple[str, str, str], dict[str, float]] = {}
-    for record in read_records(path, COLUMNS):
-        key = (record["study"], record["row"], record["metric"])
-        values.setdefault(key, {})[record["run"]] = record["value"]
+    keys = ["study", "row", "metric"]
+    once = experiments.drop_duplicates([*keys, "run"])
+    # `fmean` does not depend on the order of the seeds
+    found = once.groupby(keys, sort=False)["value"].agg(fmean).reset_index()
     means: Means = {}
-    for (study, row, metric), by_run in values.items():
-        means.setdefault(study, {}).setdefault(row, {})[metric] = fmean(by_run.values())
+    for study, row, metric, mean in found.itertuples(index=False):
+        means.setdefault(study, {}).setdefault(row, {})[metric] = mean
     return means
 
 

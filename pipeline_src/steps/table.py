@@ -5,7 +5,8 @@
               "scale": {"name", "comparable", "note"},
               "data": {"dataset": "voc2012", "split": "val",       # evaluated on; null: no scores
                        "kind": "scenes" | "archives" | "folder",   # optional
-                       "paper_dataset": "PASCAL VOC2012"},         # optional: the paper's data set
+                       "paper_dataset": "PASCAL VOC2012",          # optional: the paper's data set
+                       "tests": [{"way": an evaluation, "rows": 6}]},   # of how many rows
               "cost": {"batch": 3, "crop": [512, 512]},            # optional: what costs were measured at
               "rows": [...],                                       # see pipeline_src/reporting/rows.py
               "metrics": ["training_memory", "testing_time", "miou", "parameters", "flops"],
@@ -39,7 +40,7 @@ from pipeline_src.reporting.captions import describe_table
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.render import to_csv, to_latex, to_markdown
 from pipeline_src.reporting.rows import parse_rows, parse_scale
-from pipeline_src.reporting.tidy import TIMED_COLUMNS, read_records
+from pipeline_src.reporting.tidy import read_study
 from pipeline_src.reporting.verdict import Rules
 
 
@@ -47,10 +48,10 @@ def make_table(job: Job) -> None:
     """Write the table in all forms, and the sidecar that holds it."""
     params = job.params
     name = params["table"]
-    records = read_records(job.input("experiments")) + read_records(job.input("timed"), TIMED_COLUMNS)
+    measured = read_study(job.input("experiments"), job.input("timed"))
     comparison = Comparison(
         rows=parse_rows(params),
-        records=[record for record in records if record["table"] == name],
+        measured=measured[measured["table"] == name],
         paper=params["paper"],
         scale=parse_scale(params),
         rules=Rules(**params["verdicts"]),
@@ -68,7 +69,7 @@ def make_table(job: Job) -> None:
     write_text(job.outputs["tex"], to_latex(name, title, notes, blocks, assumptions))
     job.write_sidecar(
         digest_of([title, notes, values, assumptions]),
-        ("scipy",),
+        ("pandas", "scipy"),
         untimed_content=digest_of([title, _untimed(values), assumptions]),
         table={
             "name": name,

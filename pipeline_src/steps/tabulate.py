@@ -13,19 +13,13 @@ The content of the result is that of `experiments.csv`; timed values do not ente
 import argparse
 from collections.abc import Sequence
 
+import pandas as pd
+
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import digest_file
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.rows import parse_rows
-from pipeline_src.reporting.tidy import (
-    COLUMNS,
-    COSTS,
-    TIMED,
-    TIMED_COLUMNS,
-    cost_records,
-    score_records,
-    write_records,
-)
+from pipeline_src.reporting.tidy import COLUMNS, TIMED_COLUMNS, tidy_costs, tidy_scores, write_tidy
 
 
 def tabulate(job: Job) -> None:
@@ -33,11 +27,10 @@ def tabulate(job: Job) -> None:
     experiments, timed = job.outputs["experiments"], job.outputs["timed"]
     study, rows = job.params["study"], parse_rows(job.params)
     tables = job.params["tables"] or [""]
-    records = score_records(study, tables, rows, _paths(job, "metrics"))
-    records += cost_records(study, tables, rows, _costs(job, "cost"), COSTS)
-    write_records(experiments, records, COLUMNS)
-    measured = cost_records(study, tables, rows, _costs(job, "timing"), TIMED)
-    write_records(timed, measured, TIMED_COLUMNS)
+    scores = tidy_scores(study, tables, rows, _paths(job, "metrics"))
+    costs = tidy_costs(study, tables, rows, _costs(job, "cost"), "cost")
+    write_tidy(experiments, pd.concat([scores, costs], ignore_index=True)[COLUMNS])
+    write_tidy(timed, tidy_costs(study, tables, rows, _costs(job, "timing"), "timing")[TIMED_COLUMNS])
     job.write_sidecar(digest_file(experiments))
 
 

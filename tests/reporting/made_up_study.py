@@ -213,6 +213,7 @@ class FakeStudy:
                 "split": "val",
                 "kind": "archives" if self.scale["comparable"] else "scenes",
                 "paper_dataset": "PASCAL VOC2012",
+                "tests": [{"way": {"mode": "whole"}, "rows": len(self.rows)}],
             },
             "cost": [{"batch": 3, "crop": [512, 512]}],
             "rows": self.rows,
@@ -263,19 +264,15 @@ class FakeStudy:
             params["paper"] = self.table_params()["paper"]
         return job("figure", params, inputs, outputs, self.scale["name"])
 
-    def report_job(self, tables=True, figures=(), run_status=None):
-        """`run_status` maps a run to (status, reason)."""
-        run_status = run_status or {}
-        runs = []
-        for row in self.rows:
-            for run in row["runs"]:
-                status, reason = run_status.get(run["run"], ("run", None))
-                entry = {"run": run["run"], "row": row["row"], "seed": run["seed"]}
-                runs.append({**entry, "status": status, "reason": reason})
-        done = [run["run"] for run in runs if run["status"] == "run"]
+    def report_job(self, tables=True, figures=()):
+        runs = [
+            {"run": run["run"], "row": row["row"], "seed": run["seed"]}
+            for row in self.rows
+            for run in row["runs"]
+        ]
 
         def of(file):
-            return [str(self.root / "runs" / run / file) for run in done]
+            return [str(self.root / "runs" / run["run"] / file) for run in runs]
 
         names = [f"{self.study}_{kind}" for kind in figures]
         study = {"study": self.study, "title": "Deep Feature Pyramid on VOC2012", "figures": names}

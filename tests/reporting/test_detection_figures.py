@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -11,7 +12,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.reporting.figures.ap_by_size import draw_ap_by_size
 from pipeline_src.reporting.figures.detections import draw_detections
 from pipeline_src.reporting.figures.drawing import styled
-from pipeline_src.reporting.tidy import write_records
+from pipeline_src.reporting.tidy import COLUMNS, write_tidy
 
 SCALE = {"name": "demo", "comparable": False, "note": "made up"}
 VALUES = {
@@ -31,18 +32,15 @@ def rows() -> list[dict]:
 
 def test_ap_by_size_holds_values_and_paired_differences(tmp_path):
     path = tmp_path / "experiments.csv"
-    write_records(
-        path,
-        [
-            {"study": "s", "table": "s_table1", "row": row, "run": f"{row}/seed-{seed}", "seed": seed,
-             "metric": metric, "value": value, "unit": "%"}
-            for row, metrics in VALUES.items() for metric, values in metrics.items()
-            for seed, value in enumerate(values)
-        ],
-    )  # fmt: skip
+    lines = [
+        ("s", "s_table1", row, f"{row}/seed-{seed}", seed, metric, value, "%")
+        for row, metrics in VALUES.items() for metric, values in metrics.items()
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+    write_tidy(path, pd.DataFrame(lines, columns=COLUMNS))
     with styled():
         drawing = draw_ap_by_size({"rows": rows(), "scale": SCALE, "paper": []}, {"experiments": str(path)})
-    found = {(record["row"], record["size"]): record for record in drawing.records}
+    found = {(record["row"], record["size"]): record for record in drawing.records.to_dict("records")}
     assert found["plain", "small"]["ap"] == 11 and found["ipg", "small"]["ap"] == 14.5
     assert found["ipg", "small"]["difference"] == 3.5
     assert found["ipg", "medium"]["difference"] == 0
@@ -77,7 +75,9 @@ def test_detections_stand_beside_the_ground_truth(tmp_path):
     assert [axes.get_title(loc="left") or axes.get_title() for axes in drawing.figure.axes] == [
         "ground truth", "plain", "ipg",
     ]  # fmt: skip
-    shown = [(record["column"], record["label"], record["score"]) for record in drawing.records]
+    shown = [
+        (record["column"], record["label"], record["score"]) for record in drawing.records.to_dict("records")
+    ]
     # by the first seed of each row: 0.9 is certain; of 0.3 and 0.2 none is, so the best two are dotted
     truth = [("ground truth", "cell", None), ("ground truth", "plate", None)]
     best = [("ipg", "cell", pytest.approx(0.3)), ("ipg", "plate", 0.2)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -96,7 +97,7 @@ def test_tradeoff_of_an_own_study_has_no_panel_of_a_paper(make_study):
     job.params["paper"] = []
     with styled():
         drawing = draw_tradeoff(job.params, job.inputs)
-    assert {record["source"] for record in drawing.records} == {"ours"}
+    assert {record["source"] for record in drawing.records.to_dict("records")} == {"ours"}
     assert len(drawing.figure.axes) == 2
 
 
@@ -124,15 +125,15 @@ def test_runs_without_validation_still_have_their_loss(make_study):
 @pytest.mark.parametrize("length", [1, 7, 59, 60, 61, 200, 1001])
 def test_smoothing_keeps_the_mean_and_the_last_step(length):
     rng = np.random.default_rng(length)
-    values = [(step + 1, float(v)) for step, v in enumerate(rng.random(length))]
-    result = smoothed(values, 60)
-    ends = [0, *(step for step, _ in result)]
+    points = pd.DataFrame({"step": range(1, length + 1), "value": rng.random(length)})
+    result = smoothed(points, 60)
+    ends = [0, *result["step"]]
     sizes = [after - before for before, after in pairwise(ends)]
     assert len(result) <= 60
     assert ends[-1] == length
     assert len(set(sizes[:-1])) <= 1 and sizes[-1] <= sizes[0]
-    mean = sum(size * value for size, (_, value) in zip(sizes, result, strict=True)) / length
-    assert mean == pytest.approx(sum(value for _, value in values) / length)
+    mean = sum(size * value for size, value in zip(sizes, result["value"], strict=True)) / length
+    assert mean == pytest.approx(sum(points["value"]) / length)
 
 
 def test_a_damaged_log_is_named(make_study):

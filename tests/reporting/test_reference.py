@@ -10,7 +10,7 @@ from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.summary_jobs import SummaryJobs
-from pipeline_src.reporting.columns import COLUMNS
+from pipeline_src.reporting.metrics import METRICS
 from pipeline_src.reporting.reference import (
     assumptions_of,
     paper_values_of,
@@ -55,7 +55,7 @@ def test_dfp_table_1_is_complete_and_has_no_more():
 
 
 def test_every_metric_of_the_papers_is_a_column_that_a_table_can_have():
-    assert {row["metric"] for row in read_paper_values(PAPER)} <= COLUMNS.keys()
+    assert {row["metric"] for row in read_paper_values(PAPER)} <= METRICS.keys()
 
 
 def test_quoted_rows_are_of_tables_and_columns_that_are_there_and_no_rows_of_ours():

@@ -60,13 +60,13 @@ def make_study(make_study):
     return lambda **options: make_study(**({"pictures": True} | options))
 
 
-def made(study, run_status=None, figures=FEW, paper=True, **changes):
+def made(study, figures=FEW, paper=True, **changes):
     tabulate(study.tabulate_job())
     make_table(study.table_job(paper))
     for kind in figures:
         rows = ["depth 0", "depth 2"] if kind == "predictions" else None
         make_figure(study.figure_job(kind, rows=rows, compared=paper))
-    job = study.report_job(figures=figures, run_status=run_status)
+    job = study.report_job(figures=figures)
     job.params.update(changes)
     make_report(job)
     page = Path(job.outputs["report"]).read_text()
@@ -152,15 +152,24 @@ def test_two_studies_with_rows_of_one_name_both_show_pictures(make_study):
     assert page.count("data:image/jpeg") == 6 * 2
 
 
-def test_what_could_not_run_is_listed_with_its_reason(make_study):
+def test_the_list_of_runs_shows_the_scores_that_matter_to_its_tasks(make_study):
     study = make_study(seeds=2)
-    status = {"dfp/depth-5/seed-1": ("no data", "Cityscapes needs a login")}
-    _, links, _ = made(study, run_status=status)
-    text = " ".join(" ".join(links.text).split())
-    assert "What is missing" in text
-    assert text.count("Cityscapes needs a login") >= 1
-    assert "11 of 12 runs have results" in text
-    assert "runs/dfp/depth-5/seed-1/train.json" not in links.targets
+    masks, boxes = study.files("evaluate.json")[:2]
+    for path, scores in ((masks, {"miou": 0.4321}), (boxes, {"ap": 0.1234, "ap50": 0.25, "voc_ap": None})):
+        Path(path).write_text(json.dumps(json.loads(Path(path).read_text()) | {"scores": scores}))
+    page, _, _ = made(study)
+    head, *lines = re.findall(r"<tr>(.*?)</tr>", page.partition('<section id="runs">')[2], re.S)
+    cells = [[re.sub("<.*?>", "", cell) for cell in re.findall("<td.*?>(.*?)</td>", line)] for line in lines]
+    assert re.findall(r"<th[^>]*>(.*?)</th>", head) == [
+        "run",
+        "row",
+        "seed",
+        "mIoU (%)",
+        "AP (%)",
+        "AP50 (%)",
+    ]
+    assert cells[0][1:] == ["depth 5", "0", "43.21", "–", "–"]
+    assert cells[1][1:] == ["depth 5", "1", "–", "12.34", "25.00"]
 
 
 def test_uncommitted_changes_are_shown_at_the_top(make_study):

@@ -100,16 +100,20 @@ def test_the_step_draws_every_kind_and_twice_the_same(tmp_path, kind):
 def test_variance_records_hold_every_point_and_both_closed_forms(tmp_path):
     with styled():
         drawing = draw_upsampled_variance({}, {"simulation": write(tmp_path, "s.json", SIMULATION)})
-    exact = [r for r in drawing.records if r["series"] == "exact"]
+    exact = [r for r in drawing.records.to_dict("records") if r["series"] == "exact"]
     assert [(r["ratio"], r["variance"]) for r in exact] == [(r, v) for r in (2, 4) for v in (0.01, 0.5, 0.99)]
     assert exact[1]["before"] == 1.001 * 0.5
     assert exact[1]["factor"] == pytest.approx(0.3943 * 1.002 / 1.001)
-    real = [r for r in drawing.records if r["series"] == "upsampled"]
+    real = [r for r in drawing.records.to_dict("records") if r["series"] == "upsampled"]
     assert [(r["ratio"], r["after"]) for r in real] == [
         (2, SIMULATION["confirmed"][0]["upsampled"]),
         (4, SIMULATION["confirmed"][1]["upsampled"]),
     ]
-    lines = {(r["series"], r["ratio"]): r["factor"] for r in drawing.records if "closed" in r["series"]}
+    lines = {
+        (r["series"], r["ratio"]): r["factor"]
+        for r in drawing.records.to_dict("records")
+        if "closed" in r["series"]
+    }
     assert lines == pytest.approx(
         {
             ("closed form, this size", 2): 0.3943, ("closed form, this size", 4): 0.4342,
@@ -135,12 +139,12 @@ def test_branch_records_hold_all_three_scales(tmp_path):
     params = {"rows": rows("uper", "psp")}
     with styled():
         drawing = draw_branch_scales(params, probe_inputs(tmp_path, 2))
-    assert [(r["row"], r["branch"]) for r in drawing.records] == [
+    assert [(r["row"], r["branch"]) for r in drawing.records.to_dict("records")] == [
         (row, f"level {level}") for row in ("uper", "psp") for level in (2, 3, 4)
     ]
-    assert drawing.records[2]["raw_std"] == 0.6
-    assert drawing.records[2]["upsampled_std"] == pytest.approx(0.15)
-    assert drawing.records[2]["equalised_std"] == 1
+    assert drawing.records.loc[2]["raw_std"] == 0.6
+    assert drawing.records.loc[2]["upsampled_std"] == pytest.approx(0.15)
+    assert drawing.records.loc[2]["equalised_std"] == 1
     assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["Uper", "Psp"]
     assert "4 training batches of 2 images" in drawing.notes[0]
 
@@ -148,11 +152,13 @@ def test_branch_records_hold_all_three_scales(tmp_path):
 def test_gradients_are_relative_to_the_geometric_mean_of_their_network(tmp_path):
     with styled():
         drawing = draw_gradient_scales({"rows": rows("uper")}, probe_inputs(tmp_path))
-    found = {(r["form"], r["branch"]): r["relative_gradient"] for r in drawing.records}
+    found = {(r["form"], r["branch"]): r["relative_gradient"] for r in drawing.records.to_dict("records")}
     for form in ("plain", "folded"):
         assert [found[form, f"level {level}"] for level in (2, 3, 4)] == pytest.approx([2, 1, 0.5])
     assert [found["module", f"level {level}"] for level in (2, 3, 4)] == pytest.approx([1, 1, 1])
-    folded = next(r for r in drawing.records if (r["form"], r["branch"]) == ("folded", "level 4"))
+    folded = next(
+        r for r in drawing.records.to_dict("records") if (r["form"], r["branch"]) == ("folded", "level 4")
+    )
     assert (folded["gradient"], folded["weight"]) == (pytest.approx(1.25e-5), pytest.approx(0.08))
     assert folded["relative_weight"] == pytest.approx(2)
     assert drawing.figure.axes[0].get_yscale() == "log"
@@ -190,7 +196,7 @@ def test_one_panel_for_every_concatenation_of_a_row(tmp_path, draw, count, names
 def test_a_study_without_calibrated_rows_has_an_empty_figure(draw):
     with styled():
         drawing = draw({"rows": []}, {"probe": []})
-    assert drawing.records == []
+    assert drawing.records.empty
     assert "Nothing was probed" in drawing.notes[0]
 
 

@@ -237,6 +237,48 @@ def test_the_caption_says_what_was_measured_and_where(make_study):
     assert "Scale paper: the paper's recipe." in notes
 
 
+@pytest.mark.parametrize(
+    ("tests", "text"),
+    [
+        ([({"mode": "whole", "resize": None}, 6)], "val, images at their original size, n = 3"),
+        (
+            [({"mode": "whole", "resize": [2048, 512]}, 6)],
+            "val, images fitted into 2048x512 and scored at their original size, n = 3",
+        ),
+        (
+            [
+                ({"mode": "whole"}, 4),
+                ({"mode": "slide", "window": [512, 640], "stride": [341, 427], "resize": [2048, 512]}, 2),
+            ],
+            "val, images at their original size (4 rows) or images fitted into 2048x512 and scored at their "
+            "original size, in windows of 640x512 every 427x341 pixels (2 rows), n = 3",
+        ),
+        ([], "val, n = 3"),
+    ],
+)
+def test_the_caption_says_how_the_rows_were_tested(make_study, tests, text):
+    study = make_study(seeds=3)
+    data = study.table_params()["data"] | {"tests": [{"way": way, "rows": rows} for way, rows in tests]}
+    (note,) = [note for note in made(study, change={"data": data})[0]["notes"] if "voc2012 val" in note]
+    assert text in note.replace(" (generated scenes)", "")
+
+
+def test_the_caption_of_a_detector_says_its_test_sizes(make_study):
+    study = make_study(seeds=3)
+    ways = [
+        {"mode": "whole", "scales": [[1333, 800]]},
+        {"mode": "whole", "scales": [[800, 500], [1000, 600]]},
+    ]
+    data = {"task": "detection", "tests": [{"way": way, "rows": 3} for way in ways]}
+    (note,) = [
+        note
+        for note in made(study, change={"data": study.table_params()["data"] | data})[0]["notes"]
+        if "voc2012 val" in note
+    ]
+    assert "images fitted into 1333x800 (3 rows) or " in note
+    assert "images fitted into 800x500 and 1000x600, detections merged (3 rows), boxes in pixels" in note
+
+
 SPECIAL = "a_b & 50 % of {x} <y> #1 $2 ^ ~ \\ | – − ± …"
 
 

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pipeline_src.errors import InputError
-from pipeline_src.reporting.tidy import COLUMNS, TIMED_COLUMNS, concatenate, read_records, write_records
+from pipeline_src.reporting.tidy import COLUMNS, TIMED_COLUMNS, read_tidy, write_tidy
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import read_csv
 
@@ -27,7 +28,7 @@ def test_every_run_has_its_scores_in_percent(make_study):
         assert float(line["value"]) == 100 * metrics["miou"]
         assert line["unit"] == "%"
         assert line["run"].endswith(f"{line['row'].replace(' ', '-')}/seed-{line['seed']}")
-    assert list(experiments[0]) == list(COLUMNS)
+    assert list(experiments[0]) == COLUMNS
 
 
 def test_classes_without_an_iou_have_no_line(make_study):
@@ -57,7 +58,7 @@ def test_costs_belong_to_architectures_and_stand_once_per_row(make_study):
         "step_time",
     }
     assert all(line["device"] == "cpu (x86_64), 2 threads, torch 2.15.0" for line in timed)
-    assert list(timed[0]) == list(TIMED_COLUMNS)
+    assert list(timed[0]) == TIMED_COLUMNS
 
 
 def test_memory_of_a_gpu_is_a_timed_value(make_study):
@@ -99,26 +100,61 @@ def test_a_study_in_two_tables_has_every_line_for_both(make_study):
     assert len(first) + len(second) == len(lines)
 
 
+def lines_of(*records):
+    lines = pd.DataFrame([dict.fromkeys(COLUMNS, "x") | record for record in records])
+    return lines.astype({"seed": "Int64"})
+
+
 def test_numbers_survive_writing_and_reading_exactly(tmp_path):
-    value = 1 / 3 + 1e-17
-    record = dict.fromkeys(COLUMNS, "x") | {"value": value, "seed": 4}
-    write_records(tmp_path / "t.csv", [record, record | {"seed": ""}])
-    first, second = read_records(tmp_path / "t.csv")
-    assert first["value"] == value
-    assert (first["seed"], second["seed"]) == (4, None)
+    values = [1 / 3 + 1e-17, 1e-300, 123456789012345680.0, 55_000_000.0]
+    write_tidy(tmp_path / "t.csv", lines_of(*({"value": value, "seed": 4} for value in values)))
+    assert read_tidy(tmp_path / "t.csv")["value"].tolist() == values
+    assert [line["value"] for line in read_csv(tmp_path / "t.csv")] == [repr(value) for value in values]
+
+
+def test_a_cost_has_no_seed(tmp_path):
+    write_tidy(tmp_path / "t.csv", lines_of({"value": 1.0, "seed": 4}, {"value": 1.0, "seed": None}))
+    first, second = read_tidy(tmp_path / "t.csv")["seed"]
+    assert first == 4 and second is pd.NA
+    assert [line["seed"] for line in read_csv(tmp_path / "t.csv")] == ["4", ""]
+
+
+def test_names_stay_what_they_are(tmp_path):
+    names = ["NA", "null", "1e3", "a,b", 'say "x"', "", "True"]
+    write_tidy(tmp_path / "t.csv", lines_of(*({"row": name, "value": 1.0, "seed": 0} for name in names)))
+    assert read_tidy(tmp_path / "t.csv")["row"].tolist() == names
 
 
 def test_tables_are_joined_line_by_line(tmp_path):
     for name in "ab":
-        write_records(tmp_path / name, [dict.fromkeys(COLUMNS, name) | {"value": 1.5, "seed": 0}])
-    concatenate([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "all")
-    assert [record["study"] for record in read_records(tmp_path / "all")] == ["a", "b"]
+        write_tidy(tmp_path / name, lines_of({"study": name, "value": 1.5, "seed": 0}))
+    assert read_tidy([tmp_path / "a", tmp_path / "b"])["study"].tolist() == ["a", "b"]
 
 
 def test_joining_refuses_other_columns(tmp_path):
     (tmp_path / "a").write_text("study,value\nx,1\n")
-    with pytest.raises(InputError, match="does not begin with study,table"):
-        concatenate([str(tmp_path / "a")], tmp_path / "all")
+    with pytest.raises(InputError, match=r"a: columns are \['study', 'value'\], expected \['study', 'table'"):
+        read_tidy([tmp_path / "a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{','.join(COLUMNS)}\nx,x,x,x,0,miou,a lot,%\n", "t.csv: miou is 'a lot', expected a number"),
+        (f"{','.join(COLUMNS)}\nx,x,x,x,0,miou,inf,%\n", "t.csv: miou is 'inf', expected a number"),
+        (
+            f"{','.join(COLUMNS)}\nx,x,x,x,one,miou,1.0,%\n",
+            "t.csv: seed is 'one', expected a whole number or nothing",
+        ),
+        (f"{','.join(COLUMNS)}\nx,x,x,x,0,miou,1.0,%,y\n", "t.csv: not a table"),
+        ("", "t.csv: not a table"),
+    ],
+)
+def test_a_damaged_table_is_named_in_one_line(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=message) as refusal:
+        read_tidy(tmp_path / "t.csv")
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_list_of_inputs_that_does_not_fit_the_rows_is_refused(make_study):

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_src.reporting.comparison import Comparison
-from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing
+from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.rows import parse_rows, parse_scale
-from pipeline_src.reporting.tidy import read_records
+from pipeline_src.reporting.tidy import first_table, read_tidy
 from pipeline_src.reporting.verdict import Rules
 
 SIZES = {"ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
@@ -24,10 +24,8 @@ WIDTH = 0.8
 
 def draw_ap_by_size(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     """Bars of AP by size, a colour per row; beside them paired differences with their interval."""
-    rows, found = parse_rows(params), read_records(inputs["experiments"])
-    if found:
-        found = [record for record in found if record["table"] == found[0]["table"]]
-    table = Comparison(rows, found, params["paper"], parse_scale(params), Rules()).table(list(SIZES))
+    rows, measured = parse_rows(params), first_table(read_tidy(inputs["experiments"]))
+    table = Comparison(rows, measured, params["paper"], parse_scale(params), Rules()).table(list(SIZES))
     records = [_record(row, key) for row in table["rows"] for key in SIZES]
     labels = [row["label"] for row in table["rows"]]
     compared = [label for label, row in zip(labels, table["rows"], strict=True) if not row["is_baseline"]]
@@ -55,7 +53,7 @@ def draw_ap_by_size(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
         "both rows have.",
         "A bar without height is an AP of 0.",
     )
-    return Drawing(figure, RECORD, records, notes)
+    return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 def _record(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing
+from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, sample_note
 
 RECORD = ["row", "concatenation", "branch", "raw_std", "upsampled_std", "equalised_mean", "equalised_std"]
@@ -49,7 +49,7 @@ def draw_branch_scales(params: dict[str, Any], inputs: dict[str, Any]) -> Drawin
         "without equalizers; equalised: measured behind equalizers of the form module, which should give 1.",
         "A branch that is not upsampled has the same standard deviation before and after.",
     )
-    return Drawing(figure, RECORD, records, notes)
+    return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 def _scale_axis(figure: Figure, values: list[float]) -> None:

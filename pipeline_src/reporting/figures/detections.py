@@ -17,7 +17,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from pipeline_src.files import digest_file
-from pipeline_src.reporting.figures.drawing import COLOURS, Drawing
+from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, frame_of
 from pipeline_src.reporting.figures.shown import shown_runs
 from pipeline_src.reporting.overlays import read_boxes
 
@@ -62,7 +62,7 @@ def draw_detections(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
         "its best ones, as many as there are objects, dotted. Images spread evenly over the validation "
         "split. Dashed: objects that are ignored in scoring (crowds, difficult ones).",
     )
-    return Drawing(figure, RECORD, records, notes)
+    return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 def _shown(detections: list[dict[str, Any]], objects: int) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """What every figure has in common: one style, byte-stable files, and the data that it was drawn from."""
 
-import csv
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -26,11 +25,10 @@ GREY = "#6e6e6e"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A finished figure with the records (and their columns) that it shows, and notes for its caption."""
+    """A finished figure with the values that it shows, line by line, and notes for its caption."""
 
     figure: Figure
-    columns: list[str]
-    records: list[dict[str, Any]]
+    records: pd.DataFrame
     notes: tuple[str, ...] = ()
 
 
@@ -59,9 +57,9 @@ def save_drawing(drawing: Drawing, svg: str, png: str, table: str) -> None:
             canvas = FigureCanvasAgg(drawing.figure)
             canvas.figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
             canvas.print_png(temporary, metadata={"Software": None})
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, drawing.columns, lineterminator="\n")
-    writer.writeheader()
-    for record in drawing.records:
-        writer.writerow({key: "" if value is None else value for key, value in record.items()})
-    write_text(table, buffer.getvalue())
+    write_text(table, drawing.records.to_csv(index=False, lineterminator="\n"))
+
+
+def frame_of(records: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Records as they are: numbers keep their type beside a None, which is an empty cell in a file."""
+    return pd.DataFrame(records, columns=columns, dtype=object)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing
+from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, sample_note
 
 FORMS = ("plain", "module", "folded")
@@ -55,7 +55,7 @@ def draw_gradient_scales(params: dict[str, Any], inputs: dict[str, Any]) -> Draw
         "Equal scales of the features alone do not make the gradients equal: these also depend on how the "
         "values of a branch vary together over positions.",
     )
-    return Drawing(figure, RECORD, records, notes)
+    return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 def relative(values: list[float]) -> list[float | None]:

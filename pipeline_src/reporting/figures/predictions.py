@@ -18,7 +18,7 @@ from PIL import Image
 
 from pipeline_src.evaluation.palette import colourise, voc_palette
 from pipeline_src.files import digest_file
-from pipeline_src.reporting.figures.drawing import Drawing
+from pipeline_src.reporting.figures.drawing import Drawing, frame_of
 from pipeline_src.reporting.figures.shown import shown_runs
 from pipeline_src.reporting.overlays import read_overlays
 
@@ -52,7 +52,7 @@ def draw_predictions(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
             records.append(_record(name, titles[column + 1], run, score, file))
         grid.append(line)
     note = f"Predictions of {', '.join(runs)}."
-    return Drawing(_figure(grid, titles, first, occurring), RECORD, records, (note,))
+    return Drawing(_figure(grid, titles, first, occurring), frame_of(records, RECORD), (note,))
 
 
 def _figure(

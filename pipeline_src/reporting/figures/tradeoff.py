@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_src.reporting.comparison import Comparison
-from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing
+from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.labels import label_points
 from pipeline_src.reporting.rows import Row, parse_rows, parse_scale
-from pipeline_src.reporting.tidy import TIMED_COLUMNS, read_records
+from pipeline_src.reporting.tidy import first_table, read_study
 from pipeline_src.reporting.verdict import Rules
 
 RECORD = ["source", "row", "cost", "cost_ratio", "score", "score_sd", "n"]
@@ -26,12 +26,8 @@ RECORD = ["source", "row", "cost", "cost_ratio", "score", "score_sd", "n"]
 def draw_tradeoff(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
     """One column for every cost, one line of panels for our values and one for the paper's."""
     score, costs = params.get("score", "miou"), params.get("costs", ["training_memory", "testing_time"])
-    records = read_records(inputs["experiments"]) + read_records(inputs["timed"], TIMED_COLUMNS)
-    rows = parse_rows(params)
-    if records:
-        first = records[0]["table"]
-        records = [record for record in records if record["table"] == first]
-    comparison = Comparison(rows, records, params["paper"], parse_scale(params), Rules())
+    rows, measured = parse_rows(params), first_table(read_study(inputs["experiments"], inputs["timed"]))
+    comparison = Comparison(rows, measured, params["paper"], parse_scale(params), Rules())
     table = comparison.table([score, *costs])
     points = _points(table, score, costs)
     labels, labelled_by = _short_labels(rows, params.get("row_header"))
@@ -76,7 +72,7 @@ def draw_tradeoff(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
             )
     notes = [f"Our {columns[cost]['header']}: {columns[cost]['meaning']}." for cost in costs]
     notes.append("Bars are one standard deviation over seeds.")
-    return Drawing(figure, RECORD, [{key: point[key] for key in RECORD} for point in points], tuple(notes))
+    return Drawing(figure, frame_of(points, RECORD), tuple(notes))
 
 
 def _short_labels(rows: list[Row], header: str | None) -> tuple[dict[str, str], str | None]:

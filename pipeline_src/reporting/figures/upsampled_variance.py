@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
-from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing
+from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 
 RECORD = ["series", "ratio", "variance", "before", "after", "factor"]
 EXACT, UPSAMPLED, FINITE, INTERIOR = "exact", "upsampled", "closed form, this size", "closed form, no borders"
@@ -61,7 +61,7 @@ def draw_upsampled_variance(params: dict[str, Any], inputs: dict[str, Any]) -> D
     if simulation["confirmed"]:
         handles.append(Line2D([], [], linestyle="none", label="really upsampled", **_RING))
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return Drawing(figure, RECORD, records, notes)
+    return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 _RING: dict[str, Any] = {
