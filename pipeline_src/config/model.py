@@ -48,7 +48,8 @@ class Backbone(Section):
     out_norm: bool | None = Field(
         default=None,
         description="LayerNorm on every output level; null: as MMSegmentation does for the family "
-        "(yes for Swin, Twins and ConvNeXt).",
+        "(yes for Swin, Twins and ConvNeXt). The next stage of Twins reads the normalised map, that of the "
+        "others the map before it.",
     )
     args: dict[str, Any] = Field(
         default_factory=dict,

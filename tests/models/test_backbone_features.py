@@ -186,7 +186,43 @@ def test_mobilenetv2_takes_tensorflow_padding() -> None:
         assert not torch.allclose(backbone(images)[-1], miniature("mobilenetv2")(images)[-1])
 
 
-@pytest.mark.parametrize("family", MINIATURES)
+@pytest.mark.parametrize("levels", [None, [5], [3, 4]])
+@torch.no_grad()
+def test_the_norms_of_twins_stand_in_the_stream(levels: list[int] | None) -> None:
+    """As MMSegmentation runs SVT: behind its blocks a stage is normalised, then given and read on."""
+    backbone = miniature("twins", out_norm=True, out_levels=levels)
+    _, name, args = MINIATURES["twins"]
+    reference = timm.create_model(name, num_classes=0, **args)
+    reference.load_state_dict(backbone.net.state_dict(), strict=False)
+    reference.eval()
+    images = torch.randn(2, 3, 61, 83)
+    streams = {}
+    for in_stream in (True, False):
+        x, streams[in_stream] = images, []
+        for stage, norm in enumerate(backbone.out_norms.values()):
+            tokens, grid = reference.patch_embeds[stage](pad_to(x, 2 if stage else 4))
+            for number, block in enumerate(reference.blocks[stage]):
+                tokens = block(tokens, grid)
+                if number == 0:
+                    tokens = reference.pos_block[stage](tokens, grid)
+            normed = F.layer_norm(tokens, tokens.shape[-1:], norm.weight, norm.bias, eps=1e-5)
+            x, given = (as_map(kind, grid) for kind in (normed if in_stream else tokens, normed))
+            if stage + 2 in backbone.levels:
+                streams[in_stream].append(given)
+    features = backbone(images)
+    assert_same(features, streams[True])
+    differences = [
+        ((mine - other).norm() / other.norm()).item()
+        for mine, other in zip(features, streams[False], strict=True)
+    ]
+    assert all((gap > 0.1) == (level > 2) for level, gap in zip(backbone.levels, differences, strict=True))
+
+
+def as_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    return tokens.reshape(len(tokens), *grid, -1).permute(0, 3, 1, 2).contiguous()
+
+
+@pytest.mark.parametrize("family", [family for family in MINIATURES if family != "twins"])
 @torch.no_grad()
 def test_out_norm_normalises_outputs_and_not_what_runs_onward(family: str) -> None:
     plain, normed = miniature(family), miniature(family, out_norm=True)

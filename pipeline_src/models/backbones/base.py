@@ -25,22 +25,24 @@ class StagedBackbone(FeaturePyramid):
 
     `name`: timm name, with or without weight tag. `args`: extra arguments of `timm.create_model`;
     drop-path is 0 unless given there. `output_stride`: 8, 16 or 32; stages beyond it are dilated.
-    `out_norm`: a trainable LayerNorm over channels on each output level, as MMSegmentation adds to
-    Swin, Twins and ConvNeXt (what runs onward is not normalised). `out_levels`: the levels to give,
+    `out_norm`: a trainable LayerNorm over channels on each output level, as MMSegmentation adds to Swin,
+    ConvNeXt (what runs onward is not normalised) and Twins (where it is). `out_levels`: the levels to give,
     all by default; stages above the last one are not kept. `weights_path`: a safetensors file.
 
     `segments[i]` describes what `run(x, i, i + 1)` does; `net` is the timm network, under timm's names.
     Raises `InputError` for anything that the family or timm cannot do.
 
     A family sets: `network_class`, timm's class; `supports_output_stride`; `default_args` of
-    `timm.create_model`; `out_norm_eps`; `pads_itself`, whether its down-samplings cope with odd sizes;
-    `weight_filter`, timm's conversion of checkpoint keys. It has `_divide`, `_trim`, `_run_segment`.
+    `timm.create_model`; `out_norm_eps`; `norm_in_stream`, whether the next stage reads the normalised map;
+    `pads_itself`, whether its down-samplings cope with odd sizes; `weight_filter`, timm's conversion of
+    checkpoint keys. It has `_divide`, `_trim`, `_run_segment`.
     """
 
     network_class: ClassVar[type[nn.Module]]
     supports_output_stride: ClassVar[bool] = True
     default_args: ClassVar[dict[str, Any]] = {}
     out_norm_eps: ClassVar[float] = 1e-5
+    norm_in_stream: ClassVar[bool] = False
     pads_itself: ClassVar[bool] = True
     weight_filter: ClassVar[Callable | None] = None
 
@@ -92,8 +94,10 @@ class StagedBackbone(FeaturePyramid):
         self.channels = [segments[available[level]].channels or 0 for level in self.levels]
         self.out_norms = nn.ModuleDict()
         if out_norm:
-            for level, channels in zip(self.levels, self.channels, strict=True):
-                self.out_norms[str(level)] = ChannelLayerNorm(channels, eps=self.out_norm_eps)
+            for segment in self.segments:
+                if segment.level in self.levels or (self.norm_in_stream and segment.level is not None):
+                    norm = ChannelLayerNorm(segment.channels or 0, eps=self.out_norm_eps)
+                    self.out_norms[str(segment.level)] = norm
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Feature maps of `images` `(N, 3, H, W)`, one per level; `InputError` for too small images."""
@@ -112,25 +116,29 @@ class StagedBackbone(FeaturePyramid):
 
     def run(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Run segments `start` to `stop - 1` on `x` `(N, C, H, W)`, the map that enters segment `start`."""
-        for index in range(start, stop):
-            x = self._step(index, x)
-        return x
+        return self.collect(x, start, stop)[0]
 
     def collect(self, x: Tensor, start: int, stop: int) -> tuple[Tensor, dict[int, Tensor]]:
         """As `run`, and the output levels that end on the way, by level, normalised where `out_norm`."""
         features = {}
         for index in range(start, stop):
-            x = self._step(index, x)
+            x = self.step(index, x)
             level = self.segments[index].level
-            if level is not None and level in self.levels:
-                features[level] = self.output(level, x)
+            if level is not None:
+                x, given = self.end(level, x)
+                if level in self.levels:
+                    features[level] = given
         return x, features
 
-    def output(self, level: int, x: Tensor) -> Tensor:
-        """What is given for `x` `(N, C, H, W)`, the map that ends `level`: normalised where `out_norm`."""
-        return self.out_norms[str(level)](x) if str(level) in self.out_norms else x
+    def end(self, level: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What runs onward and what is given of `x` `(N, C, H, W)`, the map that ends `level`."""
+        if str(level) not in self.out_norms:
+            return x, x
+        normalised = self.out_norms[str(level)](x)
+        return (normalised if self.norm_in_stream else x), normalised
 
-    def _step(self, index: int, x: Tensor) -> Tensor:
+    def step(self, index: int, x: Tensor) -> Tensor:
+        """Run one segment on `x` `(N, C, H, W)`, without the norm of the level that it may end."""
         segment = self.segments[index]
         # Zeros on the right and bottom up to a whole number of patches ("corner" padding in
         # MMSegmentation), so that every family gives ceil(size / stride) pixels. Convolutions that

@@ -15,12 +15,16 @@ from pipeline_src.models.backbones.segments import Segment, patch_stages
 class TwinsPyramid(StagedBackbone):
     """timm's Twins; maps of odd size are padded before a patch embedding, where timm drops the rest.
 
+    The output norm of a stage stands in the stream, as in MMSegmentation and in the authors' own code for
+    segmentation: the next stage reads the normalised map, so stages whose level nobody reads have one too.
+
     timm's window attention pads with zeros that are not masked; MMSegmentation masks them (a small
     difference, on maps whose size is no multiple of the window).
     """
 
     network_class = Twins
     supports_output_stride = False
+    norm_in_stream = True
     pads_itself = False
 
     def _divide(self, output_stride: int) -> list[Segment]:

@@ -122,8 +122,8 @@ class ImagePyramidGuidance(FeaturePyramid):
             [*backbone.levels, *(segment.level for segment in extra if segment.level)], out_levels
         )
         check_reach(self.positions, stages, self.levels[-1])
-        # a norm of a map that is not given would get no gradient
-        for level in set(backbone.levels) - set(self.levels):
+        # a norm that only a given map passes would get no gradient
+        for level in () if backbone.norm_in_stream else set(backbone.levels) - set(self.levels):
             if str(level) in backbone.out_norms:
                 del backbone.out_norms[str(level)]
 
@@ -163,11 +163,12 @@ class ImagePyramidGuidance(FeaturePyramid):
         x = images
         # The backbone; what is fused runs onward.
         for index, segment in enumerate(self.backbone.segments):
-            x = self.backbone.run(x, index, index + 1)
+            x = self.backbone.step(index, x)
             if segment.level is not None:
                 x = self._guide(segment.level - 1, x, pyramid)
+                x, given = self.backbone.end(segment.level, x)
                 if segment.level in self.levels:
-                    features[segment.level] = self.backbone.output(segment.level, x)
+                    features[segment.level] = given
         # The stages behind it.
         for stage, run_stage in enumerate(self.extra_stages.values(), start=BACKBONE_STAGES + 1):
             x = self._guide(stage, run_stage(x), pyramid)
