@@ -73,4 +73,5 @@ def open_detection_data(job: Job, ranks: Ranks, workers: int) -> Data:
     return Data(len(train), batches, validate, Detection())
 
 
-PARTS = Parts(build_detector, open_detection_data)
+# A detector's BN sees the few images of one GPU, as in the toolboxes whose recipes it follows.
+PARTS = Parts(build_detector, open_detection_data, synchronise_bn=False)

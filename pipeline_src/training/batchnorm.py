@@ -1,4 +1,4 @@
-"""Batch normalisation beyond torch's own: fixing it from an epoch on, and statistics over all ranks.
+"""Batch normalisation beyond torch's own: fixing it from an epoch on, statistics over or of all ranks.
 
 torch's `SyncBatchNorm` refuses a CPU, so there a small class with differentiable all-reduced sums
 stands in; with it a training on two CPU processes can be held against a single process.
@@ -115,6 +115,9 @@ class SyncBatchNormAct2d(_WithActivation, nn.SyncBatchNorm):
     """torch's `SyncBatchNorm` followed by `drop` and `act`."""
 
 
+SYNCHRONISED = (nn.SyncBatchNorm, GlooSyncBatchNorm2d)
+
+
 def convert_sync_batchnorm(model: nn.Module, device: torch.device) -> nn.Module:
     """`model` with every `BatchNorm2d` replaced by one that takes its statistics over all ranks.
 
@@ -137,8 +140,27 @@ def convert_sync_batchnorm(model: nn.Module, device: torch.device) -> nn.Module:
     return model
 
 
+@torch.no_grad()
+def share_running_statistics(model: nn.Module) -> None:
+    """Give every rank the first rank's running statistics, where each normalises by its own batch.
+
+    Alone, and where batch normalisation is synchronised or fixed, nothing is sent. So all ranks evaluate
+    one model, and a training that resumes from the first rank's state goes on as if it had not stopped.
+    """
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return
+    own = [norm for norm in batch_norms(model) if norm.training and not isinstance(norm, SYNCHRONISED)]
+    found = [norm.running_mean for norm in own] + [norm.running_var for norm in own]
+    statistics = [tensor for tensor in found if tensor is not None]
+    if statistics:
+        flat = torch.cat(statistics)
+        distributed.broadcast(flat, src=0)
+        for tensor, value in zip(statistics, flat.split([len(one) for one in statistics]), strict=True):
+            tensor.copy_(value)
+
+
 def _synchronised(module: _BatchNorm, device: torch.device) -> _BatchNorm:
-    if isinstance(module, nn.SyncBatchNorm | GlooSyncBatchNorm2d):
+    if isinstance(module, SYNCHRONISED):
         return module
     fused = isinstance(getattr(module, "act", None), nn.Module) and hasattr(module, "drop")
     plain = type(module).forward is nn.BatchNorm2d.forward

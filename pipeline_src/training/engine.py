@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from pipeline_src.errors import InputError, Interrupted
-from pipeline_src.training.batchnorm import freeze_batch_norm
+from pipeline_src.training.batchnorm import freeze_batch_norm, share_running_statistics
 from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.journal import Journal
@@ -131,6 +131,7 @@ class Trainer:
         self.precision.scaler.step(self.optimizer)
         self.precision.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        share_running_statistics(self.model)
 
         epoch = self.step // self.timetable.steps_per_epoch
         self.step += 1

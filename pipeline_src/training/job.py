@@ -55,12 +55,14 @@ class Parts:
 
     `build_model(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
     `prepare(model, job)` completes the initial model from further inputs of the job, such as the
-    statistics of its scale equalizers, and returns facts for the sidecar.
+    statistics of its scale equalizers, and returns facts for the sidecar. `synchronise_bn`: whether batch
+    normalisation takes its statistics over all ranks or over a rank's own batch.
     """
 
     build_model: BuildModel
     open_data: Callable[[Job, Ranks, int], Data]
     prepare: Callable[[nn.Module, Job], dict[str, Any]] = lambda model, job: {}
+    synchronise_bn: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _train(
     timetable = Timetable.of(recipe, data.samples)
     model, start = initial_model(job, parts.build_model)
     start |= parts.prepare(model, job)
-    if ranks.world > 1:
+    if ranks.world > 1 and parts.synchronise_bn:
         model = convert_sync_batchnorm(model, ranks.device)
     model.to(ranks.device)
 

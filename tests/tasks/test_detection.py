@@ -15,6 +15,7 @@ from pipeline_src.reporting.overlays import read_panels
 from pipeline_src.steps import evaluate as evaluate_step
 from pipeline_src.steps import train as train_step
 from pipeline_src.steps.cost import count_cost, time_cost
+from pipeline_src.tasks import detection_training, segmentation_training
 from pipeline_src.tasks.detection_costs import COSTS, made_up_batch
 from pipeline_src.tasks.detection_objective import Detection
 from pipeline_src.training import engine
@@ -101,6 +102,11 @@ def test_several_test_sizes_are_merged(trained, data, tmp_path):
     path.write_text(json.dumps(job))
     evaluate_step.main([str(path), "--device", "cpu"])
     assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 3
+
+
+def test_batch_norms_of_detectors_are_not_synchronised():
+    assert segmentation_training.PARTS.synchronise_bn
+    assert not detection_training.PARTS.synchronise_bn
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])

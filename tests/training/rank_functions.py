@@ -8,7 +8,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline_src.training import distributed as ours
-from pipeline_src.training.batchnorm import GlooSyncBatchNorm2d, convert_sync_batchnorm
+from pipeline_src.training.batchnorm import (
+    GlooSyncBatchNorm2d,
+    convert_sync_batchnorm,
+    share_running_statistics,
+)
 from pipeline_src.training.distributed import process_group
 from pipeline_src.training.losses import SegmentationLoss
 from tests.training.toy_training import CLASSES, ToyModel
@@ -75,6 +79,19 @@ def one_rank_of_bfloat16():
         layer = GlooSyncBatchNorm2d(CHANNELS)
         values = random_batch(ranks.rank, 2, torch.float32).bfloat16()
         return str(layer(values).dtype), pack(layer.running_mean), pack(values.float())
+
+
+def statistics_of_two_ranks(own):
+    """Running mean and variance before and after they are shared; `own`: each rank's batch its own."""
+    with process_group("cpu") as ranks:
+        layer = nn.BatchNorm2d(CHANNELS)
+        fixed = nn.BatchNorm2d(CHANNELS).eval()
+        fixed.running_mean.fill_(ranks.rank)
+        model = nn.Sequential(layer if own else convert_sync_batchnorm(layer, ranks.device), fixed)
+        model[0](random_batch(ranks.rank, 2, torch.float32))
+        before = pack([model[0].running_mean, model[0].running_var])
+        share_running_statistics(model)
+        return before, pack([model[0].running_mean, model[0].running_var]), pack(fixed.running_mean)
 
 
 def batch(samples=6, ignored=0.3):

@@ -1,5 +1,6 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from timm.layers import BatchNormAct2d
@@ -21,6 +22,7 @@ from tests.training.rank_functions import (
     pack,
     pass_through,
     random_batch,
+    statistics_of_two_ranks,
 )
 from tests.training.toy_training import ADAMW, SGD, ToyModel, run_ranks
 
@@ -72,6 +74,14 @@ def test_half_precision_input_keeps_its_type_and_single_precision_statistics():
     for dtype, mean, _ in answers:
         assert dtype == "torch.bfloat16"
         torch.testing.assert_close(torch.from_numpy(mean), 0.1 * values.mean((0, 2, 3)))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_running_statistics_are_shared_where_ranks_have_their_own(own):
+    (first, first_after, fixed), (second, second_after, other) = run_ranks(statistics_of_two_ranks, 2, own)
+    assert np.array_equal(first, second) != own
+    assert np.array_equal(first_after, first) and np.array_equal(second_after, first)
+    assert (fixed[0], other[0]) == (0, 1)  # what does not learn is nobody's business
 
 
 def test_alone_the_synchronised_norm_is_batch_norm_to_the_bit():

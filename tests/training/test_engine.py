@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import math
 import os
 
@@ -319,6 +320,29 @@ def test_two_ranks_train_as_one_process_with_the_whole_batch(tmp_path, changes):
     assert_close(two, one, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(losses(two_log), losses(log), rtol=1e-4)
     assert [row["step"] for row in two_log] == [row["step"] for row in log]
+
+
+def train_apart(job):
+    parts = toy_parts(dropout=0.0)
+    train(job, dataclasses.replace(parts, synchronise_bn=False), save_steps=2)
+
+
+def test_two_ranks_with_batch_norms_of_their_own_train_as_two_micro_batches(tmp_path):
+    changes = {"epochs": 3, "validate_every": {"epochs": 1}}
+    run_ranks(train_apart, 2, write_job(tmp_path / "two", **changes))
+    two, two_log = (
+        load_file(tmp_path / "two/results/model.safetensors"),
+        rows(tmp_path / "two/results/log.csv"),
+    )
+    parts = toy_parts(dropout=0.0)
+    one, log, _ = trained(tmp_path / "one", parts, **{**changes, "accumulate": 2})
+    whole, *_ = trained(tmp_path / "whole", parts, **changes)
+    learned = [name for name in one if "running" not in name and "tracked" not in name]
+    assert_close({n: two[n] for n in learned}, {n: one[n] for n in learned}, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(losses(two_log), losses(log), rtol=1e-4)
+    assert not torch.allclose(two["conv.weight"], whole["conv.weight"], rtol=1e-3, atol=1e-4)
+    # each rank has seen half of what the micro-batches of one process have
+    assert two["bn.num_batches_tracked"] * 2 == one["bn.num_batches_tracked"]
 
 
 def nan_on_one_rank(job):
