@@ -208,7 +208,10 @@ class SummaryJobs:
     def _written(self, key: str) -> str:
         value: Any = self._all_params
         for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
+            if isinstance(value, list) and part.isdigit():
+                value = dict(enumerate(value)).get(int(part))
+            else:
+                value = value.get(part) if isinstance(value, dict) else None
         return value if isinstance(value, str) else json.dumps(value)
 
     def weights(self, rows: list[Row]) -> list[str]:

@@ -62,6 +62,7 @@ def test_the_other_setting_of_cityscapes_is_an_overlay():
         assert run.model["decoder"]["align_corners"] and run.model["auxiliary"]["align_corners"]
         evaluation = found.scorings[run.name].evaluation
         assert (evaluation["window"], evaluation["stride"]) == ([769, 769], [513, 513])
+        assert evaluation["resize"] == [2049, 1025]
     printed = {value["row"] for value in read_paper_values("workflow/reference/paper_values.csv")}
     assert {row.label for row in found.rows["cityscapes_769"]} <= printed
 

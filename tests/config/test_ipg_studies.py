@@ -4,9 +4,8 @@ import pytest
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Experiments
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
-from pipeline_src.reporting.reference import read_assumptions, read_paper_values
+from pipeline_src.reporting.reference import read_paper_values
 
 TABLES = {
     1: "ipg_cascade", 2: "ipg_fusion", 3: "ipg_stages", 4: "ipg_positions", 5: "ipg_retinanet", 6: "ipg_voc",
@@ -108,71 +107,3 @@ def test_the_recipe_is_the_papers():
         assert recipe["warmup"]["ratio"] == pytest.approx(1 / 3, abs=1e-6)
         expected = [1000, 600] if run.dataset == "voc0712" else [1333, 800]
         assert recipe["augment"]["scales"] == [expected]
-
-
-OTHER = {
-    "ipg-stem": 32,
-    "ipg-levels": "stages",
-    "ipg-start": False,
-    "ipg-extra-channels": 1024,
-    "ipg-positions": [2, 3],
-    "ipg-table5-levels": [6, 7, 8],
-    "ipg-table5-anchors": 3.0,
-    "ipg-table6-stages": 5,
-    "ipg-voc-size": [[1000, 800]],
-    "ipg-frozen": 0,
-    "ipg-sgd": 0.8,
-    "ipg-milestones": [8, 11],
-    "ipg-batch": 16,
-    "ipg-flip": 0.0,
-    "ipg-aspect": False,
-    "ipg-fpn": "none",
-    "ipg-anchors": 4.0,
-    "ipg-cascade": "logits",
-    "ipg-schedule-table1": 24,
-    "ipg-bn-batch": 4,
-    "ipg-anchor-distances": "inferred",
-    "ipg-weights": "resnet50.a1_in1k",
-    "ipg-no-clip": 35.0,
-}
-"""Another value of every switch that the assumptions name."""
-
-
-def switched_tree(switch: str, studies: list[str], value: object) -> dict:
-    tree: dict = {}
-    for key in switch.split():
-        for study in studies if "{study}" in key else [""]:
-            node = tree
-            *parents, last = key.replace("{study}", study).split(".")
-            for part in parents:
-                node = node.setdefault(part, {})
-            node[last] = value
-    # a detector that reads the fifth stage as well, without which it would be refused
-    if "pyramid.stages" in switch:
-        for study in studies:
-            tree["studies"][study]["model"]["detector"] = {"levels": [2, 3, 4, 5, 6]}
-    return tree
-
-
-def rows_of(found: Experiments, study: str) -> list:
-    return [
-        [(found.runs[run].model, found.runs[run].recipe) for run in row.runs] for row in found.rows[study]
-    ]
-
-
-@pytest.mark.parametrize(
-    "assumption",
-    [
-        row
-        for row in read_assumptions("workflow/reference/assumptions.csv")
-        if row["study"] == "ipg" and row["switch"]
-    ],
-    ids=lambda row: row["id"],
-)
-def test_every_switch_changes_the_runs_of_its_tables(assumption):
-    studies = [TABLES[int(table[-1])] for table in assumption["tables"]]
-    tree = switched_tree(assumption["switch"], studies, OTHER[assumption["id"]])
-    changed = expand(load_params(overlays=[Layer("my.yaml", tree)], scale="paper"))
-    plain = expand(load_params(scale="paper"))
-    for study in studies:
-        assert rows_of(changed, study) != rows_of(plain, study), study

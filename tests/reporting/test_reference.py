@@ -149,6 +149,8 @@ def _in_schema(node, schema, path):
     branches = [*node.get("anyOf", []), *node.get("oneOf", []), *node.get("allOf", [])]
     if any(_in_schema(branch, schema, path) for branch in branches):
         return True
+    if path[0].isdigit() and "items" in node:
+        return _in_schema(node["items"], schema, path[1:])
     if path[0] in node.get("properties", {}):
         return _in_schema(node["properties"][path[0]], schema, path[1:])
     for free in (node.get("additionalProperties"), *node.get("patternProperties", {}).values()):
