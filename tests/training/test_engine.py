@@ -323,13 +323,26 @@ def test_two_ranks_train_as_one_process_with_the_whole_batch(tmp_path, changes):
 
 
 def train_apart(job):
-    parts = toy_parts(dropout=0.0)
-    train(job, dataclasses.replace(parts, synchronise_bn=False), save_steps=2)
+    """A rank's running means at every validation."""
+    parts, seen = toy_parts(dropout=0.0), []
+
+    def open_data(*arguments):
+        data = parts.open_data(*arguments)
+
+        def validate(model):
+            seen.append(model.bn.running_mean.tolist())
+            return data.validate(model)
+
+        return dataclasses.replace(data, validate=validate)
+
+    train(job, dataclasses.replace(parts, open_data=open_data, synchronise_bn=False), save_steps=2)
+    return seen
 
 
 def test_two_ranks_with_batch_norms_of_their_own_train_as_two_micro_batches(tmp_path):
     changes = {"epochs": 3, "validate_every": {"epochs": 1}}
-    run_ranks(train_apart, 2, write_job(tmp_path / "two", **changes))
+    first, second = run_ranks(train_apart, 2, write_job(tmp_path / "two", **changes))
+    assert len(first) == 3 and first == second
     two, two_log = (
         load_file(tmp_path / "two/results/model.safetensors"),
         rows(tmp_path / "two/results/log.csv"),
