@@ -21,7 +21,8 @@ from pipeline_src.calibration.moments import upsampled_moments
 from pipeline_src.errors import run_command
 from pipeline_src.models.build import build_model
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
-from pipeline_src.profiling.training_step import TrainingStep
+from pipeline_src.profiling.training_step import training_step
+from pipeline_src.tasks.segmentation.costs import COSTS
 from pipeline_src.training.runtime import describe_device
 
 CHANNELS, SIDE, RATIO = 512, 64, 8
@@ -86,8 +87,8 @@ def share_of_training(device: torch.device, crop: int, batch: int, rounds: int) 
     """Print what part of a UPerNet's training its calibration takes."""
     torch.manual_seed(0)
     model = build_model(upernet("folded")).to(device)
-    step = TrainingStep(model, RECIPE, batch=batch, crop=(crop, crop), num_classes=CLASSES)
-    images = step.images
+    images, masks = COSTS.made_up_batch(batch, (crop, crop), CLASSES, device)
+    step = training_step(model, COSTS.objective(RECIPE), RECIPE, (images, masks))
     concats = {FUSION: named_concatenations(model)[FUSION]}
 
     def calibrate() -> None:

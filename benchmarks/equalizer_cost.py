@@ -21,8 +21,9 @@ from pipeline_src.models.build import build_model
 from pipeline_src.models.fusion.concat import FusedConcat
 from pipeline_src.models.fusion.scale_equalizer import apply_scales, insert_equalizers
 from pipeline_src.models.layers import ConvBNReLU
-from pipeline_src.profiling.saved_bytes import saved_bytes, training_saved_bytes
-from pipeline_src.profiling.training_step import TrainingStep
+from pipeline_src.profiling.saved_bytes import saved_bytes
+from pipeline_src.profiling.training_step import training_step
+from pipeline_src.tasks.segmentation.costs import COSTS, training_saved_bytes
 from pipeline_src.training.runtime import describe_device
 
 FORMS = (None, "folded", "module", "up_bn")
@@ -78,7 +79,8 @@ def network_step(form: str | None, options: argparse.Namespace) -> tuple[Callabl
     model = build_model(upernet(form))
     if form is not None:
         apply_scales(model, form, {FUSION: SCALES})
-    step = TrainingStep(model.to(options.device), RECIPE, batch=options.batch, crop=crop, num_classes=CLASSES)
+    batch = COSTS.made_up_batch(options.batch, crop, CLASSES, torch.device(options.device))
+    step = training_step(model.to(options.device), COSTS.objective(RECIPE), RECIPE, batch)
     return step, training_saved_bytes(lambda: build_model(upernet(form)), options.batch, crop)
 
 

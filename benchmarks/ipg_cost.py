@@ -18,7 +18,8 @@ from pipeline_src.config.experiments import Architecture
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import run_command
-from pipeline_src.tasks.detection_costs import COSTS
+from pipeline_src.profiling.training_step import training_step
+from pipeline_src.tasks.detection.costs import COSTS
 from pipeline_src.training.runtime import describe_device
 
 FOUR_STAGES = ("none", "stage 1", "stage 2", "stage 3", "stage 4", "stages 2+3+4")
@@ -61,7 +62,8 @@ def main() -> None:
         torch.manual_seed(0)
         module = COSTS.build(network.model).to(device)
         recipe = {**network.setting["recipe"], "accumulate": 1}
-        steps[name] = COSTS.step(module, recipe, options.batch, size, network.model["num_classes"])
+        made_up = COSTS.made_up_batch(options.batch, size, network.model["num_classes"], device)
+        steps[name] = training_step(module, COSTS.objective(recipe), recipe, made_up)
     seconds = fastest(steps, device, options.rounds)
 
     print(f"torch {torch.__version__}, {describe_device(device)}, {options.threads} threads")

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline_src.data.dataset import SegmentationDataset
 from pipeline_src.data.loader import training_loader
-from pipeline_src.data.transforms import TrainTransform
+from pipeline_src.data.segmentation.dataset import SegmentationDataset
+from pipeline_src.data.segmentation.transforms import TrainTransform
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.distributed import Ranks
-from pipeline_src.training.workers import GuardedDataset
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class FirstBatches:
         """This rank's `(images (n, 3, H, W), masks (n, H, W))` of the batches from `first` up to `count`."""
         on_gpu = self.ranks.device.type == "cuda"
         return training_loader(
-            GuardedDataset(self.dataset),
+            self.dataset,
             seed=self.seed,
             batch=self.batch,
             rank=self.ranks.rank,

@@ -11,7 +11,6 @@ and the weights once, at the end.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,9 +27,9 @@ from pipeline_src.models.fusion.scale_equalizer import (
     named_concatenations,
     undivide_branches,
 )
+from pipeline_src.progress import Progress
 from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
-from pipeline_src.training.progress import Progress
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 
 Images = Callable[[int], Iterator[Tensor]]
@@ -70,7 +69,7 @@ class Calibrator:
         done, states = self._restore(records)
         total = len(self.order) * self.batches
         with (
-            closing(Progress(f"{self.name}: calibrate", done, total, shown=self.ranks.first)) as progress,
+            Progress(f"{self.name}: calibrate", total, "batch", done, shown=self.ranks.first) as progress,
             first_step_modes(self.model, self.bn_fixed),
             torch.no_grad(),
         ):
@@ -84,7 +83,7 @@ class Calibrator:
                     for images in self.images(done - level * self.batches):
                         self.model(images.to(self.ranks.device, non_blocking=True))
                         done += 1
-                        progress.update(done)
+                        progress.update()
                         self._save_if_due(done, records, branches, total)
                     merged = self._merged(branches)
                 for name, found in merged.items():

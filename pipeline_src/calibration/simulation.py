@@ -21,8 +21,8 @@ from pipeline_src.calibration.moments import (
     upsampled_moments,
     variance_factor,
 )
-from pipeline_src.data.tracking import track
 from pipeline_src.errors import InputError
+from pipeline_src.progress import track
 from pipeline_src.training.seeding import derive
 
 UPSAMPLED_CHUNK = 1 << 20

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline_src.data.archives import RemoteFile
-from pipeline_src.data.progress import Progress
 from pipeline_src.files import write_json
+from pipeline_src.progress import Progress
 
 _CHUNK = 1 << 20
 
@@ -35,7 +35,7 @@ def measure(path: str | Path) -> FileFacts:
     path = Path(path)
     hashers = [hashlib.new(name, usedforsecurity=False) for name in ("md5", "sha1", "sha256")]
     size = 0
-    with open(path, "rb") as file, Progress(f"check {path.name}", path.stat().st_size) as progress:
+    with open(path, "rb") as file, Progress(f"check {path.name}", path.stat().st_size, "B") as progress:
         while chunk := file.read(_CHUNK):
             size += len(chunk)
             for hasher in hashers:

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from pipeline_src.data.progress import size_text
 from pipeline_src.errors import InputError
+from pipeline_src.progress import size_text
 
 _MARGIN = 64 << 20
 """Bytes that stay free."""

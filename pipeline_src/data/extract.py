@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline_src.data.disk import require_space
-from pipeline_src.data.progress import Progress, say
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
+from pipeline_src.progress import Progress, say
 
 _FORMAT = 1
 _CHUNK = 1 << 20
@@ -105,7 +105,7 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
     links: list[Path] = []
     with (
         open(archive, "rb") as raw,
-        Progress(f"extract {archive.name}", archive.stat().st_size) as progress,
+        Progress(f"extract {archive.name}", archive.stat().st_size, "B") as progress,
         tarfile.open(fileobj=raw, mode="r:*") as tar,
     ):
         position = 0
@@ -136,7 +136,7 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
         members = bundle.infolist()
         total = sum(member.file_size for member in members)
         require_space(folder, total)
-        with Progress(f"extract {archive.name}", total) as progress:
+        with Progress(f"extract {archive.name}", total, "B") as progress:
             for member in members:
                 # orig_filename: zipfile itself rewrites what it takes for unusual
                 path = _inside(folder, member.orig_filename, archive)

@@ -19,8 +19,8 @@ from pipeline_src.data.dvc_store import cached_file, fetch_from_remote, find_dvc
 from pipeline_src.data.http import DownloadError, HttpOptions, discard, download
 from pipeline_src.data.locking import locked
 from pipeline_src.data.places import is_http, local_path, mirror_candidates
-from pipeline_src.data.progress import Progress, say
 from pipeline_src.errors import InputError
+from pipeline_src.progress import Progress, say
 
 _CHUNK = 1 << 22
 
@@ -208,7 +208,7 @@ def _link_or_copy(source: Path, target: Path, label: str) -> None:
         pass  # another file system, or links are not allowed: copy
     size = source.stat().st_size
     require_space(target.parent, size)
-    with open(source, "rb") as reader, open(target, "wb") as writer, Progress(label, size) as progress:
+    with open(source, "rb") as reader, open(target, "wb") as writer, Progress(label, size, "B") as progress:
         while chunk := reader.read(_CHUNK):
             writer.write(chunk)
             progress.update(len(chunk))

@@ -18,9 +18,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from pipeline_src.data.disk import require_space
-from pipeline_src.data.progress import Progress, say, size_text
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
+from pipeline_src.progress import Progress, say, size_text
 
 _CHUNK = 1 << 16
 """Bytes per read: what a broken connection can lose of what had arrived."""
@@ -158,7 +158,7 @@ def _accept(response: requests.Response, part: Path, url: str, have: int, memory
 
 def _receive(response: requests.Response, part: Path, label: str, have: int, total: int | None) -> None:
     written = have
-    with open(part, "ab" if have else "wb") as file, Progress(label, total, initial=have) as progress:
+    with open(part, "ab" if have else "wb") as file, Progress(label, total, "B", have) as progress:
         try:
             for chunk in response.raw.stream(_CHUNK, decode_content=False):
                 file.write(chunk)

@@ -56,6 +56,13 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a data manifest (no {error}); build it again") from None
 
+    def require_classes(self, num_classes: int) -> None:
+        """Refuse (`InputError`) a data set of another number of classes than a job was planned for."""
+        if self.num_classes != num_classes:
+            raise InputError(
+                f"{self.path}: has {self.num_classes} classes, the job says {num_classes}; plan the job again"
+            )
+
     def split_rows(self, split: str, index: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """The index rows of a split: `id`, `image`, `mask` (detection: `annotation`), `sha256`, `files`
         (digest of each file). `index` is the content of the index file where it has been read already.

@@ -5,18 +5,50 @@ share of each. So the batch of a step is known without the steps before it, and 
 of loader workers nor a restart can change what a step sees.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Sampler
 
-from pipeline_src.data.dataset import SampleKey
 from pipeline_src.errors import InputError, bad_input_in_one_line
+from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.timetable import steps_per_epoch
+from pipeline_src.training.workers import GuardedDataset
+
+
+class SampleKey(NamedTuple):
+    """Which training sample: everything random about it follows from these three numbers."""
+
+    seed: int
+    epoch: int
+    sample: int
+
+    def generator(self) -> np.random.Generator:
+        """What the sample's augmentation draws from, equal in every process and after every restart."""
+        return np.random.Generator(np.random.PCG64(derive(self.seed, "augment", self.epoch, self.sample)))
+
+
+class TrainingSplit(Protocol):
+    """A task's training split: samples by key, their order in an epoch, and how they become a batch."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def __getitem__(self, key: SampleKey) -> Any:
+        """The sample of a key, augmented."""
+        ...
+
+    def order(self, seed: int, epoch: int, batch: int) -> np.ndarray:
+        """The samples of an epoch, `(length,)` int64; its steps take batches of `batch` from it in turn."""
+        ...
+
+    def collate(self, samples: list[Any]) -> Any:
+        """Samples as the batch that the task's objective takes."""
+        ...
 
 
 def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
@@ -27,7 +59,8 @@ def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
 class StepSampler(Sampler[list[SampleKey]]):
     """One rank's keys of every step from `start_step` up to, not including, `total_steps`.
 
-    `batch` is the global batch: samples of a step over all `world` ranks.
+    `length` samples come in the `order(seed, epoch, batch)`; `batch` is the global batch: samples of a step
+    over all `world` ranks.
 
     Raises `InputError` when the batch cannot be shared equally, or an epoch would have no step.
     """
@@ -35,6 +68,7 @@ class StepSampler(Sampler[list[SampleKey]]):
     def __init__(
         self,
         length: int,
+        order: Callable[[int, int, int], np.ndarray],
         *,
         seed: int,
         batch: int,
@@ -56,13 +90,9 @@ class StepSampler(Sampler[list[SampleKey]]):
                 f"recipe.drop_last: an epoch's last {length % batch} images cannot be shared equally by "
                 f"{world} processes; set it to true"
             )
-        self.length, self.seed, self.batch = length, seed, batch
+        self.order, self.seed, self.batch = order, seed, batch
         self.rank, self.world = rank, world
         self.start_step, self.total_steps = start_step, total_steps
-
-    def order(self, epoch: int) -> np.ndarray:
-        """The samples of an epoch, `(length,)` int64; its steps take global batches from it in turn."""
-        return epoch_order(self.seed, epoch, self.length)
 
     def __len__(self) -> int:
         return max(0, self.total_steps - self.start_step)
@@ -72,7 +102,7 @@ class StepSampler(Sampler[list[SampleKey]]):
         for step in range(self.start_step, self.total_steps):
             if step // self.steps_per_epoch != epoch:
                 epoch = step // self.steps_per_epoch
-                order = self.order(epoch)
+                order = self.order(self.seed, epoch, self.batch)
             first = step % self.steps_per_epoch * self.batch
             whole = order[first : first + self.batch]
             share = len(whole) // self.world
@@ -81,7 +111,7 @@ class StepSampler(Sampler[list[SampleKey]]):
 
 
 def training_loader(
-    dataset: Dataset[Any],
+    split: TrainingSplit,
     *,
     seed: int,
     batch: int,
@@ -92,16 +122,17 @@ def training_loader(
     workers: int = 0,
     drop_last: bool = True,
     pin_memory: bool = False,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """This rank's `(images (n, 3, h, w), masks (n, h, w))` of steps `start_step` to `total_steps` - 1.
+) -> Iterator[Any]:
+    """This rank's batches, collated, of steps `start_step` to `total_steps` - 1.
 
-    `workers` processes load ahead (0: none); they change nothing but the speed. Nothing is drawn
-    from torch's global generator.
+    `batch` is the global batch. `workers` processes load ahead (0: none); they change nothing but the
+    speed. Nothing is drawn from torch's global generator.
 
     Raises `InputError` as `StepSampler` does (at once), or for a file that can no longer be read.
     """
     sampler = StepSampler(
-        len(dataset),  # type: ignore[arg-type]
+        len(split),
+        split.order,
         seed=seed,
         batch=batch,
         rank=rank,
@@ -110,31 +141,38 @@ def training_loader(
         total_steps=total_steps,
         drop_last=drop_last,
     )
-    return load_batches(dataset, sampler, _stack, seed=seed, workers=workers, pin_memory=pin_memory)
-
-
-def load_batches(
-    dataset: Dataset[Any],
-    sampler: StepSampler,
-    collate: Callable[[list[Any]], Any],
-    *,
-    seed: int,
-    workers: int,
-    pin_memory: bool,
-) -> Iterator[Any]:
-    """The collated batches of a sampler's steps, in order, whatever the number of `workers`."""
     loader = DataLoader(
-        dataset,
+        GuardedDataset(split),
         batch_sampler=sampler,
         num_workers=workers,
         pin_memory=pin_memory,
-        collate_fn=collate,
+        collate_fn=split.collate,
         # its own generator: a loader otherwise takes its workers' base seed from the global one
         generator=torch.Generator().manual_seed(derive(seed, "loader")),
     )
     return bad_input_in_one_line(loader)
 
 
-def _stack(samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    images, masks = default_collate(samples)
-    return images, masks
+def batch_source(
+    split: TrainingSplit, recipe: Mapping[str, Any], seed: int, ranks: Ranks, workers: int
+) -> Callable[[int, int], Iterator[Any]]:
+    """A training's batches of this rank, from the first step and the number of steps.
+
+    Of a resolved `recipe` it uses `batch` (over all ranks) and `drop_last`.
+    """
+
+    def batches(first_step: int, total_steps: int) -> Iterator[Any]:
+        return training_loader(
+            split,
+            seed=seed,
+            batch=recipe["batch"],
+            rank=ranks.rank,
+            world=ranks.world,
+            start_step=first_step,
+            total_steps=total_steps,
+            workers=workers,
+            drop_last=recipe["drop_last"],
+            pin_memory=ranks.device.type == "cuda",
+        )
+
+    return batches

@@ -19,11 +19,11 @@ import numpy as np
 from pipeline_src.data.check import CheckedRecord, check_record
 from pipeline_src.data.fingerprint import DigestCache, fingerprint
 from pipeline_src.data.index import IGNORE_INDEX, list_digest
-from pipeline_src.data.labels import LabelSpace
 from pipeline_src.data.records import Record, SplitListing
-from pipeline_src.data.tracking import track
+from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, write_text
+from pipeline_src.progress import track
 
 POOL_FROM = 200
 """Below so many records, starting processes takes longer than reading the files."""

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
-from pipeline_src.data.progress import Progress, say
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.palette import index_image
 from pipeline_src.files import write_text
+from pipeline_src.progress import Progress, say
 
 COMPLETE = 11355
 """Number of images in the lists of the complete data set."""
@@ -47,7 +47,7 @@ def convert_sbd(archive: Path, folder: Path) -> dict[str, Any]:
     try:
         with (
             open(archive, "rb") as raw,
-            Progress(f"convert {archive.name}", archive.stat().st_size) as progress,
+            Progress(f"convert {archive.name}", archive.stat().st_size, "B") as progress,
             tarfile.open(fileobj=raw, mode="r|*") as tar,
         ):
             position = 0

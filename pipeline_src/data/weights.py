@@ -10,8 +10,8 @@ from pipeline_src.data.archives import DIGEST_LENGTH, RemoteFile
 from pipeline_src.data.checksums import measure
 from pipeline_src.data.fetch import fetch
 from pipeline_src.data.http import HttpOptions
-from pipeline_src.data.progress import say
 from pipeline_src.errors import InputError
+from pipeline_src.progress import say
 
 _LARGEST_HEADER = 100_000_000
 """Bytes: the limit that the safetensors format itself sets."""

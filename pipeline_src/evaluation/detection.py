@@ -1,31 +1,16 @@
 """A detector's pass over a split: what it finds in every image, beside what is there."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from torch import distributed
-from torch.utils.data import DataLoader, Dataset
 
-from pipeline_src.errors import InputError, bad_input_in_one_line
+from pipeline_src.errors import InputError
 from pipeline_src.evaluation.detections import Detections, GroundTruth, ImageDetections, ImageId, ImageTruth
 from pipeline_src.evaluation.finite import NotFinite, finite_heads
 from pipeline_src.evaluation.multi_scale import detect
-from pipeline_src.evaluation.passes import evaluation_mode, rank_and_world, watched
-
-
-class DetectionSplit(Protocol):
-    """Items are (versions, target, id).
-
-    `versions` is the image as float32 `(3, h, w)`, normalised, or a list of it at several test sizes
-    (`multi_scale.AtSizes`). `target` holds what `GroundTruth.add` takes, with boxes in pixels of the
-    original image, and `size`, its height and width.
-    """
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> tuple[Any, Any, str]: ...
-
+from pipeline_src.evaluation.passes import EvaluationSplit, rank_and_world, run_pass
 
 OnDetections = Callable[[int, ImageId, ImageTruth, ImageDetections], None]
 """Called with (index in the split, image id, its objects, what was found)."""
@@ -33,7 +18,7 @@ OnDetections = Callable[[int, ImageId, ImageTruth, ImageDetections], None]
 
 def collect_detections(
     model: torch.nn.Module,
-    dataset: DetectionSplit,
+    split: EvaluationSplit,
     num_classes: int,
     device: torch.device | str,
     *,
@@ -44,45 +29,44 @@ def collect_detections(
     workers: int = 0,
     title: str = "evaluate",
 ) -> tuple[Detections, GroundTruth]:
-    """What `model` finds in every image of `dataset`, and what is there; `num_classes` with background.
+    """What `model` finds in every image of `split`, and what is there; `num_classes` with background.
+
+    Items are (versions, target, id): `versions` is the image as float32 `(3, h, w)`, normalised, or a list
+    of it at several test sizes (`multi_scale.AtSizes`); `target` holds what `GroundTruth.add` takes, with
+    boxes in pixels of the original image, and `size`, its height and width.
 
     `model` maps a list of images to a list of detections, as torchvision's detectors do. Where an image
     comes at several sizes, their detections are merged by NMS at `iou` and the best `limit` are kept.
     `image_id` makes a results file's ids of the record ids: `int` for COCO, whose server wants numbers.
 
-    Where `torch.distributed` is initialised, every rank has to call this: rank r of w takes images
-    r, r + w, ..., and all ranks return both collections for the whole split. `on_detections` is called on
-    the rank that holds the image.
+    The images are shared over ranks as `run_pass` says, and all ranks return both collections for the whole
+    split. `on_detections` is called on the rank that holds the image.
 
-    The model is in evaluation mode meanwhile; afterwards every module has the mode that it had. No
-    gradients are recorded. Raises `InputError` for a file that cannot be read, and one that names `title` and
+    Raises `InputError` for a file that cannot be read, and one that names `title` and
     image for a model that has diverged: boxes, scores or the outputs of a detector's heads are not finite.
     """
-    rank, world = rank_and_world()
-    indices = range(rank, len(dataset), world)
-    items: DataLoader[Any] = DataLoader(
-        cast(Dataset[Any], dataset), batch_size=None, sampler=indices, num_workers=workers
-    )
     detections, truth = Detections(num_classes), GroundTruth(num_classes)
-    with evaluation_mode(model), finite_heads(model), torch.no_grad():
-        for index, (image, target, name) in zip(
-            indices, watched(bad_input_in_one_line(items), len(indices), rank, title), strict=True
-        ):
-            versions = [torch.as_tensor(one).to(device) for one in _versions(image)]
-            height, width = (int(value) for value in target["size"])
-            key = image_id(name)
-            truth.add(key, target)
-            try:
-                found = detect(model, versions, (height, width), iou=iou, limit=limit)
-            except NotFinite as error:
-                raise InputError(
-                    f"{title}: image {name!r}: {error}; the model has diverged; a lower learning rate or a "
-                    "warm-up would be next to try"
-                ) from None
-            detections.add(key, found)
-            if on_detections is not None:
-                on_detections(index, key, truth[key], detections[key])
-    if world > 1:
+
+    def collect(index: int, item: tuple[Any, Any, str]) -> None:
+        image, target, name = item
+        versions = [torch.as_tensor(one).to(device) for one in _versions(image)]
+        height, width = (int(value) for value in target["size"])
+        key = image_id(name)
+        truth.add(key, target)
+        try:
+            found = detect(model, versions, (height, width), iou=iou, limit=limit)
+        except NotFinite as error:
+            raise InputError(
+                f"{title}: image {name!r}: {error}; the model has diverged; a lower learning rate or a "
+                "warm-up would be next to try"
+            ) from None
+        detections.add(key, found)
+        if on_detections is not None:
+            on_detections(index, key, truth[key], detections[key])
+
+    with finite_heads(model):
+        run_pass(model, split, collect, workers=workers, title=title)
+    if rank_and_world()[1] > 1:
         _gather_over_ranks(detections, truth)
     return detections, truth
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_src.data.transforms import fitted_size
+from pipeline_src.data.segmentation.transforms import fitted_size
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.segmentation import Inference, whole_image
 from pipeline_src.models.layers import resize_bilinear

@@ -6,27 +6,16 @@ way to get from an image to its logits is another `Inference` function (`evaluat
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed
-from torch.utils.data import DataLoader, Dataset
 
 from pipeline_src.data.index import IGNORE_INDEX
-from pipeline_src.errors import bad_input_in_one_line
 from pipeline_src.evaluation.confusion import Confusion
-from pipeline_src.evaluation.passes import evaluation_mode, rank_and_world, watched
-
-
-class EvaluationDataset(Protocol):
-    """Items are (image float32 `(3, H, W)`, normalised; mask `(H, W)` of class ids; record id)."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> tuple[Any, Any, str]: ...
-
+from pipeline_src.evaluation.passes import EvaluationSplit, rank_and_world, run_pass
 
 Inference = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
 """Maps a model and images `(1, 3, H, W)` to logits `(1, C, H, W)` of the same size."""
@@ -42,7 +31,7 @@ def whole_image(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 def evaluate_model(
     model: torch.nn.Module,
-    dataset: EvaluationDataset,
+    split: EvaluationSplit,
     num_classes: int,
     device: torch.device | str,
     *,
@@ -52,42 +41,37 @@ def evaluate_model(
     workers: int = 0,
     title: str = "evaluate",
 ) -> dict[str, Any]:
-    """Score `model` on every item of `dataset` and return plain numbers, all scores in 0..1.
+    """Score `model` on every item of `split` and return plain numbers, all scores in 0..1.
+
+    Items are (image float32 `(3, H, W)`, normalised; mask `(H, W)` of class ids; record id).
 
     Returns `{"miou", "pixel_accuracy", "mean_accuracy", "per_class_iou": [C], "pixels",
     "ignored_pixels", "images", "confusion": [C][C]}`; a score that is undefined (a class that
     occurs neither in the ground truth nor in a prediction, a split without a labelled pixel) is
     None. `confusion[t][p]` counts pixels of class t that were predicted as p.
 
-    Where `torch.distributed` is initialised, every rank has to call this: rank r of w takes images
-    r, r + w, ... and the counts are summed, so all ranks return the same numbers, which equal those
-    of a single process. `on_prediction` is called on the rank that holds the image.
-
-    The model is in evaluation mode meanwhile; afterwards every module has the mode that it had
-    (a module whose batch normalisation was fixed stays fixed). No gradients are recorded.
+    The images are shared over ranks as `run_pass` says and the counts are summed, so all ranks return the
+    same numbers, which equal those of a single process. `on_prediction` is called on the rank that holds
+    the image.
 
     Raises `ValueError` when logits are not finite or not of the image's size, or an id is outside
     the classes, and `InputError` for a file that cannot be read.
     """
-    rank, world = rank_and_world()
-    indices = range(rank, len(dataset), world)
-    items: DataLoader[Any] = DataLoader(
-        cast(Dataset[Any], dataset), batch_size=None, sampler=indices, num_workers=workers
-    )
     confusion = Confusion(num_classes, ignore_index)
-    with evaluation_mode(model), torch.no_grad():
-        for index, (image, mask, name) in zip(
-            indices, watched(bad_input_in_one_line(items), len(indices), rank, title), strict=True
-        ):
-            truth = np.asarray(mask)
-            logits = inference(model, torch.as_tensor(image).unsqueeze(0).to(device))
-            prediction = predicted_classes(logits, truth.shape, num_classes, name)
-            confusion.add(truth, prediction)
-            if on_prediction is not None:
-                on_prediction(index, name, np.asarray(image), truth, prediction)
-    if world > 1:
+
+    def score(index: int, item: tuple[Any, Any, str]) -> None:
+        image, mask, name = item
+        truth = np.asarray(mask)
+        logits = inference(model, torch.as_tensor(image).unsqueeze(0).to(device))
+        prediction = predicted_classes(logits, truth.shape, num_classes, name)
+        confusion.add(truth, prediction)
+        if on_prediction is not None:
+            on_prediction(index, name, np.asarray(image), truth, prediction)
+
+    run_pass(model, split, score, workers=workers, title=title)
+    if rank_and_world()[1] > 1:
         _sum_over_ranks(confusion, device)
-    return {**confusion.scores(), "images": len(dataset), "confusion": confusion.counts.tolist()}
+    return {**confusion.scores(), "images": len(split), "confusion": confusion.counts.tolist()}
 
 
 def predicted_classes(

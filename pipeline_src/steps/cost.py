@@ -6,6 +6,7 @@
 
 import argparse
 import logging
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from pipeline_src.errors import run_command
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.profiling.latency import measure_latency
 from pipeline_src.profiling.memory import measure_peak_memory
+from pipeline_src.profiling.training_step import training_step
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
 from pipeline_src.training.runtime import describe_device
@@ -47,11 +49,12 @@ def time_cost(params: dict[str, Any]) -> dict[str, Any]:
     costs = load(f"costs.{task_of(model)}")
     torch.manual_seed(0)
     module = costs.build(model).to(device)
+    made_up = costs.made_up_batch(batch, crop, model["num_classes"], device)
 
     module.eval()
     with torch.inference_mode():
-        inference = measure_latency(costs.inference(module, batch, crop), device, repeats, warmup)
-    step = costs.step(module, params["recipe"], batch, crop, model["num_classes"])
+        inference = measure_latency(partial(module, made_up[0]), device, repeats, warmup)
+    step = training_step(module, costs.objective(params["recipe"]), params["recipe"], made_up)
     training = measure_latency(step, device, repeats, warmup)
     return {
         "crop": list(crop),

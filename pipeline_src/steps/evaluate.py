@@ -8,10 +8,7 @@
     inputs   {"manifest": manifest.json, "train": train.json}
     outputs  {"sidecar", "metrics": metrics.json, "overlays": a folder}
 
-metrics.json: `{"content", "unit": "fraction", "split", "images", "pixels", "ignored_pixels", "miou",
-"pixel_accuracy", "mean_accuracy", "per_class": {class name: IoU or null}, "classes",
-"confusion": [true][predicted]}`. All scores are fractions in 0..1; null is what is undefined, such
-as the IoU of a class that neither occurs nor is predicted.
+What metrics.json says stands in the task's `evaluation.py`.
 """
 
 import argparse
@@ -23,6 +20,7 @@ import torch
 from pipeline_src.components import load
 from pipeline_src.errors import run_command
 from pipeline_src.evaluation.device import choose_device
+from pipeline_src.evaluation.evaluate import evaluate_run
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
 
@@ -32,7 +30,7 @@ def evaluate(job: Job, device: torch.device, workers: int = 0) -> None:
 
     Raises `InputError` for weights that are not the run's and for a split or setting that cannot be used.
     """
-    load(f"evaluation.{task_of(job.params['model'])}")(job, device, workers)
+    evaluate_run(job, load(f"evaluation.{task_of(job.params['model'])}"), device, workers)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

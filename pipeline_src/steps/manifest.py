@@ -14,9 +14,9 @@ from typing import Any
 
 from pipeline_src.components import load
 from pipeline_src.data.fingerprint import DigestCache, cache_path
-from pipeline_src.data.labels import LabelSpace
 from pipeline_src.data.manifest import BuiltManifest, build_manifest
 from pipeline_src.data.records import SplitListing
+from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import read_json, write_json
 from pipeline_src.provenance.job import Job

@@ -36,11 +36,11 @@ from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.probe import probe_network, probe_records
 from pipeline_src.calibration.statistics import scales_for
 from pipeline_src.data.index import Manifest
-from pipeline_src.data.tracking import track
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.models.build import build_model
 from pipeline_src.models.fusion.scale_equalizer import Scale, apply_scales
+from pipeline_src.progress import track
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.job import PACKAGES, initial_model

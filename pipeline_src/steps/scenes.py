@@ -18,9 +18,9 @@ from typing import Any
 from pipeline_src.components import load
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.scene import Scene
-from pipeline_src.data.tracking import track
 from pipeline_src.errors import run_command
 from pipeline_src.files import digest_file
+from pipeline_src.progress import track
 from pipeline_src.provenance.job import Job
 
 

@@ -5,10 +5,10 @@ scheduled a function of the step. So the state of a training is its tensors and 
 finished updates, and one that was killed and resumed goes the way of one that was not.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,18 +16,19 @@ import torch
 from torch import nn
 
 from pipeline_src.errors import InputError, Interrupted
+from pipeline_src.progress import Progress
 from pipeline_src.training.batchnorm import freeze_batch_norm, share_running_statistics
 from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.journal import Journal
 from pipeline_src.training.objective import Batch, Objective
-from pipeline_src.training.optim import build_optimizer
-from pipeline_src.training.precision import Precision
-from pipeline_src.training.progress import Progress
 from pipeline_src.training.schedules import learning_rate
 from pipeline_src.training.seeding import seed_step
+from pipeline_src.training.step import OptimizerStep
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 from pipeline_src.training.timetable import Timetable
+
+logger = logging.getLogger(__name__)
 
 Batches = Callable[[int], Iterator[Batch]]
 """From the first step to this rank's batches of it and all later steps."""
@@ -66,11 +67,7 @@ class Trainer:
     session: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.precision = Precision(self.recipe["amp"], self.ranks.device)
-        self.optimizer = build_optimizer(self.model, self.recipe["optimizer"])
-        self.parameters = [
-            parameter for group in self.optimizer.param_groups for parameter in group["params"]
-        ]
+        self.update = OptimizerStep(self.model, self.objective, self.recipe, self.ranks)
         self.step = 0
         self.sessions: list[dict[str, Any]] = []
         self.unsettled: list[tuple[int, int, float, torch.Tensor]] = []
@@ -85,14 +82,14 @@ class Trainer:
         self.restore()
         total = self.timetable.total_steps
         batches = self.batches(self.step)
-        with closing(Progress(self.name, self.step, total, shown=self.ranks.first)) as progress:
+        with Progress(self.name, total, "step", self.step, shown=self.ranks.first) as progress:
             while True:
                 if self.timetable.validation_due(self.step):
                     self.run_validation()
                 if self.step == total:
                     break
                 self.train_step(next(batches))
-                progress.update(self.step, self.last_loss)
+                progress.update(note=f"loss {self.last_loss:.4g}")
 
                 stop, save = self.ranks.any(self.stop.requested is not None, self.interval.due(self.step))
                 if (stop or save) and self.step < total:
@@ -108,35 +105,21 @@ class Trainer:
         self.settle()
         self.require_finite_weights()
         self.note_time()
+        if self.ranks.first:
+            logger.info("%s: %d steps, loss %.4g", self.name, self.step, self.last_loss)
 
     def train_step(self, batch: Batch) -> None:
-        """One update: the step of a single process with the whole batch, whatever the split."""
-        device = self.ranks.device
+        """One update, with what the step's number decides: modes, learning rates, seed."""
         self.set_modes()
         lr = self.set_learning_rates()
         torch.manual_seed(seed_step(self.seed, self.step, self.ranks.rank))
-        divisor = int(self.ranks.sum(self.objective.count(batch)))
-
-        loss = torch.zeros((), dtype=torch.float64, device=device)
-        for part in self.objective.split(batch, self.recipe["accumulate"]):
-            share = self.objective.loss(self.model, part, divisor, device, self.precision)
-            self.precision.scaler.scale(share).backward()
-            loss += share.detach()
-        self.ranks.sum_gradients(self.parameters)
-        self.ranks.sum_tensor(loss)
-
-        self.precision.scaler.unscale_(self.optimizer)
-        if self.recipe["clip_grad_norm"] is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_grad_norm"])
-        self.precision.scaler.step(self.optimizer)
-        self.precision.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.update(batch)
         share_running_statistics(self.model)
 
         epoch = self.step // self.timetable.steps_per_epoch
         self.step += 1
         self.unsettled.append((self.step, epoch, lr, loss))
-        if len(self.unsettled) >= SETTLE_EVERY[device.type]:
+        if len(self.unsettled) >= SETTLE_EVERY[self.ranks.device.type]:
             self.settle()
 
     def set_modes(self) -> None:
@@ -158,7 +141,7 @@ class Trainer:
                 total_steps=self.timetable.total_steps,
             )
 
-        for group in self.optimizer.param_groups:
+        for group in self.update.optimizer.param_groups:
             group["lr"] = scheduled(group["base_lr"])
         return scheduled(self.recipe["optimizer"]["lr"])
 
@@ -197,8 +180,8 @@ class Trainer:
                 self.step,
                 {
                     "model": self.model.state_dict(),
-                    "optimizer": self.optimizer.state_dict(),
-                    "scaler": self.precision.scaler.state_dict(),
+                    "optimizer": self.update.optimizer.state_dict(),
+                    "scaler": self.update.precision.scaler.state_dict(),
                     "journal": self.journal.lengths(),
                     "sessions": self.sessions,
                 },
@@ -218,8 +201,8 @@ class Trainer:
         else:
             state = load_checkpoint(path)
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.precision.scaler.load_state_dict(state["scaler"])
+            self.update.optimizer.load_state_dict(state["optimizer"])
+            self.update.precision.scaler.load_state_dict(state["scaler"])
             self.step = state["step"]
             self.sessions = state["sessions"]
             self.journal.cut(state["journal"])

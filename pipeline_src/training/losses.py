@@ -6,6 +6,7 @@ The sum over a batch's parts is exact only when every part is divided by the *wh
 so the count is taken first (`pixels`), summed over the ranks by the caller, and passed in.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class SegmentationLoss(nn.Module):
         self.auxiliary_weight = auxiliary_weight
 
     @classmethod
-    def of(cls, section: dict[str, Any], ignore_index: int) -> "SegmentationLoss":
+    def of(cls, section: Mapping[str, Any], ignore_index: int) -> "SegmentationLoss":
         """The loss of a resolved recipe's `loss` section."""
         return cls(section["reduction"], ignore_index, section.get("auxiliary_weight", AUXILIARY_WEIGHT))
 

@@ -18,7 +18,7 @@ from pipeline_src.models.fusion.scale_equalizer import (
 )
 from pipeline_src.profiling.flops import count_flops
 from pipeline_src.profiling.parameters import count_parameters
-from pipeline_src.profiling.saved_bytes import training_saved_bytes
+from pipeline_src.tasks.segmentation.costs import training_saved_bytes
 from tests.calibration.networks import ALL_OF, DFP, IPG, batches, build, section
 
 SCALES = {0: (0.4, 0.5), 1: (-0.2, 1.7), 2: (0.1, 0.9)}

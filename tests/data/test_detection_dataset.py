@@ -12,10 +12,8 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.models.detection.transform import resize_boxes as torchvision_resize_boxes
 from torchvision.transforms.v2 import functional as F
 
-from pipeline_src.data.dataset import SampleKey
-from pipeline_src.data.detection.dataset import DetectionDataset
+from pipeline_src.data.detection.dataset import DetectionDataset, grouped_order
 from pipeline_src.data.detection.index import DetectionIndex
-from pipeline_src.data.detection.loader import detection_loader, grouped_order
 from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.transforms import (
     DetectionEvalTransform,
@@ -24,6 +22,7 @@ from pipeline_src.data.detection.transforms import (
     resize_boxes,
     resized_size,
 )
+from pipeline_src.data.loader import SampleKey, training_loader
 from pipeline_src.data.readers.coco import read_coco_json
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
@@ -243,12 +242,12 @@ def test_batches_do_not_come_sorted_by_group():
     assert 20 < (kinds[1:] != kinds[:-1]).sum() < 80
 
 
-def load(manifest, **options):
-    dataset = DetectionDataset(manifest, "train", training())
-    settings = {"seed": 3, "batch": 4, "total_steps": 9, "landscape": dataset.landscape(), **options}
+def load(manifest, grouped=True, **options):
+    dataset = DetectionDataset(manifest, "train", training(), group_by_aspect=grouped)
+    settings = {"seed": 3, "batch": 4, "total_steps": 9, **options}
     return [
         ([image.sum().item() for image in images], [int(target["image_id"]) for target in targets])
-        for images, targets in detection_loader(dataset, **settings)
+        for images, targets in training_loader(dataset, **settings)
     ]
 
 
@@ -258,7 +257,7 @@ def test_loader_continues_at_any_step_and_workers_change_nothing(manifest):
     for start in (1, 4, 8):
         assert load(manifest, start_step=start) == whole[start:]
     assert load(manifest, workers=2) == whole
-    assert load(manifest, landscape=None) != whole
+    assert load(manifest, grouped=False) != whole
 
 
 def test_ranks_share_every_batch_and_each_has_one_orientation(manifest):

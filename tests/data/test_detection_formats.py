@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline_src.data.detection.loader import detection_loader
 
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.index import DetectionIndex
-from pipeline_src.data.detection.loader import detection_loader
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.fingerprint import cache_path

@@ -8,10 +8,10 @@ from PIL import Image
 from pipeline_src.data import fingerprint as fingerprint_module
 from pipeline_src.data.fingerprint import DigestCache
 from pipeline_src.data.folder_state import folder_fingerprint, folder_state
-from pipeline_src.data.labels import LabelSpace
 from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.masks import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
+from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, write_json
 

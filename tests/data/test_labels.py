@@ -3,7 +3,7 @@ import pytest
 from torchvision.datasets import Cityscapes
 
 from pipeline_src.data.label_tables import ADE20K_CLASSES, CITYSCAPES_CLASSES, LABEL_TABLES
-from pipeline_src.data.labels import LabelSpace
+from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
 
 

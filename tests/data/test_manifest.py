@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from pipeline_src.data import manifest as module
-from pipeline_src.data.labels import LabelSpace
 from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.masks import read_masks
+from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
 
 

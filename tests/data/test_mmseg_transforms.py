@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode, v2
 
 from pipeline_src.config.recipe import Augment
-from pipeline_src.data.photometric import DistortionRange, distort
-from pipeline_src.data.transforms import (
+from pipeline_src.data.segmentation.photometric import DistortionRange, distort
+from pipeline_src.data.segmentation.transforms import (
     CROP_REDRAWS,
     Normalise,
     PadTo,

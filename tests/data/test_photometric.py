@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
-from pipeline_src.data.photometric import (
+from pipeline_src.data.segmentation.photometric import (
     Distortion,
     DistortionRange,
     distort,

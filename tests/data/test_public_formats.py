@@ -13,7 +13,6 @@ from pipeline_src.config.data import SCENE_CLASSES, SCENE_SPLITS
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import dataset_classes
-from pipeline_src.data.dataset import SegmentationDataset
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest
@@ -22,6 +21,7 @@ from pipeline_src.data.readers.cityscapes import cityscapes_root
 from pipeline_src.data.scenes import ade20k, cityscapes, coco, voc2012, voc_detection
 from pipeline_src.data.scenes.generator import generate_scenes
 from pipeline_src.data.scenes.paint import NUM_CLASSES
+from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.steps import manifest as manifest_step

@@ -6,22 +6,22 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from PIL import Image
+from pipeline_src.data.detection.loader import detection_loader
 from pycocotools.coco import COCO
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.data.detection.dataset import DetectionDataset
-from pipeline_src.data.detection.loader import detection_loader
 from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.detection.voc_xml import CORNERS
-from pipeline_src.data.labels import LabelSpace
 from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco, read_coco_json
 from pipeline_src.data.readers.masks import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
 from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc_xml
 from pipeline_src.data.scenes.voc_parts import CLASSES
+from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.files import write_json
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
-from pipeline_src.data.transforms import (
+from pipeline_src.data.segmentation.transforms import (
     EvalTransform,
     Normalise,
     PadTo,

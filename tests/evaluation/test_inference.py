@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from pipeline_src.config.recipe import Evaluation
-from pipeline_src.data.transforms import fitted_size
+from pipeline_src.data.segmentation.transforms import fitted_size
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.confusion import Confusion
 from pipeline_src.evaluation.inference import inference_of, resized, sliding, window_starts

@@ -1,5 +1,8 @@
 """What is timed, how often, and how it is summarised."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,8 @@ from torch import nn
 from pipeline_src.errors import InputError
 from pipeline_src.profiling.latency import measure_latency, summarise
 from pipeline_src.profiling.memory import measure_peak_memory
-from pipeline_src.profiling.training_step import TrainingStep
+from pipeline_src.profiling.training_step import training_step
+from pipeline_src.tasks.segmentation.costs import COSTS
 from tests.profiling.sections import RECIPE
 
 CPU = torch.device("cpu")
@@ -57,13 +61,13 @@ def test_peak_memory_covers_what_the_call_allocates() -> None:
     assert 64 * 2**20 <= peak - baseline < 80 * 2**20
 
 
-def reference_step(model: nn.Module, step: TrainingStep) -> dict[str, torch.Tensor]:
+def reference_step(model: nn.Module, images: torch.Tensor, masks: torch.Tensor) -> dict[str, torch.Tensor]:
     """One step of plain SGD with momentum from rest, by hand."""
-    output = model(step.images)
+    output = model(images)
     logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-    loss = nn.functional.cross_entropy(logits, step.masks)
+    loss = nn.functional.cross_entropy(logits, masks)
     if auxiliary is not None:
-        loss = loss + 0.4 * nn.functional.cross_entropy(auxiliary, step.masks)
+        loss = loss + 0.4 * nn.functional.cross_entropy(auxiliary, masks)
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(loss, parameters)
     options = RECIPE["optimizer"]
@@ -71,19 +75,6 @@ def reference_step(model: nn.Module, step: TrainingStep) -> dict[str, torch.Tens
         name: p.detach() - options["lr"] * (g + options["weight_decay"] * p.detach())
         for name, p, g in zip(names, parameters, gradients, strict=True)
     }
-
-
-@pytest.mark.parametrize("accumulate", [1, 2, 3])
-def test_a_training_step_updates_the_weights_as_sgd_does(accumulate: int) -> None:
-    torch.manual_seed(accumulate)
-    model = nn.Conv2d(3, 4, 3, padding=1)
-    recipe = {**RECIPE, "accumulate": accumulate}
-    step = TrainingStep(model, recipe, batch=6, crop=(8, 10), num_classes=4)
-    assert step.images.shape == (6, 3, 8, 10)
-    expected = reference_step(model, step)
-    step()
-    for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.detach(), expected[name])
 
 
 class TwoHeads(nn.Module):
@@ -98,17 +89,21 @@ class TwoHeads(nn.Module):
         return self.decoder(images), self.auxiliary(images)
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_a_training_step_adds_the_loss_of_an_auxiliary_head(accumulate: int) -> None:
+@pytest.mark.parametrize("make", [partial(nn.Conv2d, 3, 4, 3, padding=1), TwoHeads])
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_a_timed_step_is_a_real_one(make: Callable[[], nn.Module], accumulate: int) -> None:
     torch.manual_seed(accumulate)
-    model = TwoHeads()
-    step = TrainingStep(model, {**RECIPE, "accumulate": accumulate}, batch=6, crop=(8, 10), num_classes=4)
-    expected = reference_step(model, step)
-    step()
+    model = make()
+    recipe = {**RECIPE, "accumulate": accumulate}
+    images, masks = COSTS.made_up_batch(6, (8, 10), 4, CPU)
+    assert images.shape == (6, 3, 8, 10) and masks.shape == (6, 8, 10)
+    expected = reference_step(model, images, masks)
+    training_step(model, COSTS.objective(recipe), recipe, (images, masks))()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.detach(), expected[name])
 
 
 def test_half_precision_on_a_cpu_is_refused() -> None:
+    recipe = {**RECIPE, "amp": "fp16"}
     with pytest.raises(InputError, match="fp16"):
-        TrainingStep(nn.Conv2d(3, 2, 1), {**RECIPE, "amp": "fp16"}, batch=1, crop=(4, 4), num_classes=2)
+        training_step(nn.Conv2d(3, 2, 1), COSTS.objective(recipe), recipe, None)

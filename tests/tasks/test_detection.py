@@ -15,9 +15,10 @@ from pipeline_src.reporting.overlays import read_panels
 from pipeline_src.steps import evaluate as evaluate_step
 from pipeline_src.steps import train as train_step
 from pipeline_src.steps.cost import count_cost, time_cost
-from pipeline_src.tasks import detection_training, segmentation_training
-from pipeline_src.tasks.detection_costs import COSTS, made_up_batch
-from pipeline_src.tasks.detection_objective import Detection
+from pipeline_src.tasks.detection.costs import COSTS, made_up_batch
+from pipeline_src.tasks.detection.data import TRAINING
+from pipeline_src.tasks.detection.objective import DetectionObjective
+from pipeline_src.tasks.segmentation import data as segmentation_data
 from pipeline_src.training import engine
 from pipeline_src.training.precision import Precision
 from tests.tasks.tiny_detection import (
@@ -105,14 +106,14 @@ def test_several_test_sizes_are_merged(trained, data, tmp_path):
 
 
 def test_batch_norms_of_detectors_are_not_synchronised():
-    assert segmentation_training.PARTS.synchronise_bn
-    assert not detection_training.PARTS.synchronise_bn
+    assert segmentation_data.TRAINING.synchronise_bn
+    assert not TRAINING.synchronise_bn
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_the_loss_is_the_detectors_own_in_weighted_parts(data, parts):
     model = build_detector(run_params(experiments(data))["model"]).train()
-    objective, batch = Detection(), made_up_batch(4, (64, 96), 3, CPU)
+    objective, batch = DetectionObjective(), made_up_batch(4, (64, 96), 3, CPU)
     split = objective.split(batch, parts)
     assert [len(images) for images, _ in split] == {1: [4], 2: [2, 2], 3: [2, 1, 1]}[parts]
     assert [len(images) for images, _ in split] == [len(targets) for _, targets in split]

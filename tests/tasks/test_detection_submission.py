@@ -24,8 +24,8 @@ from pipeline_src.steps import evaluate as evaluate_step
 from pipeline_src.steps import export_submission as export_step
 from pipeline_src.steps import train as train_step
 from pipeline_src.steps.manifest import make_manifest
-from pipeline_src.tasks import detection_evaluation
-from pipeline_src.tasks.detection_submission import ListedImages
+from pipeline_src.tasks.detection import evaluation as detection_evaluation
+from pipeline_src.tasks.detection.submission import ListedImages
 from tests.tasks.tiny_detection import CODE, DETECTOR, evaluate_job, overlay, train_job, write_data
 
 CLASSES = {"toothbrush": 90, "zebra": 24}

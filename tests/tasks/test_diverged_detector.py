@@ -14,7 +14,7 @@ from pipeline_src.files import digest_file
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.steps import evaluate as evaluate_step
 from pipeline_src.steps import train as train_step
-from pipeline_src.tasks import detection_training
+from pipeline_src.tasks.detection import data as detection_data
 from tests.tasks.tiny_detection import evaluate_job, experiments, run_params, train_job, write_data
 
 
@@ -85,13 +85,13 @@ def test_step_evaluate_refuses_finite_weights_that_overflow(data, tmp_path):
 
 def test_validation_tests_as_the_evaluation_does(data, tmp_path, monkeypatch):
     asked = []
-    collect = detection_training.collect_detections
+    collect = detection_data.collect_detections
 
     def watched(*arguments, **options):
         asked.append((options["iou"], options["limit"]))
         return collect(*arguments, **options)
 
-    monkeypatch.setattr(detection_training, "collect_detections", watched)
+    monkeypatch.setattr(detection_data, "collect_detections", watched)
     section = {"kind": "faster_rcnn", "fpn_channels": 16, "test": {"nms_iou": 0.3, "detections": 7}}
     job = train_job(tmp_path, data, model={"backbone": "tiny", "detector": section})
     train_step.main([job, "--device", "cpu", "--work", str(tmp_path / "work")])

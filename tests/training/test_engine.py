@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline_src.errors import InputError
-from pipeline_src.training import engine
+from pipeline_src.training import step as step_module
 from pipeline_src.training.checkpoint import load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Diverged
@@ -167,7 +167,7 @@ def crash_at(step):
 
 
 def test_loss_scaling_skips_overflows_and_survives_a_restart(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "Precision", HalfOnTheCpu)
+    monkeypatch.setattr(step_module, "Precision", HalfOnTheCpu)
     changes = {"epochs": 8, "clip_grad_norm": 1.0}
     whole, log, _ = trained(tmp_path / "whole", save_steps=1, **changes)
     assert all(torch.isfinite(value).all() for value in whole.values())

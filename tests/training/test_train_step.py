@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline_src.data.dataset import SegmentationDataset
-from pipeline_src.data.transforms import EvalTransform
+from pipeline_src.data.segmentation.dataset import SegmentationDataset
+from pipeline_src.data.segmentation.transforms import EvalTransform
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.segmentation import evaluate_model
 from pipeline_src.models.build import build_model

@@ -16,9 +16,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline_src.provenance.job import Job
+from pipeline_src.tasks.segmentation.objective import SegmentationObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.job import Data, Options, Parts, train_job
-from pipeline_src.training.objective import Segmentation
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.workers import GuardedDataset
@@ -126,7 +126,7 @@ def toy_parts(
             loader = iter(toy_batches(seed, toy_recipe, first, total, ranks, workers))
             return wrap(first, loader) if wrap else loader
 
-        objective = Segmentation(job.params["recipe"]["loss"], job.params["data"]["ignore_index"])
+        objective = SegmentationObjective(job.params["recipe"]["loss"], job.params["data"]["ignore_index"])
         return Data(SAMPLES, batches, lambda model: toy_scores(model, ranks.device), objective)
 
     def build(model: dict[str, Any], weights: str | None) -> nn.Module:

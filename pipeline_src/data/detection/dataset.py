@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pipeline_src.data.dataset import SampleKey
 from pipeline_src.data.detection.index import DetectionIndex, trainable
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.images import read_image
+from pipeline_src.data.loader import SampleKey, epoch_order
 from pipeline_src.errors import InputError
 from pipeline_src.training.seeding import derive
 
@@ -35,6 +36,7 @@ class DetectionDataset(Dataset[Any]):
     ones; `records[sample]` is a sample's place in the split. With another transform of the image, or none,
     `dataset[index]` is `(image, target, id)` for every image of the split and with all objects, whose
     boxes stay in the original image; without a transform the image is uint8 at its original size.
+    `group_by_aspect` puts images of one orientation into a batch.
 
     Raises `InputError` when the manifest is damaged or of another task, has no such split, its files are
     gone, or nothing is left to train on.
@@ -47,9 +49,11 @@ class DetectionDataset(Dataset[Any]):
         transform: DetectionTrainTransform | Callable[[Tensor], Any] | None = None,
         *,
         difficult: bool = False,
+        group_by_aspect: bool = False,
     ) -> None:
         self.index = DetectionIndex.load(manifest_path, split)
         self.split, self.transform, self.difficult = split, transform, difficult
+        self.group_by_aspect = group_by_aspect
         self.num_classes, self.classes = self.index.num_classes, self.index.classes
         self.records = np.arange(len(self.index))
         if isinstance(transform, DetectionTrainTransform):
@@ -82,8 +86,7 @@ class DetectionDataset(Dataset[Any]):
         record = int(self.records[key.sample])
         objects = self.index.objects(record)
         target = self.target(record, objects.take(trainable(objects, self.difficult)))
-        rng = np.random.Generator(np.random.PCG64(derive(key.seed, "augment", key.epoch, key.sample)))
-        image, target["boxes"] = self.transform(self.load(record), target["boxes"], rng)
+        image, target["boxes"] = self.transform(self.load(record), target["boxes"], key.generator())
         return image, target
 
     def load(self, record: int) -> Tensor:
@@ -111,5 +114,33 @@ class DetectionDataset(Dataset[Any]):
         }
 
     def landscape(self) -> np.ndarray:
-        """Which samples are wider than high, `(len(self),)` bool: what `detection_loader` groups by."""
+        """Which samples are wider than high, `(len(self),)` bool: the two groups of batches by aspect."""
         return self.index.landscape()[self.records]
+
+    def order(self, seed: int, epoch: int, batch: int) -> np.ndarray:
+        """The order of an epoch's samples, `(length,)` int64."""
+        if self.group_by_aspect:
+            return grouped_order(seed, epoch, self.landscape(), batch)
+        return epoch_order(seed, epoch, len(self))
+
+    def collate(self, samples: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
+        """A batch of lists of equal length, images and targets: sizes differ, and the detector pads."""
+        images, targets = zip(*samples)
+        return list(images), list(targets)
+
+
+def grouped_order(seed: int, epoch: int, groups: NDArray[np.bool_], batch: int) -> NDArray[np.int64]:
+    """The order of an epoch's samples, `(length,)` int64, whose batches hold one group where possible.
+
+    Both groups are shuffled and cut into batches, and what each leaves over is joined: at most one
+    batch of an epoch is mixed, and there are as many as without groups. The batches are shuffled, too; a
+    short one stays last. Every sample occurs once.
+    """
+    order = epoch_order(seed, epoch, len(groups))
+    parts = [order[groups[order]], order[~groups[order]]]
+    whole = [part[: len(part) // batch * batch].reshape(-1, batch) for part in parts]
+    rest = np.concatenate([part[len(part) // batch * batch :] for part in parts])
+    full = len(rest) // batch * batch
+    batches = np.concatenate([*whole, rest[:full].reshape(-1, batch)])
+    rng = np.random.Generator(np.random.PCG64(derive(seed, "batches", epoch)))
+    return np.concatenate([rng.permutation(batches).ravel(), rest[full:]])

@@ -26,9 +26,9 @@ from pipeline_src.data.manifest import (
     raise_problems,
 )
 from pipeline_src.data.records import SplitListing
-from pipeline_src.data.tracking import track
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, digest_of
+from pipeline_src.progress import track
 
 NAMED_RECORDS = 10
 """So many records are named beside the count of a warning."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from pipeline_src.data.transforms import Normalise, resize_image
+from pipeline_src.data.pixels import normalise, resize_image
 from pipeline_src.errors import InputError
 
 
@@ -47,7 +47,8 @@ class DetectionTrainTransform:
 
     scales: tuple[tuple[int, int], ...]
     flip: float
-    normalise: Normalise
+    mean: Sequence[float]
+    std: Sequence[float]
 
     @classmethod
     def of(
@@ -57,7 +58,7 @@ class DetectionTrainTransform:
 
         Raises `InputError` without a scale, or for one that is not (long, short).
         """
-        return cls(_scales(augment["scales"]), float(augment.get("flip", 0.0)), _normalise(mean, std))
+        return cls(_scales(augment["scales"]), float(augment.get("flip", 0.0)), mean, std)
 
     def __call__(self, image: Tensor, boxes: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Image uint8 `(3, H, W)` and boxes `(n, 4)` to float32 `(3, h, w)` and the boxes in it."""
@@ -69,7 +70,7 @@ class DetectionTrainTransform:
         image, boxes = resize_image(image, new_size), resize_boxes(boxes, size, new_size)
         if flipped:
             image, boxes = F.horizontal_flip(image), flip_boxes(boxes, new_size[1])
-        return self.normalise.image(image), boxes
+        return normalise(image, self.mean, self.std), boxes
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,20 @@ class DetectionEvalTransform:
     """Resize to `scale` (long side, short side) and normalise; ground truth stays in original pixels."""
 
     scale: tuple[int, int]
-    normalise: Normalise
+    mean: Sequence[float]
+    std: Sequence[float]
 
     @classmethod
     def of(
         cls, scale: Sequence[int], mean: Sequence[float], std: Sequence[float]
     ) -> "DetectionEvalTransform":
         """With the backbone's normalisation; an `InputError` for a scale that is not (long, short)."""
-        return cls(_scales([scale])[0], _normalise(mean, std))
+        return cls(_scales([scale])[0], mean, std)
 
     def __call__(self, image: Tensor) -> Tensor:
         """Image uint8 `(3, H, W)` to float32 `(3, h, w)`."""
         size = resized_size((image.shape[-2], image.shape[-1]), self.scale)
-        return self.normalise.image(resize_image(image, size))
+        return normalise(resize_image(image, size), self.mean, self.std)
 
 
 def _scales(scales: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
@@ -101,7 +103,3 @@ def _scales(scales: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
                 f"scales: {list(scale)} is not [long side, short side]; use for example [1333, 800]"
             )
     return tuple((int(scale[0]), int(scale[1])) for scale in scales)
-
-
-def _normalise(mean: Sequence[float], std: Sequence[float]) -> Normalise:
-    return Normalise((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))

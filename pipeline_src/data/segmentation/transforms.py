@@ -17,7 +17,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from pipeline_src.data.index import IGNORE_INDEX
-from pipeline_src.data.photometric import DistortionRange, distort
+from pipeline_src.data.pixels import normalise, resize_image
+from pipeline_src.data.segmentation.photometric import DistortionRange, distort
 
 CROP_REDRAWS = 10
 """How often a crop with too large a class is drawn again (MMSegmentation's number)."""
@@ -125,17 +126,12 @@ class PhotometricDistortion:
 class Normalise:
     """`(image / 255 - mean) / std` per channel, as float32; draws nothing."""
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Sequence[float]
+    std: Sequence[float]
 
     def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
         """Apply."""
-        return Sample(self.image(sample.image), sample.mask)
-
-    def image(self, image: Tensor) -> Tensor:
-        """An image uint8 `(3, H, W)` as float32."""
-        mean, std = torch.tensor(self.mean).view(3, 1, 1), torch.tensor(self.std).view(3, 1, 1)
-        return (image.to(torch.float32) / 255 - mean) / std
+        return Sample(normalise(sample.image, self.mean, self.std), sample.mask)
 
 
 @dataclass(frozen=True)
@@ -178,7 +174,7 @@ class TrainTransform:
             steps.append(RandomFlip(augment["flip"]))
         if augment.get("photometric"):
             steps.append(PhotometricDistortion())
-        steps += [_normalise(mean, std), PadTo(size)]
+        steps += [Normalise(mean, std), PadTo(size)]
         return cls(tuple(steps))
 
     def __call__(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -198,7 +194,7 @@ class EvalTransform:
     @classmethod
     def of(cls, mean: Sequence[float], std: Sequence[float]) -> "EvalTransform":
         """With the backbone's normalisation."""
-        return cls(_normalise(mean, std))
+        return cls(Normalise(mean, std))
 
     def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Image uint8 `(3, H, W)` to float32; the mask uint8 `(H, W)` stays."""
@@ -229,15 +225,6 @@ def resize_to(sample: Sample, size: tuple[int, int]) -> Sample:
     return Sample(resize_image(sample.image, size), mask)
 
 
-def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """An image uint8 `(3, H, W)` at `size` (height, width): bilinear, no antialias, halves rounded up."""
-    # torchvision's uint8 and float32 paths depend in the last bit on the processor and the number of
-    # threads, and a loader's workers have fewer. Exact results are multiples of 1 / (4 h w), so that in
-    # float64 the small addition decides every tie upwards and cannot decide anything else.
-    exact = F.resize(image.to(torch.float64), list(size), InterpolationMode.BILINEAR, antialias=False)
-    return (exact + (0.5 + 1e-9)).floor().clamp(0, 255).to(torch.uint8)
-
-
 def crop(sample: Sample, top: int, left: int, height: int, width: int) -> Sample:
     """Cut out a window, shortened where it reaches over the image's end."""
     height, width = min(height, sample.size[0] - top), min(width, sample.size[1] - left)
@@ -258,7 +245,3 @@ def varied(mask: Tensor, max_class_share: float) -> bool:
 def flip(sample: Sample) -> Sample:
     """Mirror left and right."""
     return Sample(F.horizontal_flip(sample.image), F.horizontal_flip(sample.mask))
-
-
-def _normalise(mean: Sequence[float], std: Sequence[float]) -> Normalise:
-    return Normalise((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))

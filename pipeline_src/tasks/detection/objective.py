@@ -14,7 +14,7 @@ LEARNED = ("boxes", "labels")
 """What of a target the detector takes."""
 
 
-class Detection:
+class DetectionObjective:
     """Sum of the losses that a detector of torchvision's calling convention returns in training.
 
     Each of them is a mean over what was sampled in the images that it sees together, so a batch's loss is

@@ -1,26 +1,18 @@
 """The records of a manifest as tensors: training samples by key, evaluation items by index."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from pipeline_src.data.images import read_image, read_mask
 from pipeline_src.data.index import IGNORE_INDEX, Manifest
-from pipeline_src.data.transforms import EvalTransform, TrainTransform
+from pipeline_src.data.loader import SampleKey, epoch_order
+from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
 from pipeline_src.errors import InputError
-from pipeline_src.training.seeding import derive
-
-
-class SampleKey(NamedTuple):
-    """Which training sample: everything random about it follows from these three numbers."""
-
-    seed: int
-    epoch: int
-    sample: int
 
 
 class SegmentationDataset(Dataset[Any]):
@@ -78,5 +70,13 @@ class SegmentationDataset(Dataset[Any]):
         """The sample of a key, equal in every process and after every restart."""
         if not isinstance(self.transform, TrainTransform):
             raise TypeError("training samples need a TrainTransform")
-        rng = np.random.Generator(np.random.PCG64(derive(key.seed, "augment", key.epoch, key.sample)))
-        return self.transform(*self.load(key.sample), rng)
+        return self.transform(*self.load(key.sample), key.generator())
+
+    def order(self, seed: int, epoch: int, batch: int) -> np.ndarray:
+        """The order of an epoch's samples, `(length,)` int64."""
+        return epoch_order(seed, epoch, len(self))
+
+    def collate(self, samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """A batch `(images (n, 3, h, w), masks (n, h, w))`."""
+        images, masks = default_collate(samples)
+        return images, masks

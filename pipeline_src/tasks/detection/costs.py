@@ -1,19 +1,16 @@
 """Costs of detectors: counted by convention, timed on random images with a few random boxes."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.profiling.detector import describe_detector
 from pipeline_src.profiling.saved_bytes import saved_bytes
-from pipeline_src.tasks.costs import Costs, Size
-from pipeline_src.tasks.detection_objective import Batch, Detection
-from pipeline_src.training.optim import build_optimizer
-from pipeline_src.training.precision import Precision
+from pipeline_src.tasks.detection.objective import Batch, DetectionObjective
+from pipeline_src.tasks.task import Costs, Size
 
 OBJECTS = 8
 """Boxes per image, near the mean of COCO's (7.3)."""
@@ -34,30 +31,9 @@ def made_up_batch(batch: int, size: Size, classes: int, device: torch.device) ->
     return images, targets
 
 
-class DetectorStep:
-    """Steps a detector on a fixed made-up batch: the work of a real training step.
-
-    Of a resolved `recipe` it uses `optimizer`, `amp` and `accumulate`.
-    """
-
-    def __init__(self, module: nn.Module, recipe: dict[str, Any], batch: int, size: Size, classes: int):
-        self.module, self.accumulate = module.train(), recipe["accumulate"]
-        self.device = next(module.parameters()).device
-        self.batch = made_up_batch(batch, size, classes, self.device)
-        self.objective = Detection()
-        self.optimizer = build_optimizer(module, recipe["optimizer"])
-        self.precision = Precision(recipe["amp"], self.device)
-
-    def __call__(self) -> None:
-        """Run one step; the weights change."""
-        torch.manual_seed(0)
-        self.optimizer.zero_grad(set_to_none=True)
-        count = self.objective.count(self.batch)
-        for part in self.objective.split(self.batch, self.accumulate):
-            loss = self.objective.loss(self.module, part, count, self.device, self.precision)
-            self.precision.scaler.scale(loss).backward()
-        self.precision.scaler.step(self.optimizer)
-        self.precision.scaler.update()
+def objective(recipe: Mapping[str, Any]) -> DetectionObjective:
+    """The detector's own losses, whatever the recipe."""
+    return DetectionObjective()
 
 
 def _saved_bytes(model: dict[str, Any], batch: int, size: Size) -> int:
@@ -79,9 +55,4 @@ def _saved_bytes(model: dict[str, Any], batch: int, size: Size) -> int:
         return saved_bytes(forward, detector) * batch // run
 
 
-def _inference(module: nn.Module, batch: int, size: Size) -> Callable[[], Any]:
-    device = next(module.parameters()).device
-    return partial(module, made_up_batch(batch, size, 2, device)[0])
-
-
-COSTS = Costs(describe_detector, _saved_bytes, build_detector, _inference, DetectorStep)
+COSTS = Costs(build_detector, describe_detector, _saved_bytes, made_up_batch, objective)

@@ -1,0 +1,70 @@
+"""What a training of a detector reads: images with boxes, and their scores in validation."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from pipeline_src.data.detection.dataset import DetectionDataset
+from pipeline_src.data.detection.transforms import DetectionEvalTransform, DetectionTrainTransform
+from pipeline_src.data.index import Manifest
+from pipeline_src.data.loader import batch_source
+from pipeline_src.evaluation.coco_ap import COCO_METRICS, coco_scores
+from pipeline_src.evaluation.detection import collect_detections
+from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.provenance.job import Job
+from pipeline_src.tasks.detection.objective import DetectionObjective
+from pipeline_src.training.distributed import Ranks
+from pipeline_src.training.engine import Validate
+from pipeline_src.training.job import Data, Parts
+
+
+def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
+    """The training split as batches and the validation split as COCO scores, fractions in 0..1.
+
+    Validation is at the last of the training's scales. Raises `InputError` when the manifest does not fit
+    the job, names files that are gone, or has no box to train on.
+    """
+    params, recipe, manifest = job.params, job.params["recipe"], job.input("manifest")
+    Manifest.load(manifest).require_classes(params["data"]["num_classes"])
+    augment = recipe["augment"]
+    mean, std = params["model"]["backbone"]["mean"], params["model"]["backbone"]["std"]
+    train = DetectionDataset(
+        manifest,
+        "train",
+        DetectionTrainTransform.of(augment, mean, std),
+        difficult=augment["difficult"],
+        group_by_aspect=augment["group_by_aspect"],
+    )
+    return Data(
+        samples=len(train),
+        batches=batch_source(train, recipe, params["seed"], ranks, workers),
+        validate=None if recipe["validate_every"] is None else _validation(job, ranks, workers),
+        objective=DetectionObjective(),
+    )
+
+
+def _validation(job: Job, ranks: Ranks, workers: int) -> Validate:
+    augment, test = job.params["recipe"]["augment"], job.params["model"]["detector"]["test"]
+    norm = job.params["model"]["backbone"]
+    transform = DetectionEvalTransform.of(augment["scales"][-1], norm["mean"], norm["std"])
+    split = DetectionDataset(job.input("manifest"), "val", transform)
+
+    def validate(model: nn.Module) -> Mapping[str, float]:
+        detections, truth = collect_detections(
+            model,
+            split,
+            split.num_classes,
+            ranks.device,
+            iou=test["nms_iou"],
+            limit=test["detections"],
+            workers=workers,
+            title=f"{job.name}: validate",
+        )
+        scores = coco_scores(detections, truth)
+        return {name: scores[name] / 100 for name in COCO_METRICS if scores[name] is not None}
+
+    return validate
+
+
+# A detector's BN sees the few images of one GPU, as in the toolboxes whose recipes it follows.
+TRAINING = Parts(build_detector, open_data, synchronise_bn=False)

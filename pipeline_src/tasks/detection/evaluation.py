@@ -1,0 +1,108 @@
+"""Evaluation of detectors: COCO and VOC scores, and drawn detections.
+
+metrics.json: `{"content", "unit": "fraction", "split", "images", "objects", COCO's twelve numbers (`ap`,
+`ap50`, ..., `ar_large`), "voc_ap" (11 points), "voc_ap_area", "per_class": {class: {"ap", "ap50",
+"ap_small", "ap_medium", "ap_large", "voc_ap", "voc_ap_area"}}, "classes"}`. All scores are fractions in
+0..1; null is what is undefined, such as the AP of small objects where there are none.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline_src.data.detection.dataset import DetectionDataset
+from pipeline_src.data.detection.transforms import DetectionEvalTransform
+from pipeline_src.data.index import Manifest
+from pipeline_src.errors import InputError
+from pipeline_src.evaluation.coco_ap import COCO_METRICS, PER_CLASS_METRICS, coco_scores
+from pipeline_src.evaluation.detection import collect_detections
+from pipeline_src.evaluation.detection_overlays import DetectionOverlayWriter
+from pipeline_src.evaluation.detections import (
+    Detections,
+    GroundTruth,
+    ImageDetections,
+    ImageId,
+    ImageTruth,
+)
+from pipeline_src.evaluation.multi_scale import AtSizes
+from pipeline_src.evaluation.panels import spread_evenly
+from pipeline_src.evaluation.voc_ap import voc_scores
+from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.provenance.job import Job
+
+
+class DetectionEvaluation:
+    """Scores boxes in the original images; see `evaluate.TaskEvaluation`."""
+
+    packages = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "pycocotools")
+    headline = ("ap", "ap50", "voc_ap")
+    build = staticmethod(build_detector)
+
+    def __init__(self, job: Job) -> None:
+        """Raises `InputError` for a manifest of other classes or of another task."""
+        self.job, self.settings = job, job.params["evaluation"]
+        self.test = job.params["model"]["detector"]["test"]
+        manifest, norm = job.input("manifest"), job.params["model"]["backbone"]
+        Manifest.load(manifest).require_classes(job.params["data"]["num_classes"])
+        sizes = [
+            DetectionEvalTransform.of(scale, norm["mean"], norm["std"]) for scale in self.settings["scales"]
+        ]
+        self.split = DetectionDataset(manifest, self.settings["split"], AtSizes(tuple(sizes)))
+
+    def measure(
+        self, model: torch.nn.Module, folder: Path, device: torch.device, workers: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Raises `InputError` for a split without an object, and a model that has diverged."""
+        split, classes = self.split, list(self.split.classes)
+        shown = [split.index.ids[i] for i in spread_evenly(self.settings["overlays"], len(split))]
+        overlays = DetectionOverlayWriter(folder, shown, classes)
+
+        def draw(index: int, key: ImageId, there: ImageTruth, found: ImageDetections) -> None:
+            if key in overlays.numbers:
+                overlays(key, split.load(index).permute(1, 2, 0).numpy(), there, found)
+
+        detections, truth = collect_detections(
+            model,
+            split,
+            split.num_classes,
+            device,
+            on_detections=draw,
+            iou=self.test["nms_iou"],
+            limit=self.test["detections"],
+            workers=workers,
+            title=self.job.name,
+        )
+        metrics = detection_metrics(detections, truth, classes, split.split)
+        if metrics["objects"] == 0:
+            raise InputError(f"{self.job.input('manifest')}: split {split.split!r} has no object to find")
+        return metrics, overlays.finish()
+
+
+def detection_metrics(
+    detections: Detections, truth: GroundTruth, classes: list[str], split: str
+) -> dict[str, Any]:
+    """What metrics.json says, without `content`; `classes` begin with the background."""
+    coco, voc = coco_scores(detections, truth), voc_scores(detections, truth)
+    return {
+        "unit": "fraction",
+        "split": split,
+        "images": len(truth.images),
+        "objects": sum(len(truth[key].label) for key in truth.images),
+        **{name: _fraction(coco[name]) for name in COCO_METRICS},
+        "voc_ap": _fraction(voc["map_11_points"]),
+        "voc_ap_area": _fraction(voc["map_area"]),
+        "per_class": {
+            name: {
+                **{metric: _fraction(coco["per_class"][metric][number]) for metric in PER_CLASS_METRICS},
+                "voc_ap": _fraction(voc["per_class"]["map_11_points"][number]),
+                "voc_ap_area": _fraction(voc["per_class"]["map_area"][number]),
+            }
+            for number, name in enumerate(classes[1:])
+        },
+        "classes": classes,
+    }
+
+
+def _fraction(percent: float | None) -> float | None:
+    return None if percent is None else percent / 100

@@ -1,0 +1,66 @@
+"""What a training of a segmentation network reads: images with masks, and their scores in validation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from pipeline_src.components import load
+from pipeline_src.data.index import Manifest
+from pipeline_src.data.loader import batch_source
+from pipeline_src.data.segmentation.dataset import SegmentationDataset
+from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
+from pipeline_src.evaluation.segmentation import evaluate_model
+from pipeline_src.models.build import build_model
+from pipeline_src.provenance.job import Job
+from pipeline_src.tasks.segmentation.objective import SegmentationObjective
+from pipeline_src.training.distributed import Ranks
+from pipeline_src.training.engine import Validate
+from pipeline_src.training.job import Data, Parts
+from pipeline_src.training.preflight import check_crop
+
+
+def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
+    """The training split as batches and the validation split as scores.
+
+    Raises `InputError` when the manifest does not fit the job, or names files that are gone.
+    """
+    params, recipe, manifest = job.params, job.params["recipe"], job.input("manifest")
+    Manifest.load(manifest).require_classes(params["data"]["num_classes"])
+    mean, std = params["model"]["backbone"]["mean"], params["model"]["backbone"]["std"]
+    train = SegmentationDataset(manifest, "train", TrainTransform.of(recipe["augment"], mean, std))
+    check_crop(recipe, params["model"], len(train))
+    return Data(
+        samples=len(train),
+        batches=batch_source(train, recipe, params["seed"], ranks, workers),
+        validate=None if recipe["validate_every"] is None else _validation(job, ranks, workers),
+        objective=SegmentationObjective(recipe["loss"], params["data"]["ignore_index"]),
+    )
+
+
+def _validation(job: Job, ranks: Ranks, workers: int) -> Validate:
+    norm = job.params["model"]["backbone"]
+    split = SegmentationDataset(job.input("manifest"), "val", EvalTransform.of(norm["mean"], norm["std"]))
+
+    def validate(model: nn.Module) -> Mapping[str, float]:
+        scores = evaluate_model(
+            model, split, split.num_classes, ranks.device, workers=workers, title=f"{job.name}: validate"
+        )
+        return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+    return validate
+
+
+def equalise_run(model: nn.Module, job: Job) -> dict[str, Any]:
+    """Apply the statistics of the run's scale equalizers, if it has some, to its initial model.
+
+    Raises `InputError` for statistics of another initialisation, model or data set.
+    """
+    if "statistics" not in job.inputs:
+        return {}
+    data = Manifest.load(job.input("manifest")).content
+    equalise = load("equalizer.statistics")
+    return {"equalizer": equalise(model, job.params["model"], data, job.input("statistics"))}
+
+
+TRAINING = Parts(build_model, open_data, equalise_run)
