@@ -161,9 +161,14 @@ def label_params(dataset: Dataset) -> dict[str, Any]:
     detection has neither.
     """
     classes = dataset_classes(dataset)
-    params: dict[str, Any] = {"num_classes": len(classes), "classes": classes}
-    if isinstance(dataset, DetectionDataset):
-        return {"task": "detection", **params}
+    detection = isinstance(dataset, DetectionDataset)
+    params: dict[str, Any] = {
+        "task": "detection" if detection else "segmentation",
+        "num_classes": len(classes),
+        "classes": classes,
+    }
+    if detection:
+        return params
     if isinstance(dataset, VocDataset | MasksDataset):
         return {**params, "ignore_index": dataset.ignore_index}
     table = LABEL_TABLES[dataset.format]

@@ -1,6 +1,6 @@
-"""Opens and decodes one record (image and mask) and says what is wrong with it, or what is in it.
+"""Opens and decodes a file of a record, and says what is wrong with it.
 
-Runs in the processes of a pool, so it takes and returns plain values. NumPy and Pillow only.
+Runs in the processes of a pool, so it takes and returns plain values. Pillow only.
 """
 
 import hashlib
@@ -12,13 +12,9 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from pipeline_src.data.records import Record
-
 IMAGE_MODES = ("RGB", "L", "RGBA", "LA", "P", "PA", "CMYK", "YCbCr", "1")
-MASK_MODES = ("L", "P")
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -45,43 +41,29 @@ class CheckedFile:
 
 
 @dataclass
-class CheckedRecord:
-    """What was found: `counts[v]` pixels of mask id v; `problems` are without the record's name."""
+class Checked:
+    """What was found in a record of any task; `problems` are without the record's name.
+
+    `annotation.digest` is empty where the reader has read the file already.
+    """
 
     image: CheckedFile
-    mask: CheckedFile
-    counts: list[int] = field(default_factory=list)
+    annotation: CheckedFile
     problems: list[str] = field(default_factory=list)
     rotated: bool = False
 
 
-def check_record(root: Path, record: Record, allowed: frozenset[int], described: str) -> CheckedRecord:
-    """Read both files of a record below `root` and compare them with each other and the classes.
-
-    `allowed` are the mask ids that may occur, `described` says so in words. Never raises for a bad
-    file: every finding is in `problems`, with the file's name and what would be right.
-    """
-    found = CheckedRecord(CheckedFile(record.image), CheckedFile(record.mask))
-    image = open_image(root, found.image, found.problems)
-    if image is not None:
-        found.rotated = is_rotated(image)
-    mask = _open(root, found.mask, "mask", found.problems)
-    if mask is not None:
-        if mask.mode in MASK_MODES:
-            _check_ids(found, mask, allowed, described)
-        else:
-            found.problems.append(f"mask {record.mask} {_advice(mask.mode)}")
-    if image is not None and mask is not None and image.size != mask.size:
+def check_size(found: Checked, annotation: str, size: tuple[int, int]) -> None:
+    """Note a problem where the image's size (width, height) is not that which its annotation says or has."""
+    if found.image.size != size:
         turned = "; the image carries a rotation (EXIF), apply it to its pixels" if found.rotated else ""
-        found.problems.append(
-            f"image {record.image} is {_size(image)} but mask {record.mask} is {_size(mask)}{turned}"
-        )
-    return found
+        is_, wanted = (f"{width}x{height}" for width, height in (found.image.size, size))
+        found.problems.append(f"image {found.image.name} is {is_} but {annotation} {wanted}{turned}")
 
 
 def open_image(root: Path, file: CheckedFile, problems: list[str]) -> Image.Image | None:
     """Decode and hash the image that `file` names; what is wrong with it goes to `problems`."""
-    image = _open(root, file, "image", problems)
+    image = open_file(root, file, "image", problems)
     if image is not None and image.mode not in IMAGE_MODES:
         problems.append(f"image {file.name} has pixels of type {image.mode}; save it with 8 bits a channel")
     return image
@@ -92,7 +74,7 @@ def is_rotated(image: Image.Image) -> bool:
     return image.getexif().get(_ORIENTATION, 1) != 1
 
 
-def _open(root: Path, file: CheckedFile, what: str, problems: list[str]) -> Image.Image | None:
+def open_file(root: Path, file: CheckedFile, what: str, problems: list[str]) -> Image.Image | None:
     """Decode a file from the bytes that are also hashed; None, with a problem, where that fails."""
     data = read_bytes(root, file, what, problems)
     if data is None:
@@ -127,29 +109,3 @@ def read_bytes(root: Path, file: CheckedFile, what: str, problems: list[str]) ->
     file.bytes, file.mtime_ns = info.st_size, info.st_mtime_ns
     file.digest = hashlib.sha256(data).hexdigest()
     return data
-
-
-def _check_ids(found: CheckedRecord, mask: Image.Image, allowed: frozenset[int], described: str) -> None:
-    counts = np.bincount(np.asarray(mask, dtype=np.uint8).ravel(), minlength=256)
-    found.counts = counts.tolist()
-    wrong = [int(value) for value in np.flatnonzero(counts) if value not in allowed]
-    if wrong:
-        ids = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
-        pixels = sum(found.counts[value] for value in wrong)
-        found.problems.append(
-            f"mask {found.mask.name} holds id {ids} ({pixels} pixels); allowed are {described}"
-        )
-
-
-def _advice(mode: str) -> str:
-    if mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
-        what = "is a colour image, not an index image"
-    elif mode in ("1", "LA", "PA"):
-        what = f"has pixels of type {mode}"
-    else:
-        what = f"has more than 8 bits a pixel ({mode})"
-    return f"{what}; save each pixel's class id in an 8-bit PNG with one channel (Pillow mode L or P)"
-
-
-def _size(image: Image.Image) -> str:
-    return f"{image.width}x{image.height}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_src.data.fingerprint import DigestCache, fingerprint
-from pipeline_src.data.index import Manifest, row_files
+from pipeline_src.data.index import Manifest
 from pipeline_src.data.readers.ade20k import ade20k_root, ade20k_sources, read_ade20k
 from pipeline_src.data.readers.cityscapes import cityscapes_root, cityscapes_sources, read_cityscapes
 from pipeline_src.data.readers.coco import coco_json_sources, coco_sources, read_coco, read_coco_json
@@ -172,7 +172,7 @@ class _Comparison:
             self.reordered.append(name)
         for key in before.keys() & after.keys():
             row, record = before[key], after[key]
-            for was, file, digest in zip(row_files(row), record.files, row["files"]):
+            for was, file, digest in zip((row["image"], row["annotation"]), record.files, row["files"]):
                 if was != file:
                     self.removed.add(was)
                     self.added.add(file)

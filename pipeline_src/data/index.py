@@ -1,6 +1,5 @@
 """Reading a data set's `manifest.json` and the index of records beside it. Standard library only."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,7 @@ IGNORE_INDEX = 255
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says about a data set; see `data/manifest.py` and `data/detection/manifest.py`,
-    which write it. Detection has no `ignore_index` and no `label_map`.
-    """
+    """What a manifest says about a data set; `data/manifest.py` writes it. Only masks have a `label_map`."""
 
     path: Path
     content: str
@@ -26,7 +23,6 @@ class Manifest:
     index: Path
     num_classes: int
     classes: tuple[str, ...]
-    ignore_index: int | None
     label_map: tuple[int, ...] | None
     splits: dict[str, dict[str, Any]]
     fingerprint: dict[str, Any] | None
@@ -48,7 +44,6 @@ class Manifest:
                 index=index,
                 num_classes=value["num_classes"],
                 classes=tuple(value["classes"]),
-                ignore_index=value["ignore_index"],
                 label_map=None if value["label_map"] is None else tuple(value["label_map"]),
                 splits=value["splits"],
                 fingerprint=value["fingerprint"],
@@ -64,7 +59,7 @@ class Manifest:
             )
 
     def split_rows(self, split: str, index: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """The index rows of a split: `id`, `image`, `mask` (detection: `annotation`), `sha256`, `files`
+        """The index rows of a split: `id`, `image`, `annotation` (mask or boxes), `sha256`, `files`
         (digest of each file). `index` is the content of the index file where it has been read already.
         """
         if split not in self.splits:
@@ -76,12 +71,7 @@ class Manifest:
 
     def records(self, split: str) -> list[Record]:
         """The records of a split, in the order that sample indices refer to."""
-        return [Record(row["id"], row["image"], row["mask"]) for row in self.split_rows(split)]
-
-
-def row_files(row: Mapping[str, Any]) -> tuple[str, str]:
-    """The files of an index row, relative to the root: the image, and its mask or its boxes."""
-    return row["image"], row["mask"] if "mask" in row else row["annotation"]
+        return [Record(row["id"], row["image"], row["annotation"]) for row in self.split_rows(split)]
 
 
 def list_digest(ids: Any) -> str:

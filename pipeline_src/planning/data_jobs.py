@@ -78,10 +78,7 @@ class DataJobs:
                     "sidecar": self.paths.manifest(key),
                     "index": self.paths.results("data", key, "index.json"),
                 },
-                components=(
-                    f"reader.{dataset.format}",
-                    *(("manifest.detection",) if spec.get("task") == "detection" else ()),
-                ),
+                components=(f"reader.{dataset.format}", f"manifest.{spec['task']}"),
                 note=note,
             )
         )

@@ -14,9 +14,7 @@ from typing import Any
 
 from pipeline_src.components import load
 from pipeline_src.data.fingerprint import DigestCache, cache_path
-from pipeline_src.data.manifest import BuiltManifest, build_manifest
-from pipeline_src.data.records import SplitListing
-from pipeline_src.data.segmentation.labels import LabelSpace
+from pipeline_src.data.manifest import build_manifest
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import read_json, write_json
 from pipeline_src.provenance.job import Job
@@ -47,7 +45,8 @@ def make_manifest(job: Job, workers: int) -> None:
     sidecar = Path(job.outputs["sidecar"])
     problems_path = sidecar.with_name(f"{sidecar.name}.problems.txt")
     try:
-        built = _build(params, listings, workers, problems_path, cache)
+        checks = load(f"manifest.{params.get('task', 'segmentation')}").of(params)
+        built = build_manifest(listings, checks, workers, problems_path, cache)
     except InputError as error:
         raise InputError(f"data set {params['dataset']!r}: {error}") from None
     for warning in built.facts["warnings"]:
@@ -62,23 +61,6 @@ def make_manifest(job: Job, workers: int) -> None:
         classes=params.get("classes") or [str(label) for label in range(params["num_classes"])],
         **built.facts,
     )
-
-
-def _build(
-    params: dict[str, Any],
-    listings: dict[str, SplitListing],
-    workers: int,
-    problems_path: Path,
-    cache: DigestCache | None,
-) -> BuiltManifest:
-    """The manifest of the data set's task."""
-    if params.get("task") == "detection":
-        build_detection_manifest = load("manifest.detection")
-        return build_detection_manifest(listings, params["classes"], workers, problems_path, cache)
-    labels = LabelSpace.of(
-        params["num_classes"], params["ignore_index"], params.get("class_ids"), params.get("ignored_ids")
-    )
-    return build_manifest(listings, labels, workers, problems_path, cache)
 
 
 def _split_spec(params: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:

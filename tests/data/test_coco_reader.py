@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco, read_coco_json
 from pipeline_src.errors import InputError
+from pipeline_src.tasks.detection.manifest import BoxChecks
 
 SPEC = {"images": "pictures", "annotations": "boxes.json"}
 CATEGORIES = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}, {"id": 90, "name": "owl"}]
@@ -51,7 +52,7 @@ def write(root, value):
 
 def build(root, classes=("background", "cat", "dog", "owl"), **changes):
     listing = read_coco_json([root], "train", {**SPEC, "classes": list(classes), **changes})
-    return build_detection_manifest({"train": listing}, list(classes))
+    return build_manifest({"train": listing}, BoxChecks(list(classes)))
 
 
 def refusal(action):
@@ -231,7 +232,7 @@ def test_boxes_outside_are_clipped_zero_areas_skipped_and_both_counted_by_name(t
         for number, (key, box) in enumerate(boxes)
     ]
     built = build(write(tmp_path, value))
-    found = Objects.unpacked(built.index["objects"]["train"])
+    found = Objects.unpacked(built.index["columns"]["train"])
     by_id = {keys[0]: [[0, 2, 15, 30]], keys[1]: [[1, 1, 39, 29]], keys[2]: [[0, 0, 40, 30]]}
     assert found.boxes.tolist() == [box for key in sorted(keys) for box in by_id[key]]
     facts = built.facts["splits"]["train"]

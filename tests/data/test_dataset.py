@@ -14,6 +14,7 @@ from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
+from pipeline_src.tasks.segmentation.manifest import MaskChecks
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 AUGMENT = {"resize": {"ratio": [0.5, 2.0]}, "crop": [21, 27], "flip": 0.5}
@@ -30,7 +31,7 @@ def write(built, folder, classes):
 @pytest.fixture(scope="module")
 def voc_manifest(voc_folder, tmp_path_factory):
     listings = {name: read_voc2012([voc_folder], name, {"set": name}) for name in ("train", "val")}
-    built = build_manifest(listings, LabelSpace.of(21, 255))
+    built = build_manifest(listings, MaskChecks(LabelSpace.of(21, 255)))
     return write(built, tmp_path_factory.mktemp("results"), [str(label) for label in range(21)])
 
 
@@ -38,7 +39,9 @@ def voc_manifest(voc_folder, tmp_path_factory):
 def own_manifest(masks_folder, masks_splits, tmp_path):
     root = masks_folder()
     listings = {name: read_masks([root], name, spec) for name, spec in masks_splits.items()}
-    return write(build_manifest(listings, LabelSpace.of(3, 11)), tmp_path / "results", ["x", "y", "z"])
+    return write(
+        build_manifest(listings, MaskChecks(LabelSpace.of(3, 11))), tmp_path / "results", ["x", "y", "z"]
+    )
 
 
 @pytest.fixture(scope="module")

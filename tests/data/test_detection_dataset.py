@@ -14,7 +14,6 @@ from torchvision.transforms.v2 import functional as F
 
 from pipeline_src.data.detection.dataset import DetectionDataset, grouped_order
 from pipeline_src.data.detection.index import DetectionIndex
-from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.transforms import (
     DetectionEvalTransform,
     DetectionTrainTransform,
@@ -23,9 +22,11 @@ from pipeline_src.data.detection.transforms import (
     resized_size,
 )
 from pipeline_src.data.loader import SampleKey, training_loader
+from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco_json
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
+from pipeline_src.tasks.detection.manifest import BoxChecks
 from pipeline_src.training.timetable import steps_per_epoch
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -58,7 +59,7 @@ def manifest(tmp_path_factory):
     content = {"images": images, "annotations": annotations, "categories": categories}
     (root / "boxes.json").write_text(json.dumps(content))
     spec = {"images": "pictures", "annotations": "boxes.json", "classes": CLASSES}
-    built = build_detection_manifest({"train": read_coco_json([root], "train", spec)}, CLASSES)
+    built = build_manifest({"train": read_coco_json([root], "train", spec)}, BoxChecks(CLASSES))
     path, index = root / "manifest.json", root / "index.json"
     write_json(index, built.index)
     facts = {"dataset": "own", "index": str(index), "classes": CLASSES, **built.facts}
@@ -212,8 +213,8 @@ def test_index_refuses_a_manifest_without_boxes_and_one_of_another_index(manifes
     write({"splits": index["splits"]})
     with pytest.raises(InputError, match="describes no boxes"):
         DetectionIndex.load(path, "train")
-    short = index["objects"]["train"]["counts"].rsplit(" ", 1)[0]
-    write({**index, "objects": {"train": {**index["objects"]["train"], "counts": short}}})
+    short = index["columns"]["train"]["counts"].rsplit(" ", 1)[0]
+    write({**index, "columns": {"train": {**index["columns"]["train"], "counts": short}}})
     with pytest.raises(InputError, match="do not belong together"):
         DetectionIndex.load(path, "train")
 

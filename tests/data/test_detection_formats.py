@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_src.data.detection.loader import detection_loader
 
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
@@ -19,6 +18,7 @@ from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest, list_digest
+from pipeline_src.data.loader import training_loader
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.voc_detection import write_voc_detection
 from pipeline_src.errors import InputError
@@ -77,7 +77,7 @@ def test_scenes_are_planned_drawn_described_and_trained_on(layout, plan, describ
         assert manifest.classes[1:] == tuple(category.name for category in COCO_CATEGORIES[:4])
     transform = DetectionTrainTransform.of({"scales": [[96, 64]], "flip": 0.5}, [0.5] * 3, [0.5] * 3)
     dataset = DetectionDataset(job.sidecar, "train", transform)
-    for images, targets in detection_loader(dataset, seed=0, batch=3, total_steps=4):
+    for images, targets in training_loader(dataset, seed=0, batch=3, total_steps=4):
         assert len(images) == len(targets) == 3
         for image, target in zip(images, targets):
             height, width = image.shape[1:]
@@ -205,7 +205,7 @@ def test_index_keeps_cocos_proportions_compact_and_every_object_in_its_image(tmp
     columns = {"counts": counts, "widths": np.full(images, 640), "heights": np.full(images, 480)}
     texts = {key: " ".join(map(str, value.tolist())) for key, value in columns.items()}
     index, path = tmp_path / "index.json", tmp_path / "manifest.json"
-    write_json(index, {"splits": {"train": rows}, "objects": {"train": {**texts, **objects.packed()}}})
+    write_json(index, {"splits": {"train": rows}, "columns": {"train": {**texts, **objects.packed()}}})
     facts = {"content": "c", "dataset": "coco", "root": str(tmp_path), "index": str(index), "num_classes": 81}
     facts |= {"classes": ["x"] * 81, "ignore_index": None, "label_map": None, "fingerprint": None}
     splits = {"train": {"list_digest": list_digest(row["id"] for row in rows)}}

@@ -9,8 +9,8 @@ from pycocotools.coco import COCO
 from torchvision.datasets import VOCDetection
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
-from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco
 from pipeline_src.data.readers.voc_detection import read_voc_detection
 from pipeline_src.data.scenes.coco import run_lengths, write_coco
@@ -18,6 +18,7 @@ from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.voc_detection import write_voc_detection
 from pipeline_src.data.scenes.voc_parts import CLASSES
 from pipeline_src.errors import InputError
+from pipeline_src.tasks.detection.manifest import BoxChecks
 
 SETTINGS = SceneSettings(seed=5, smallest=(61, 45), largest=(97, 90), objects=(0, 6))
 COCO_CLASSES = ["background", *(category.name for category in COCO_CATEGORIES)]
@@ -44,7 +45,7 @@ def voc(tmp_path_factory):
 
 
 def columns(built, split):
-    found = built.index["objects"][split]
+    found = built.index["columns"][split]
     counts = np.array(found["counts"].split(), dtype=int)
     return counts, Objects.unpacked(found)
 
@@ -89,7 +90,7 @@ def test_coco_scenes_through_the_real_reader_and_manifest(coco):
         split: read_coco([root], split, {"set": name, "classes": COCO_CLASSES})
         for split, name in sets.items()
     }
-    built = build_detection_manifest(listings, COCO_CLASSES)
+    built = build_manifest(listings, BoxChecks(COCO_CLASSES))
     for split in sets:
         drawn = [scene for scene in scenes if scene.split == split]
         counts, objects = columns(built, split)
@@ -110,7 +111,7 @@ def test_voc_scenes_are_read_by_torchvision_and_the_real_reader_alike(voc):
     names = ["background", *CLASSES]
     spec = {"train": {"sets": ["2007/trainval", "2012/trainval"]}, "val": {"sets": ["2007/test"]}}
     listings = {split: read_voc_detection([root], split, one) for split, one in spec.items()}
-    built = build_detection_manifest(listings, names)
+    built = build_manifest(listings, BoxChecks(names))
     assert [record.id for record in listings["train"].records][6:8] == ["000007", "2008_000001"]
     theirs = {
         "train": [("2007", "trainval"), ("2012", "trainval")],

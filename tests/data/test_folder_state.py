@@ -14,6 +14,7 @@ from pipeline_src.data.readers.voc2012 import read_voc2012
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, write_json
+from pipeline_src.tasks.segmentation.manifest import MaskChecks
 
 OLD_NS = 1_600_000_000_000_000_000
 
@@ -33,7 +34,9 @@ class Folder:
     def make_manifest(self):
         read = read_masks if self.layout == "masks" else read_voc2012
         listings = {name: read([self.root], name, spec) for name, spec in self.splits.items()}
-        labels = LabelSpace.of(3, 11) if self.layout == "masks" else LabelSpace.of(21, 255)
+        labels = (
+            MaskChecks(LabelSpace.of(3, 11)) if self.layout == "masks" else MaskChecks(LabelSpace.of(21, 255))
+        )
         cache = DigestCache(self.cache, next(iter(listings.values())).root)
         built = build_manifest(listings, labels, cache=cache)
         index = self.manifest.with_name("index.json")

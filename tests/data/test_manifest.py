@@ -11,6 +11,7 @@ from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.masks import read_masks
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
+from pipeline_src.tasks.segmentation.manifest import MaskChecks
 
 
 def listings(root, splits):
@@ -21,7 +22,7 @@ def listings(root, splits):
 def build(masks_splits):
     def run(root, num_classes=3, ignore_index=11, **options):
         return build_manifest(
-            listings(root, masks_splits), LabelSpace.of(num_classes, ignore_index), **options
+            listings(root, masks_splits), MaskChecks(LabelSpace.of(num_classes, ignore_index)), **options
         )
 
     return run

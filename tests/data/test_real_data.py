@@ -6,15 +6,14 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline_src.data.detection.loader import detection_loader
 from pycocotools.coco import COCO
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.data.detection.dataset import DetectionDataset
-from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.detection.voc_xml import CORNERS
+from pipeline_src.data.loader import training_loader
 from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco, read_coco_json
 from pipeline_src.data.readers.masks import read_masks
@@ -23,6 +22,8 @@ from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc
 from pipeline_src.data.scenes.voc_parts import CLASSES
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.files import write_json
+from pipeline_src.tasks.detection.manifest import BoxChecks
+from pipeline_src.tasks.segmentation.manifest import MaskChecks
 
 
 def need(folder):
@@ -34,7 +35,7 @@ def need(folder):
 def test_voc2012_sample(real_data):
     root = need(real_data / "voc2012_sample")
     listings = {name: read_voc2012([root], name, {"set": name}) for name in ("train", "val", "trainval")}
-    built = build_manifest(listings, LabelSpace.of(21, 255), workers=2)
+    built = build_manifest(listings, MaskChecks(LabelSpace.of(21, 255)), workers=2)
     facts = built.facts["splits"]
     assert [facts[name]["images"] for name in ("train", "val", "trainval")] == [43, 50, 93]
     for part in ("class_pixels", "ignored_pixels"):
@@ -49,7 +50,7 @@ def test_camvid(real_data):
         name: {"images": name, "masks": f"{name}annot", "list": f"{name}.txt"} for name in ("train", "val")
     }
     listings = {name: read_masks([root], name, spec) for name, spec in splits.items()}
-    built = build_manifest(listings, LabelSpace.of(11, 11), workers=2)
+    built = build_manifest(listings, MaskChecks(LabelSpace.of(11, 11)), workers=2)
     facts = built.facts["splits"]
     assert (facts["train"]["images"], facts["val"]["images"]) == (367, 101)
     assert facts["train"]["smallest"] == facts["val"]["largest"] == [480, 360]
@@ -61,8 +62,8 @@ def test_camvid(real_data):
 
 
 def described(listings, classes):
-    built = build_detection_manifest(listings, classes, workers=2)
-    objects = {name: Objects.unpacked(found) for name, found in built.index["objects"].items()}
+    built = build_manifest(listings, BoxChecks(classes), workers=2)
+    objects = {name: Objects.unpacked(found) for name, found in built.index["columns"].items()}
     return built, built.facts["splits"], objects
 
 
@@ -190,7 +191,7 @@ def test_coco_sample_in_the_official_layout_is_its_json_and_gives_batches(coco_a
     }
     assert {int(dataset.index.ids[record]) for record in dataset.records} == learned
     seen = 0
-    for images, targets in detection_loader(dataset, seed=0, batch=8, total_steps=2):
+    for images, targets in training_loader(dataset, seed=0, batch=8, total_steps=2):
         for image, target in zip(images, targets, strict=True):
             record = listings["train"].records[int(target["image_id"])]
             kept = [one for one in record.objects if not one.crowd]

@@ -5,11 +5,12 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipeline_src.data.detection.manifest import build_detection_manifest
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.voc_xml import parse_voc_xml
+from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc_xml
 from pipeline_src.errors import InputError
+from pipeline_src.tasks.detection.manifest import BoxChecks
 
 
 def refusal(action):
@@ -44,7 +45,7 @@ def own(tmp_path):
 def build_voc(root, **changes):
     spec = {"images": "img", "annotations": "ann", **changes}
     classes = ["background", "rbc", "wbc"]
-    return build_detection_manifest({"train": read_voc_xml([root], "train", spec)}, classes)
+    return build_manifest({"train": read_voc_xml([root], "train", spec)}, BoxChecks(classes))
 
 
 def test_vocs_pixels_become_borders_and_a_click_gets_no_area():
@@ -60,7 +61,7 @@ def test_vocs_pixels_become_borders_and_a_click_gets_no_area():
 
 def test_own_folders_of_xml(own):
     built = build_voc(own)
-    objects = Objects.unpacked(built.index["objects"]["train"])
+    objects = Objects.unpacked(built.index["columns"]["train"])
     assert objects.boxes.tolist() == [[0, 0, 30, 20], [4, 5, 9, 9]] * 2
     facts = built.facts["splits"]["train"]
     assert facts["class_objects"] == [0, 2, 2] and facts["difficult"] == 2

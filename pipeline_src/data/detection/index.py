@@ -35,7 +35,7 @@ class DetectionIndex:
         manifest = Manifest.load(manifest_path)
         index = read_json(manifest.index)
         rows = manifest.split_rows(split, index)
-        columns = index.get("objects", {}).get(split)
+        columns = index.get("columns", {}).get(split)
         if columns is None:
             raise InputError(f"{manifest_path}: describes no boxes; a detector needs a detection data set")
         counts, widths, heights = (_integers(columns[key]) for key in ("counts", "widths", "heights"))
