@@ -215,7 +215,7 @@ def test_the_schedule_scales_every_group():
     schedule = lr_scheduler.PolynomialLR(theirs, total_iters=20, power=1.0)
     trainer = SimpleNamespace(
         step=0,
-        optimizer=optimizer,
+        update=SimpleNamespace(optimizer=optimizer),
         timetable=SimpleNamespace(steps_per_epoch=5, total_steps=20),
         recipe={
             "optimizer": {"lr": 1e-4},
