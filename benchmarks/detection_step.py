@@ -19,9 +19,10 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops import FrozenBatchNorm2d
 
 from benchmarks.timing import fastest
-from pipeline_src.config.detector import FasterRcnnDetector
 from pipeline_src.errors import run_command
 from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.faster_rcnn import FasterRCNNOptions
+from pipeline_src.options import to_json
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.training.runtime import describe_device
 
@@ -43,7 +44,7 @@ def ours() -> nn.Module:
                 "output_stride": 32, "out_norm": False,
             },
             "pyramid": None,
-            "detector": FasterRcnnDetector(kind="faster_rcnn").model_dump(),
+            "detector": {"kind": "faster_rcnn", **to_json(FasterRCNNOptions())},
         }
     )  # fmt: skip
 

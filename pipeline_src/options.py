@@ -47,6 +47,8 @@ PositiveFloat = Annotated[float, Bounds(gt=0)]
 NonNegativeFloat = Annotated[float, Bounds(ge=0)]
 Fraction = Annotated[float, Bounds(ge=0, le=1)]
 Pair = Annotated[list[PositiveInt], Bounds(min_length=2, max_length=2)]
+Level = Annotated[int, Bounds(ge=2, le=8)]
+"""Number of a feature map: C2 to C5, of nominal stride 4 to 32; C6 to C8 are of stages that IPG adds."""
 Name = Annotated[str, Bounds(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 """A name that becomes part of a path: letters, digits, `_`, `.`, `-`."""
 
@@ -59,6 +61,52 @@ def option(default: Any, description: str, **bounds: Any) -> Any:
     if isinstance(default, list | dict | set):
         return dataclasses.field(default_factory=lambda: _copy(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def checked(cls: type[T], **values: Any) -> T:
+    """The options `cls(**values)`, for callers that no configuration has checked.
+
+    Raises `InputError` that names the option for a value that is not one of its choices or out of bounds.
+    """
+    found = cls(**values)
+    hints = get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(found):  # type: ignore[arg-type]
+        value = getattr(found, field.name)
+        _check(field.name, value, hints[field.name], field.metadata.get("bounds", Bounds()))
+    return found
+
+
+def _check(name: str, value: Any, annotation: Any, bounds: Bounds) -> None:
+    """Refuse a value that is not one of the choices of a type, or that does not keep to its bounds."""
+    while get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        for one in more:
+            _check(name, value, annotation, one)
+    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    if value is None and type(None) in members:
+        return
+    for member in members:
+        if get_origin(member) is Literal and len(members) == 1 and value not in get_args(member):
+            raise InputError(f"{name}: {value!r}; allowed: {', '.join(map(str, get_args(member)))}")
+        if get_origin(member) is Annotated and (len(members) == 1 or type(None) in members):
+            _check(name, value, member, Bounds())
+        if get_origin(member) is list and isinstance(value, list | tuple):
+            for entry in value:
+                _check(name, entry, get_args(member)[0], Bounds())
+    given = bounds.given()
+    size = {"min_length": lambda low: len(value) < low, "max_length": lambda high: len(value) > high}
+    wrong = {
+        "gt": lambda low: value <= low, "ge": lambda low: value < low,
+        "lt": lambda high: value >= high, "le": lambda high: value > high, **size,
+    }  # fmt: skip
+    for key, limit in given.items():
+        if key in wrong and wrong[key](limit):
+            shown = list(value) if isinstance(value, tuple) else value
+            words = {
+                "gt": "above", "ge": "at least", "lt": "below", "le": "at most",
+                "min_length": "a length of at least", "max_length": "a length of at most",
+            }[key]  # fmt: skip
+            raise InputError(f"{name}: {shown!r} is not allowed; it needs {words} {limit}")
 
 
 def to_json(value: Any) -> Any:

@@ -10,18 +10,20 @@ from, and does nothing. The modules that the program itself has imported are not
 
 import ast
 import builtins
+import dataclasses
 import importlib
 import inspect
+import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import COMPONENTS, split_target
 from pipeline_src.errors import InputError
-from pipeline_src.provenance.closure import PACKAGE, ROOT, reached_packages
+from pipeline_src.provenance.closure import PACKAGE, ROOT, ClosureError, reached_packages
 
 CONTRACTS = {
     "backbone": "pipeline_src.models.backbones.base:StagedBackbone",
@@ -47,24 +49,28 @@ def declaration(target: str) -> Any:
         raise InputError(f"{module} has no {attribute}{_close(attribute, vars(namespace))}") from None
 
 
-def component(kind: str, outside: dict[str, str] | None = None) -> Any:
+def component(kind: str, outside: Mapping[str, str] | None = None) -> Any:
     """The declaration of a component such as `decoder.uper`; `outside` are those of `components:`."""
     return declaration(COMPONENTS.get(kind) or (outside or {})[kind])
 
 
-def check_outside(outside: dict[str, str]) -> None:
-    """Refuse entries of `components:` that are not there or break their contract (`InputError`)."""
-    for kind, target in outside.items():
-        place = f"components.{kind}"
-        family = kind.partition(".")[0]
-        if kind in COMPONENTS:
-            raise InputError(f"{place}: this kind is there already ({COMPONENTS[kind]}); use another name")
-        if family not in CONTRACTS:
-            raise InputError(f"{place}: {family!r} is no kind of component; use {', '.join(CONTRACTS)}")
-        try:
-            check_contract(declaration(target), CONTRACTS[family])
-        except InputError as error:
-            raise InputError(f"{place}: {error}") from None
+def check_outside(kind: str, target: str) -> None:
+    """Refuse an entry of `components:` that is not there or breaks its contract (`InputError`)."""
+    family = kind.partition(".")[0]
+    if not re.fullmatch(NAME, kind):
+        raise InputError("is no name of a component; use a kind and a name, such as decoder.mine")
+    if family not in CONTRACTS:
+        raise InputError(f"{family!r} is no kind of component; use {', '.join(CONTRACTS)}")
+    if kind in COMPONENTS:
+        raise InputError(f"{kind} is there already ({COMPONENTS[kind]}); use another name")
+    module, _ = split_target(target)
+    if not module.endswith(".py"):
+        raise InputError(f"{target!r} is not allowed; use file.py:Name, such as my_ideas/unet.py:UNetHead")
+    try:
+        reached_packages(module)
+    except ClosureError as error:
+        raise InputError(str(error)) from None
+    check_contract(declaration(target), CONTRACTS[family])
 
 
 def check_contract(found: Any, contract: str) -> None:
@@ -77,6 +83,9 @@ def check_contract(found: Any, contract: str) -> None:
     for missing in sorted(getattr(cls, "__abstractmethods__", ())):
         wanted = inspect.getdoc(getattr(base, missing)) or ""
         raise InputError(f"{name} lacks {missing}, which every {base.__name__} has: {wanted.splitlines()[0]}")
+    for wanted, kind in inspect.get_annotations(base).items():
+        if wanted == "Options" and not dataclasses.is_dataclass(getattr(cls, wanted, None)):
+            raise InputError(f"{name} lacks Options, a frozen dataclass of its options ({kind})")
 
 
 class StandIn:

@@ -8,9 +8,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from pipeline_src.config.declarations import check_outside
 from pipeline_src.config.explain import explain, one_of, suggest
 from pipeline_src.config.layers import Layer, locate, merge
-from pipeline_src.config.study import Params
+from pipeline_src.config.model import Outside
+from pipeline_src.config.study import Params, params_model
 from pipeline_src.errors import InputError
 
 BASE_FILE = "params.yaml"
@@ -61,13 +63,29 @@ def _validated(base: Layer, overlays: list[Layer], scales: dict[str, Any]) -> Pa
     for layer in layers:
         tree = merge(tree, {key: value for key, value in layer.tree.items() if key != "scales"})
     tree["scale"], tree["scales"] = overlays[0].tree["scale"], scales
+    model = params_model(_outside(tree.get("components"), layers))
     try:
-        params = Params.model_validate(tree)
+        params = model.model_validate(tree)
     except ValidationError as error:
-        lines = [f"{locate(path, layers)}: {text}" for path, text in explain(error, Params)]
+        lines = [f"{locate(path, layers)}: {text}" for path, text in explain(error, model)]
         raise InputError("\n       ".join(lines)) from None
     params._layers = layers
     return params
+
+
+def _outside(components: Any, layers: list[Layer]) -> Outside:
+    """The components of the user's own; what is no mapping of texts is left to the validation."""
+    if not isinstance(components, Mapping):
+        return ()
+    found = {kind: target for kind, target in components.items() if isinstance(kind, str)}
+    if not all(isinstance(target, str) for target in found.values()):
+        return ()
+    for kind, target in found.items():
+        try:
+            check_outside(kind, target)
+        except InputError as error:
+            raise InputError(f"{locate(['components', kind], layers)}: {error}") from None
+    return tuple(sorted(found.items()))
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

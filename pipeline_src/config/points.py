@@ -4,10 +4,10 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model
 
 from pipeline_src.config.base import Section
 from pipeline_src.config.detection_data import DetectionDataset
@@ -43,10 +43,17 @@ class _Spec(Section):
     """What an axis may change."""
 
     dataset: str = Field(description="Key of an entry of `datasets`.")
-    model: ModelSpec = Field(description="The network.")
+    model: ModelSpec = Field(description="The network.")  # of the study's own class, see `_spec_of`
     recipe: Recipe = Field(description="The training recipe.")
     evaluation: Evaluation = Field(description="How a trained network is evaluated.")
     init_from: InitFrom | None = Field(description="The training that it starts from.")
+
+
+@cache
+def _spec_of(model: type[ModelSpec]) -> type[_Spec]:
+    """`_Spec` for networks of a class that knows the user's own components."""
+    description = _Spec.model_fields["model"].description
+    return create_model("_Spec", __base__=_Spec, model=(model, Field(description=description)))
 
 
 def points_of(params: Params, key: str) -> list[Point]:
@@ -128,10 +135,11 @@ def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, An
                 origin(key, study, settings, path),
                 "there is no such key; an axis is a key path below dataset, model or recipe",
             )
+    model = _spec_of(type(study.model))
     try:
-        spec = _Spec.model_validate(tree)
+        spec = model.model_validate(tree)
     except ValidationError as error:
-        findings = list(explain(error, _Spec))
+        findings = list(explain(error, model))
         # a misspelt key explains why the right one is missing
         location, explanation = next((one for one in findings if one[1].startswith("unknown")), findings[0])
         raise params.wrong(origin(key, study, settings, dotted(location)), explanation) from None
@@ -158,7 +166,8 @@ def _check_point(
     if boxes != isinstance(recipe.augment, DetectionAugment):
         wanted = "scales, for images with boxes" if boxes else "a crop, for images with masks"
         raise params.wrong(origin("recipe.augment"), f"a recipe for this data needs an augment with {wanted}")
-    if getattr(recipe.optimizer, "layer_decay", None) and model["backbone"]["family"] != "convnext":
+    family = params.component(f"backbone.{model['backbone']['family']}")
+    if getattr(recipe.optimizer, "layer_decay", None) and not family.decays_by_depth:
         explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {spec.model.backbone} use null"
         raise params.wrong(origin("recipe.optimizer.layer_decay"), explanation)
     images = equalizer["images"] if equalizer else None

@@ -6,7 +6,11 @@ The results are plain dictionaries: a job needs neither pydantic nor the configu
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipeline_src.config.data import (
@@ -18,9 +22,10 @@ from pipeline_src.config.data import (
     MasksDataset,
     VocDataset,
 )
+from pipeline_src.config.declarations import component
 from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.explain import dotted, one_of, suggest
-from pipeline_src.config.model import Backbone, Equalizer, IpgPyramid, ModelSpec, WeightsFile
+from pipeline_src.config.model import Backbone, ModelSpec, WeightsFile, kinds
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
@@ -28,81 +33,133 @@ from pipeline_src.data.detection.records import BACKGROUND
 from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
-from pipeline_src.models.backbones.table import Architecture, lookup, lookup_architecture
-from pipeline_src.models.detectors.options import check_detector
-from pipeline_src.models.fusion.dfp_rules import check_depth
-from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised, head_levels
-from pipeline_src.models.fusion.ipg_rules import BACKBONE_STAGES, resolve_ipg
+from pipeline_src.models.backbones.table import Architecture, BackboneFacts, lookup, lookup_architecture
+from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.equalizer_rules import equalised
+from pipeline_src.models.places import BACKBONE_LEVELS, PyramidPlace
+from pipeline_src.options import from_json
+
+HEADS = {"decoder": "decoder", "auxiliary": "decoder", "detector": "detector"}
+"""Sections of a model that read levels of its pyramid, with the kind of their component."""
 
 
 def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
     """The model section of a job: everything that `models.build` needs, and no paths.
 
-    A pyramid that adds nothing (DFP at depth 0 without an encoder, IPG without fusions and extra stages)
-    resolves to none: such runs neither depend on its code nor train twice what another study trains as its
-    plain model.
+    A pyramid that adds nothing to its backbone (IPG without fusions and extra stages) resolves to none: such
+    runs neither depend on its code nor train twice what another study trains as its plain model.
 
     Raises `InputError` without a location; the caller knows the key path, or the message begins with it.
     """
     backbone = params.backbones[spec.backbone]
-    facts = backbone_facts(backbone)
-    parts = {
-        name: None if (part := getattr(spec, name)) is None else part.model_dump()
-        for name in ("decoder", "auxiliary", "detector")
-    }
-    read = {name: max(_levels_of(name, part)) for name, part in parts.items() if part is not None}
+    facts = backbone_facts(params, backbone)
+    family = params.component(f"backbone.{facts.family}")
+    heads = {name: section for name in HEADS if (section := getattr(spec, name)) is not None}
+    read: dict[str, list[int]] = {}
+    for name, section in heads.items():
+        head = params.component(f"{HEADS[name]}.{section.kind}")
+        read[name] = _levels(head.needed_levels(section.given()), f"{name}.kind", head)
+    available = _available_levels(params, spec, read)
+    place = PyramidPlace(spec.backbone, facts.stem_stride, tuple(sorted({*chain(*read.values())})))
+    pyramid = _resolve_pyramid(params, spec, place)
+    if spec.detector is not None:
+        detector = params.component(f"detector.{spec.detector.kind}")
+        with _below("detector"):
+            detector.check(spec.detector.given(), available, family.freezable)
     model = {
         "num_classes": num_classes,
         "backbone": resolve_backbone(backbone, facts),
-        "pyramid": _resolve_pyramid(spec, facts, read),
-        **parts,
+        "pyramid": pyramid,
+        **{name: heads[name].model_dump() if name in heads else None for name in HEADS},
     }
-    if parts["detector"] is not None:
-        check_detector(parts["detector"], range(2, _stages_of(spec) + 2), facts.family)
-    return {**model, "equalizer": _resolve_equalizer(model, spec.equalizer)}
+    equalizer = None
+    if spec.equalizer is not None:
+        chosen = spec.equalizer.given()
+        found = concatenations(model, params.components)
+        order = equalised(found, chosen.concatenations, "equalizer.concatenations")
+        equalizer = {"form": chosen.form, "concatenations": order, "images": chosen.images}
+    return {**model, "equalizer": equalizer}
 
 
-def _levels_of(name: str, part: dict[str, Any]) -> list[int]:
-    """The levels that a head, a decoder or a detector reads."""
-    return list(part["levels"]) if name == "detector" else list(head_levels(part))
+def _levels(given: Any, key: str, component: Any) -> list[int]:
+    """The levels that a component says it reads; anything but a list of them is an `InputError`."""
+    if not isinstance(given, list | tuple) or not given or not all(type(one) is int for one in given):
+        raise InputError(
+            f"{key}: {component.__name__}.needed_levels gave {given!r}; it gives a list of levels such as "
+            "[2, 3, 4, 5]"
+        )
+    return list(given)
 
 
-def _stages_of(spec: ModelSpec) -> int:
-    return spec.pyramid.stages if isinstance(spec.pyramid, IpgPyramid) else BACKBONE_STAGES
-
-
-def _resolve_pyramid(spec: ModelSpec, facts: Architecture, read: dict[str, int]) -> dict[str, Any] | None:
-    """The pyramid that gives the highest levels that are `read`, by key; None for one that adds nothing."""
-    pyramid, stages = spec.pyramid, _stages_of(spec)
-    for key, level in read.items():
-        if level > stages + 1:
-            end = "levels" if key == "detector" else "level"
+def _available_levels(params: Params, spec: ModelSpec, read: dict[str, list[int]]) -> list[int]:
+    """The levels that the network has; refuses one that is `read` (by section) and not there."""
+    available = list(BACKBONE_LEVELS)
+    if spec.pyramid is not None:
+        available = params.component(f"pyramid.{spec.pyramid.kind}").available_levels(spec.pyramid.given())
+    for name, levels in read.items():
+        if missing := [level for level in levels if level not in available]:
+            key = "levels" if HEADS[name] == "detector" else "level"
             raise InputError(
-                f"{key}.{end}: {level} is not there; this network's levels are 2 to {stages + 1}"
+                f"{name}.{key}: {missing[-1]} is not there; this network's levels are {available[0]} to "
+                f"{available[-1]}"
             )
-    if isinstance(pyramid, IpgPyramid):
-        return resolve_ipg(pyramid.model_dump(), max(read.values()))
-    if pyramid is None:
+    return available
+
+
+def _resolve_pyramid(params: Params, spec: ModelSpec, place: PyramidPlace) -> dict[str, Any] | None:
+    """The pyramid as a job is told of it; None for one that adds nothing."""
+    if spec.pyramid is None:
         return None
-    if pyramid.depth == 0:
-        # One scale: of the options only the encoder is left.
-        return {"kind": "dfp", "depth": 0} if pyramid.encoder_at_depth_0 else None
-    check_depth(pyramid.depth, facts.stem_stride, key=f"backbone {spec.backbone}")
-    return pyramid.model_dump(exclude={"encoder_at_depth_0"})
+    pyramid = params.component(f"pyramid.{spec.pyramid.kind}")
+    with _below("pyramid"):
+        resolved = pyramid.resolve(spec.pyramid.given(), place)
+    return None if resolved is None else {"kind": spec.pyramid.kind, **resolved}
 
 
-def _resolve_equalizer(model: dict[str, Any], spec: Equalizer | None) -> dict[str, Any] | None:
-    """The equalizer with the names of its concatenations, one list per nesting level."""
-    if spec is None:
-        return None
-    order = equalised(concatenations(model), spec.concatenations, "equalizer.concatenations")
-    return {"form": spec.form, "concatenations": order, "images": spec.images}
+@contextmanager
+def _below(section: str) -> Iterator[None]:
+    """Findings about an option begin with the section that it stands in."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{section}.{error}") from None
 
 
-def backbone_facts(backbone: Backbone) -> Architecture:
+def concatenations(
+    model: Mapping[str, Any], outside: Mapping[str, str] = MappingProxyType({})
+) -> list[Concatenation]:
+    """The concatenations of a resolved `model` section with a decoder, in the order of a forward pass."""
+
+    def declared(family: str, section: Mapping[str, Any]) -> tuple[Any, Any]:
+        found = component(f"{family}.{section['kind']}", outside)
+        given = {key: value for key, value in section.items() if key != "kind"}
+        return found, from_json(found.Options, given)
+
+    heads = [declared("decoder", model[name]) for name in ("decoder", "auxiliary") if model.get(name)]
+    found: list[Concatenation] = []
+    if model["pyramid"] is not None:
+        pyramid, options = declared("pyramid", model["pyramid"])
+        read = sorted({level for head, given in heads for level in head.needed_levels(given)})
+        found += _placed("pyramid", pyramid.concatenations(options, read))
+    decoder, options = heads[0]
+    return found + _placed("decoder", decoder.concatenations(options))
+
+
+def _placed(section: str, found: list[Concatenation]) -> list[Concatenation]:
+    return [replace(one, name=f"{section}.{one.name}") for one in found]
+
+
+def backbone_facts(params: Params, backbone: Backbone) -> Architecture:
     """What is known of a backbone: of its tag or, for weights of the user's own, of its architecture."""
-    own_weights = isinstance(backbone.weights, WeightsFile)
-    return lookup_architecture(backbone.timm) if own_weights else lookup(backbone.timm)
+    if backbone.family is None:
+        own_weights = isinstance(backbone.weights, WeightsFile)
+        return lookup_architecture(backbone.timm) if own_weights else lookup(backbone.timm)
+    known = kinds("backbone", params.components)
+    if backbone.family not in known:
+        raise InputError(f"family: {backbone.family!r} is not there; use {one_of(known)}")
+    return replace(
+        params.component(f"backbone.{backbone.family}").facts(backbone.timm), family=backbone.family
+    )
 
 
 def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
@@ -114,8 +171,8 @@ def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
         expected = {"mean": weights.mean, "std": weights.std}
         args = {**weights.model_args, **backbone.args}
     else:
-        tag = lookup(backbone.timm)
-        expected, args = {"mean": list(tag.mean), "std": list(tag.std)}, dict(backbone.args)
+        assert isinstance(facts, BackboneFacts), f"{backbone.timm}: its family knows no mean and std"
+        expected, args = {"mean": list(facts.mean), "std": list(facts.std)}, dict(backbone.args)
     return {
         "timm": backbone.timm,
         "family": facts.family,
@@ -129,16 +186,17 @@ def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
 
 def model_components(model: dict[str, Any]) -> list[str]:
     """Component kinds that a resolved model names: the dynamic edges of its code identity."""
-    kinds = [f"backbone.{model['backbone']['family']}"]
-    heads = [part for part in ("decoder", "detector") if model.get(part) is not None]
-    kinds += [f"{part}.{model[part]['kind']}" for part in heads]
-    if model["pyramid"] is not None:
-        kinds.append(f"pyramid.{model['pyramid']['kind']}")
-    if (auxiliary := model.get("auxiliary")) is not None:
-        kinds.append(f"decoder.{auxiliary['kind']}")
+    named = [
+        ("decoder", "decoder"),
+        ("detector", "detector"),
+        ("pyramid", "pyramid"),
+        ("auxiliary", "decoder"),
+    ]
+    found = [f"backbone.{model['backbone']['family']}"]
+    found += [f"{family}.{model[name]['kind']}" for name, family in named if model.get(name) is not None]
     if model.get("equalizer") is not None:
-        kinds.append("equalizer.structure")
-    return sorted(set(kinds))
+        found.append("equalizer.structure")
+    return sorted(set(found))
 
 
 def dataset_classes(dataset: Dataset) -> list[str]:
@@ -215,9 +273,11 @@ def check_references(params: Params) -> None:
 
     for key, backbone in params.backbones.items():
         try:
-            facts = backbone_facts(backbone)
+            facts = backbone_facts(params, backbone)
         except InputError as error:
-            raise params.wrong(["backbones", key, "timm"], str(error)) from None
+            text = str(error)
+            field = "family" if text.startswith("family: ") else "timm"
+            raise params.wrong(["backbones", key, field], text.removeprefix("family: ")) from None
         try:
             resolve_backbone(backbone, facts)
         except InputError as error:

@@ -8,7 +8,7 @@ import difflib
 import json
 from pathlib import Path
 
-from pipeline_src.config.study import Params
+from pipeline_src.config.study import params_model
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_text
 
@@ -17,7 +17,7 @@ SCHEMA_FILE = Path("workflow/schemas/params.schema.json")
 
 def schema_text() -> str:
     """The schema as it is committed."""
-    schema = Params.model_json_schema()
+    schema = params_model().model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "params.yaml of Fusebench"
     return json.dumps(schema, indent=1) + "\n"

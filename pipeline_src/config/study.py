@@ -1,8 +1,10 @@
 """The `studies` section: what is compared, which table shows it, and the root of `params.yaml`."""
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, create_model, model_validator
 
 from pipeline_src.config.base import (
     Fraction,
@@ -14,9 +16,10 @@ from pipeline_src.config.base import (
     Section,
 )
 from pipeline_src.config.data import Dataset
+from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted
 from pipeline_src.config.layers import Layer, locate
-from pipeline_src.config.model import Backbone, ModelSpec
+from pipeline_src.config.model import Backbone, ModelSpec, Outside, model_spec
 from pipeline_src.config.recipe import Evaluation, Recipe
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.metrics import METRICS
@@ -193,6 +196,11 @@ class Params(Section):
         description="Whether numbers of this scale may be compared with the papers' (never for demo).",
     )
     select: list[str] | Literal["all"] = Field(default="all", description="Studies to plan.")
+    components: dict[str, str] = Field(
+        default_factory=dict,
+        description="Components of your own: a kind such as `decoder.mine` with `file.py:attribute`; `mine` "
+        "can then be named wherever the kinds of the package can.",
+    )
     mirror: str | None = Field(
         default=None, description="Folder that holds archives and weights under their own file names."
     )
@@ -223,6 +231,14 @@ class Params(Section):
 
     _layers: list[Layer] = PrivateAttr(default_factory=list)
 
+    def component(self, kind: str) -> Any:
+        """What a component such as `decoder.uper` declares."""
+        return component(kind, self.components)
+
+    def spelled(self, kinds: Iterable[str]) -> tuple[str, ...]:
+        """Kinds as jobs name them: one of the user's own with the file that it stands in."""
+        return tuple(f"{kind}={self.components[kind]}" if kind in self.components else kind for kind in kinds)
+
     def table_name(self, study: str, table: Table) -> str:
         """Name of a study's table, and of its files."""
         return f"{self.studies[study].prefix or study}_table{table.number}"
@@ -231,3 +247,13 @@ class Params(Section):
         """The error about a key that is valid by itself and wrong beside others, with its file."""
         where = locate(path, self._layers) if self._layers else dotted(path)
         return InputError(f"{where}: {explanation}")
+
+
+@cache
+def params_model(outside: Outside = ()) -> type[Params]:
+    """`Params` with the sections of all components, those of the user's own included."""
+    description = Study.model_fields["model"].description
+    model: Any = (model_spec(outside), Field(description=description))
+    study = create_model("Study", __base__=Study, __doc__=Study.__doc__, model=model)
+    studies: Any = (dict[Name, study], Field(description=Params.model_fields["studies"].description))  # type: ignore[valid-type]
+    return create_model("Params", __base__=Params, __doc__=Params.__doc__, studies=studies)

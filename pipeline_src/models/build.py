@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import load
-from pipeline_src.models.build_pyramid import build_pyramid
+from pipeline_src.models.build_pyramid import build_pyramid, component_of
 from pipeline_src.models.decoders.head import DecodeHead
-from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
 from pipeline_src.models.pyramid import FeaturePyramid
 from pipeline_src.models.segmentor import SegmentationModel
 
@@ -20,21 +19,21 @@ def build_model(model: dict[str, Any], weights: str | Path | None = None) -> Seg
     `weights`: a safetensors file for the backbone, or None for a random start (the caller seeds torch).
     Raises `InputError` for a combination that cannot be built and for weights that do not fit.
     """
-    decoder_class, decoder_options = _head(model["decoder"])
+    decoder_class, decoder_options = component_of("decoder", model["decoder"])
     levels = decoder_class.needed_levels(decoder_options)
     auxiliary_levels: list[int] = []
     if model.get("auxiliary") is not None:
-        auxiliary_class, auxiliary_options = _head(model["auxiliary"])
+        auxiliary_class, auxiliary_options = component_of("decoder", model["auxiliary"])
         auxiliary_levels = auxiliary_class.needed_levels(auxiliary_options)
     pyramid = build_pyramid(model, {*levels, *auxiliary_levels}, weights)
     channels = dict(zip(pyramid.levels, pyramid.channels, strict=True))
     classes = model["num_classes"]
-    decoder = decoder_class([channels[level] for level in levels], classes, **decoder_options)
+    decoder = decoder_class([channels[level] for level in levels], classes, **vars(decoder_options))
     # Last, so that a model with it starts from the same weights as one without.
     auxiliary = None
     if auxiliary_levels:
         inner = [channels[level] for level in auxiliary_levels]
-        auxiliary = auxiliary_class(inner, classes, **auxiliary_options)
+        auxiliary = auxiliary_class(inner, classes, **vars(auxiliary_options))
     connect_pyramid(pyramid, [decoder] if auxiliary is None else [decoder, auxiliary])
     network = SegmentationModel(pyramid, decoder, levels, auxiliary, auxiliary_levels)
     if (equalizer := model.get("equalizer")) is not None:
@@ -44,15 +43,9 @@ def build_model(model: dict[str, Any], weights: str | Path | None = None) -> Seg
 
 
 def connect_pyramid(pyramid: FeaturePyramid, heads: list[DecodeHead]) -> None:
-    """Tell every concatenation of the pyramid which convolutions of the heads read it."""
-    fusions = getattr(pyramid, "fusions", None) or {}
-    for level, fusion in fusions.items():
-        if isinstance(fusion, FusedConcat) and not isinstance(fusion, FusedSum):
+    """Tell every concatenation that makes a map of the pyramid which convolutions of the heads read it."""
+    for level in pyramid.levels:
+        concatenation = pyramid.concatenation_at(level)
+        if concatenation is not None:
             for head in heads:
-                fusion.connect(head.input_convolutions(int(level)))
-
-
-def _head(section: dict[str, Any]) -> tuple[type[DecodeHead], dict[str, Any]]:
-    """The class of a head and its options, of its section of a model."""
-    options = dict(section)
-    return load(f"decoder.{options.pop('kind')}"), options
+                concatenation.connect(head.input_convolutions(level))

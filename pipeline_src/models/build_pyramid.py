@@ -6,8 +6,7 @@ from typing import Any
 
 from pipeline_src.components import load
 from pipeline_src.models.pyramid import FeaturePyramid
-
-LAST_BACKBONE_LEVEL = 5
+from pipeline_src.options import from_json
 
 
 def build_pyramid(
@@ -19,20 +18,24 @@ def build_pyramid(
     Raises `InputError` for a combination that cannot be built and for weights that do not fit.
     """
     wanted = sorted(set(levels))
-    options = model["backbone"]
-    pyramid_options = dict(model["pyramid"] or {})
-    kind = pyramid_options.pop("kind", None)
+    section = model["backbone"]
+    pyramid, options = None, None
     backbone_levels = wanted
-    if kind == "ipg":
-        # Its extra stages, which give the levels above the backbone's, need the whole backbone.
-        backbone_levels = sorted({min(level, LAST_BACKBONE_LEVEL) for level in wanted})
-        pyramid_options["out_levels"] = wanted
-    backbone = load(f"backbone.{options['family']}")(
-        options["timm"],
-        args=options["args"],
-        output_stride=options["output_stride"],
-        out_norm=options["out_norm"],
+    if model["pyramid"] is not None:
+        pyramid, options = component_of("pyramid", model["pyramid"])
+        backbone_levels = pyramid.backbone_levels(options, wanted)
+    backbone = load(f"backbone.{section['family']}")(
+        section["timm"],
+        args=section["args"],
+        output_stride=section["output_stride"],
+        out_norm=section["out_norm"],
         out_levels=backbone_levels,
         weights_path=weights,
     )
-    return backbone if kind is None else load(f"pyramid.{kind}")(backbone, **pyramid_options)
+    return backbone if pyramid is None else pyramid(backbone, out_levels=wanted, **vars(options))
+
+
+def component_of(kind: str, section: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The class of a component and its options, of a section with the `kind` that names it."""
+    found = load(f"{kind}.{section['kind']}")
+    return found, from_json(found.Options, {key: value for key, value in section.items() if key != "kind"})

@@ -73,7 +73,7 @@ class GraphBuilder:
                     "log": self.paths.run(run.name, "log.csv"),
                     "curve": self.paths.run(run.name, "curve.csv"),
                 },
-                components=tuple(components),
+                components=self.params.spelled(components),
                 threads=compute.threads,
                 gpu=True,
             )
@@ -95,7 +95,7 @@ class GraphBuilder:
                     "sidecar": self.paths.run(run.name, "calibrate.json"),
                     "statistics": self.paths.run(run.name, "statistics.json"),
                 },
-                components=tuple(model_components(run.model)),
+                components=self.params.spelled(model_components(run.model)),
                 threads=self.params.compute.threads,
                 gpu=True,
             )
@@ -118,7 +118,7 @@ class GraphBuilder:
                     "sidecar": self.paths.results("figures", "probes", run.name, "sidecar.json"),
                     "probe": self.paths.results("figures", "probes", run.name, "probe.json"),
                 },
-                components=tuple(model_components(run.model)),
+                components=self.params.spelled(model_components(run.model)),
                 threads=self.params.compute.threads,
                 gpu=True,
             )
@@ -166,7 +166,9 @@ class GraphBuilder:
                     "metrics": self.paths.run(scoring.name, "metrics.json"),
                     "overlays": self.paths.run(scoring.name, "overlays"),
                 },
-                components=(*model_components(run.model), f"evaluation.{task_of(run.model)}"),
+                components=self.params.spelled(
+                    (*model_components(run.model), f"evaluation.{task_of(run.model)}")
+                ),
                 threads=compute.threads,
                 gpu=True,
             )
@@ -192,7 +194,9 @@ class GraphBuilder:
                     "cost": self.paths.cost(architecture.name, "cost.json"),
                     "timing": self.paths.cost(architecture.name, "timing.json"),
                 },
-                components=(*model_components(architecture.model), f"costs.{task_of(architecture.model)}"),
+                components=self.params.spelled(
+                    (*model_components(architecture.model), f"costs.{task_of(architecture.model)}")
+                ),
                 threads=cost.threads,
                 gpu=True,
             )

@@ -26,9 +26,8 @@ def describe_architecture(model: dict[str, Any], crop: tuple[int, int]) -> dict[
         module = build_model(model)
         image = torch.empty(1, 3, *crop)
     pyramid = module.pyramid
-    wrapped = hasattr(pyramid, "backbone")
     prefixes = {
-        "backbone": "pyramid.backbone." if wrapped else "pyramid.",
+        "backbone": "pyramid." if pyramid.wrapped() is None else "pyramid.backbone.",
         "pyramid": "pyramid.",
         "decoder": "decoder.",
     }

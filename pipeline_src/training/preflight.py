@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from pipeline_src.errors import InputError
+from pipeline_src.models.build_pyramid import component_of
 
 
 def check_batch(recipe: dict[str, Any], samples: int, world: int) -> None:
@@ -41,21 +42,21 @@ def check_crop(recipe: dict[str, Any], model: dict[str, Any], samples: int) -> N
     `samples` are those of the training split. Some decoders pool a whole map to one cell, whatever the crop.
     Raises `InputError` that names the key of the recipe.
     """
-    pyramid = model["pyramid"] or {}
-    # of the deepest map: a pyramid may run the network on smaller ones, or add stages of stride 2
-    added = 0 if pyramid.get("keep") else pyramid.get("stages", 4) - 4
-    stride = model["backbone"]["output_stride"] * 2**added
-    smallest = min(pyramid.get("scales", [1.0]))
+    stride = float(model["backbone"]["output_stride"])
+    if model["pyramid"] is not None:
+        pyramid, options = component_of("pyramid", model["pyramid"])
+        stride *= pyramid.reduction(options)
     height, width = recipe["augment"]["crop"]
-    cells = math.ceil(height * smallest / stride) * math.ceil(width * smallest / stride)
+    cells = math.ceil(height / stride) * math.ceil(width / stride)
     # Synchronised over ranks, not over micro-batches.
     part = recipe["batch"] // recipe["accumulate"]
     if cells * part < 2:
         raise InputError(
-            f"recipe.augment.crop: {height}x{width} at stride {stride} leaves one value per channel in a "
+            f"recipe.augment.crop: {height}x{width} at stride {stride:g} leaves one value per channel in a "
             f"micro-batch of {part}, which has no variance; use a larger crop or batch"
         )
-    if not _pools_to_one_cell(model["decoder"]):
+    decoder, options = component_of("decoder", model["decoder"])
+    if not decoder.pools_to_one_cell(options):
         return
     pooled = "the decoder's 1x1 pooling branch has one value per channel, which has no variance"
     least = 2 * recipe["accumulate"]
@@ -70,8 +71,3 @@ def check_crop(recipe: dict[str, Any], model: dict[str, Any], samples: int) -> N
             f"recipe.drop_last: false leaves a last batch of {rest}, with a micro-batch of 1 sample, of "
             f"which {pooled}; use true"
         )
-
-
-def _pools_to_one_cell(decoder: dict[str, Any]) -> bool:
-    """Whether a decoder normalises a map that it has pooled to 1x1."""
-    return decoder["kind"] in ("aspp", "sep_aspp") or 1 in decoder.get("pool_scales", ())

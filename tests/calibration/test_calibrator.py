@@ -10,8 +10,9 @@ from torch import nn
 from pipeline_src.calibration.calibrate import Calibrator
 from pipeline_src.calibration.measure import first_step_modes, measured
 from pipeline_src.calibration.statistics import check_branches
+from pipeline_src.config.resolve import concatenations
 from pipeline_src.errors import InputError, Interrupted
-from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised
+from pipeline_src.models.fusion.equalizer_rules import equalised
 from pipeline_src.models.fusion.scale_equalizer import (
     ScaleEqualizer,
     apply_scales,

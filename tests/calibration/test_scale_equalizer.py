@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline_src.config.resolve import concatenations
 from pipeline_src.errors import InputError
 from pipeline_src.models.fusion.concat import FusedConcat
-from pipeline_src.models.fusion.equalizer_rules import concatenations, equalised
+from pipeline_src.models.fusion.equalizer_rules import equalised
 from pipeline_src.models.fusion.scale_equalizer import (
     ScaleEqualizer,
     apply_scales,

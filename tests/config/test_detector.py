@@ -1,46 +1,27 @@
-"""Sections of detectors: their defaults are those of the code and the references; what is refused."""
+"""Sections of detectors: what they build, and what is refused."""
 
-import dataclasses
-import inspect
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from pipeline_src.components import load
-from pipeline_src.config.detector import DetectorSpec
+from pipeline_src.config.declarations import component
 from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.model import model_spec
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
-from pipeline_src.models.detectors.options import anchor_sizes, check_detector, fpn_strides
+from pipeline_src.models.detectors.options import anchor_sizes, fpn_strides
 from tests.models.detections import detections_of, images_and_targets, losses_of
 from tests.models.miniatures import FAMILIES, MINIATURES
 
 KINDS = ["faster_rcnn", "retinanet", "cascade_rcnn"]
-SPEC: TypeAdapter[Any] = TypeAdapter(Annotated[DetectorSpec, Field(discriminator="kind")])
+SPEC: TypeAdapter[Any] = TypeAdapter(model_spec().model_fields["detector"].annotation)
 
 
 def resolved(kind: str, **options: Any) -> dict[str, Any]:
     return SPEC.validate_python({"kind": kind, **options}).model_dump()
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses and tuples as dictionaries and lists."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return [plain(one) for one in value] if isinstance(value, tuple | list) else value
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_defaults_are_those_of_the_functions(kind: str) -> None:
-    section = resolved(kind)
-    assert section.pop("kind") == kind
-    assert (section.pop("frozen_stages"), section.pop("frozen_norm")) == (1, True)
-    parameters = inspect.signature(load(f"detector.{kind}")).parameters
-    defaults = {name: plain(one.default) for name, one in parameters.items() if one.default is not one.empty}
-    assert section == defaults
 
 
 def model(kind: str, family: str = "resnet", **options: Any) -> dict[str, Any]:
@@ -112,23 +93,25 @@ def test_wrong_sections_are_refused(section: dict[str, Any], where: str) -> None
             "faster_rcnn",
             {"levels": [2, 3, 4, 5, 6]},
             "resnet",
-            "detector.levels: 6: the pyramid has 2, 3, 4, 5",
+            "levels: 6: the pyramid has 2, 3, 4, 5",
         ),
-        ("cascade_rcnn", {"roi": {"levels": [3, 5]}}, "resnet", "detector.roi.levels: [3, 5] has a gap"),
-        ("retinanet", {}, "vgg", "detector.frozen_stages: 1 for family 'vgg'"),
+        ("cascade_rcnn", {"roi": {"levels": [3, 5]}}, "resnet", "roi.levels: [3, 5] has a gap"),
+        ("retinanet", {}, "none", "frozen_stages: 1: the parts of this backbone's family are not known"),
     ],
 )
 def test_detectors_that_do_not_fit_are_refused_without_torch(
     kind: str, options: dict[str, Any], family: str, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
-        check_detector(resolved(kind, **options), [2, 3, 4, 5], family)
+        freezable = component("backbone.resnet").freezable if family == "resnet" else ()
+        given = SPEC.validate_python({"kind": kind, **options}).given()
+        component(f"detector.{kind}").check(given, [2, 3, 4, 5], freezable)
     assert str(error.value).startswith(message)
 
 
 def test_planning_imports_no_torch(run_python: Any) -> None:
     code = (
-        "import sys, pipeline_src.config.detector, pipeline_src.models.detectors.options\n"
+        "import sys, pipeline_src.config.study, pipeline_src.models.detectors.options\n"
         "print([name for name in ('torch', 'torchvision', 'timm') if name in sys.modules])"
     )
     assert run_python(code).strip() == "[]"

@@ -10,10 +10,9 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Experiments
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
-from pipeline_src.config.resolve import model_components
+from pipeline_src.config.resolve import concatenations, model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.build import build_model
-from pipeline_src.models.fusion.equalizer_rules import concatenations
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
 from pipeline_src.training.preflight import check_crop
 from tests.models.test_ipg_fusion import zero_gradients

@@ -11,7 +11,7 @@ from pipeline_src.config.resolve import model_components
 from pipeline_src.models.build import build_model
 from pipeline_src.models.segmentor import SegmentationModel
 from pipeline_src.training.losses import SegmentationLoss
-from tests.models.heads import SECTIONS
+from tests.models.heads import SECTIONS, levels_of
 from tests.models.miniatures import randomise
 from tests.models.test_build_model import DFP, resolved
 
@@ -53,7 +53,7 @@ def test_training_gives_a_pair_and_evaluation_the_logits_alone(name: str) -> Non
 def test_every_head_gets_the_maps_of_its_levels(name: str, level: int) -> None:
     model = build_model(section(name, {**AUXILIARY, "level": level})).train()
     seen = read_by(model, torch.randn(2, 3, 64, 96))
-    levels = model.decoder.needed_levels(SECTIONS[name])
+    levels = levels_of(SECTIONS[name])
     assert model.pyramid.levels == sorted({*levels, level})
     assert [x.shape[1] for x in seen["decoder"]] == [MINIATURE_CHANNELS[one] for one in levels]
     assert [x.shape[1] for x in seen["auxiliary"]] == [MINIATURE_CHANNELS[level]]

@@ -19,8 +19,7 @@ from pipeline_src.models.detectors.cascade import (
     cascade_stage,
     class_agnostic_loss,
 )
-from pipeline_src.models.detectors.cascade_rcnn import cascade_rcnn
-from pipeline_src.models.detectors.options import CASCADE_STAGES
+from pipeline_src.models.detectors.cascade_rcnn import CASCADE_STAGES, CascadeRCNN
 from tests.models.detections import (
     FEW,
     SMALL,
@@ -244,7 +243,7 @@ def test_detections_by_brute_force(seed: int, average: str) -> None:
 
 
 def test_three_stages_train_on_images_with_and_without_boxes_and_detect() -> None:
-    model = make(cascade_rcnn, proposals=FEW, roi=SMALL)
+    model = make(CascadeRCNN, proposals=FEW, roi=SMALL)
     images, targets = images_and_targets(0, ((65, 97), (90, 64)), classes=7)
     for given in (targets, [targets[0], no_boxes()], [no_boxes(), no_boxes()]):
         losses = losses_of(model, images, given, seed=1)
@@ -265,7 +264,7 @@ def test_three_stages_train_on_images_with_and_without_boxes_and_detect() -> Non
 
 
 def test_loss_weights_scale_the_losses_of_their_stage() -> None:
-    model = make(cascade_rcnn, proposals=FEW, roi=SMALL)
+    model = make(CascadeRCNN, proposals=FEW, roi=SMALL)
     images, targets = images_and_targets(2, classes=7)
     plain = copy.deepcopy(model)
     plain.roi_heads.loss_weights = (1.0, 1.0, 1.0)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pipeline_src.config.resolve import concatenations
 from pipeline_src.models.build import build_model
 from pipeline_src.models.decoders.head import DecodeHead
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat, FusedSum
-from pipeline_src.models.fusion.equalizer_rules import concatenations
-from tests.models.heads import SECTIONS, SIZES, assert_near, maps, small_head
+from tests.models.heads import SECTIONS, SIZES, assert_near, levels_of, maps, small_head
 from tests.models.test_build_model import DFP, resolved
 
 FACTOR = 3.0
@@ -47,7 +47,7 @@ def test_logits_have_the_size_of_the_finest_level_read(name: str) -> None:
     head = small_head(name)
     features = maps(head, SECTIONS[name])
     assert head(list(features.values())).shape == (2, 4, *SIZES[min(features)])
-    assert head.needed_levels(SECTIONS[name]) == sorted(features)
+    assert levels_of(SECTIONS[name]) == sorted(features)
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -141,17 +141,15 @@ def test_every_concatenation_is_a_fused_one_with_the_name_that_the_rules_give(na
         concat.register_forward_hook(lambda *_, place=place: ran.append(place))
     with CountCats() as cats:
         head(list(maps(head, SECTIONS[name]).values()))
-    section = {"concat_input": False, **SECTIONS[name]}
-    assert ran == [one.name for one in concatenations({"decoder": section, "pyramid": None})]
+    assert ran == [one.name for one in concatenations({"decoder": SECTIONS[name], "pyramid": None})]
     assert cats.count == len(ran)
 
 
 @pytest.mark.parametrize("pyramid", [None, {**DFP, "fusion": "concat"}, {**DFP, "fusion": "sum"}])
 @pytest.mark.parametrize("name", SECTIONS)
 def test_a_whole_network_has_the_concatenations_that_the_rules_list(name: str, pyramid: dict | None) -> None:
-    decoder = {"level": 5, "concat_input": False, **SECTIONS[name]}
-    section = {**resolved(pyramid=pyramid, decoder=decoder if decoder["kind"] == "fcn" else SECTIONS[name])}
-    section["auxiliary"] = {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6}
+    section = {**resolved(pyramid=pyramid, decoder=SECTIONS[name])}
+    section["auxiliary"] = {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6, "concat_input": False}
     found = {
         name
         for name, module in build_model(section).named_modules()

@@ -12,13 +12,14 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, roi_align
 
 from pipeline_src.errors import InputError
+from pipeline_src.models.backbones.resnet import ResNetPyramid
 from pipeline_src.models.detectors.boxes import BatchImages, FullPrecisionBoxCoder, anchor_generator
-from pipeline_src.models.detectors.cascade_rcnn import cascade_rcnn
-from pipeline_src.models.detectors.faster_rcnn import faster_rcnn
+from pipeline_src.models.detectors.cascade_rcnn import CascadeRCNN
+from pipeline_src.models.detectors.faster_rcnn import FasterRCNN
 from pipeline_src.models.detectors.fpn import PyramidWithFPN, roi_pool
 from pipeline_src.models.detectors.frozen import freeze_backbone
 from pipeline_src.models.detectors.options import AnchorOptions, DetectionOptions, RoiOptions
-from pipeline_src.models.detectors.retinanet import retinanet
+from pipeline_src.models.detectors.retinanet import RetinaNet
 from pipeline_src.models.fusion.dfp import DeepFeaturePyramid
 from pipeline_src.models.pyramid import FeaturePyramid
 from tests.models.detections import (
@@ -119,7 +120,7 @@ def test_a_dilated_stage_keeps_the_boxes_of_its_level() -> None:
 @pytest.mark.parametrize(
     ("levels", "roi_levels", "message"),
     [
-        ([2, 3, 9], [2, 3], "levels: 9: the pyramid has 1, 2, 3, 4, 5"),
+        ([2, 3, 8], [2, 3], "levels: 8: the pyramid has 1, 2, 3, 4, 5"),
         ([3, 2], [2, 3], "levels: [3, 2]; it needs at least one level, each once and in rising order"),
         ([2, 3, 4], [3, 5], "roi.levels: 5: the pyramid has 2, 3, 4"),
         ([2, 3, 4], [2, 4], "roi.levels: [2, 4] has a gap; a box's size tells the level to pool it from"),
@@ -127,8 +128,8 @@ def test_a_dilated_stage_keeps_the_boxes_of_its_level() -> None:
 )
 def test_levels_that_do_not_fit_are_refused(levels: list[int], roi_levels: list[int], message: str) -> None:
     with pytest.raises(InputError) as error:
-        faster_rcnn(miniature("resnet"), 3, levels=levels, fpn_channels=8, roi=RoiOptions(levels=roi_levels))
-    assert str(error.value) == f"detector.{message}"
+        FasterRCNN(miniature("resnet"), 3, levels=levels, fpn_channels=8, roi=RoiOptions(levels=roi_levels))
+    assert str(error.value) == message
 
 
 # --- anchors ---------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def test_frozen_stages_are_exactly_those_that_their_levels_need(
         backbone.run(images, 0, ends[0] + (stages > 0)).square().sum().backward()
         frozen = {name for name, p in backbone.net.named_parameters() if p.grad is not None}
         backbone.zero_grad()
-    freeze_backbone(pyramid, family, stages=stages, norm=False)
+    freeze_backbone(pyramid, stages=stages, norm=False)
     found = {name for name, p in backbone.net.named_parameters() if not p.requires_grad}
     norms = {name for name, m in backbone.net.named_modules() if type(m).__name__.startswith("FrozenBatch")}
     learned = {name for name in frozen if name.rpartition(".")[0] not in norms}
@@ -195,7 +196,7 @@ def test_frozen_norms_are_buffers_with_the_same_output(family: str) -> None:
     images = torch.randn(2, 3, 64, 64)
     before = backbone(images)
     state = {name: value.clone() for name, value in backbone.state_dict().items()}
-    freeze_backbone(backbone, family, stages=None)
+    freeze_backbone(backbone, stages=None)
     backbone.train()
     assert not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
     torch.testing.assert_close(backbone(images), before, rtol=1e-4, atol=1e-4)
@@ -206,37 +207,49 @@ def test_frozen_norms_are_buffers_with_the_same_output(family: str) -> None:
 
 def test_what_a_pyramid_adds_still_learns() -> None:
     pyramid = DeepFeaturePyramid(miniature("resnet"), depth=2)
-    freeze_backbone(pyramid, "resnet", stages=4)
+    freeze_backbone(pyramid, stages=4)
     assert not any(p.requires_grad for p in pyramid.backbone.net.parameters())
     assert all(p.requires_grad for p in pyramid.encoders.parameters())
     assert any(isinstance(module, nn.BatchNorm2d) for module in pyramid.encoders.modules())
     assert any(isinstance(module, FrozenBatchNorm2d) for module in pyramid.backbone.modules())
 
 
+class Unknown(ResNetPyramid):
+    """A family that does not say which parts can be frozen."""
+
+    freezable = ()
+
+
 @pytest.mark.parametrize(
-    ("family", "stages", "message"),
+    ("backbone", "stages", "message"),
     [
-        ("vgg", 1, "1 for family 'vgg'; known: resnet, convnext, swin, twins, mobilenetv2, or null"),
-        ("resnet", 5, "5; use null for none, or 0 (the stem) to 4"),
+        (
+            Unknown("resnet18", args={"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}),
+            1,
+            "1: the parts of this backbone's family are not known; use null",
+        ),
+        (miniature("resnet"), 5, "5; use null for none, or 0 (the stem) to 4"),
     ],
 )
-def test_stages_that_cannot_be_frozen_are_refused(family: str, stages: int, message: str) -> None:
+def test_stages_that_cannot_be_frozen_are_refused(
+    backbone: FeaturePyramid, stages: int, message: str
+) -> None:
     with pytest.raises(InputError) as error:
-        freeze_backbone(miniature("resnet"), family, stages=stages)
-    assert str(error.value) == f"detector.frozen_stages: {message}"
+        freeze_backbone(backbone, stages=stages)
+    assert str(error.value) == f"frozen_stages: {message}"
 
 
 def test_a_pyramid_without_a_backbone_is_refused() -> None:
-    with pytest.raises(InputError, match="Deep: wraps no backbone"):
-        freeze_backbone(Deep(keep=False), "resnet")
+    with pytest.raises(InputError, match="Deep: has no stages that could be frozen"):
+        freeze_backbone(Deep(keep=False))
 
 
 # --- whole detectors -------------------------------------------------------------------------
 
 BUILDS = {
-    "faster_rcnn": (faster_rcnn, {"proposals": FEW, "roi": SMALL}),
-    "retinanet": (retinanet, {}),
-    "cascade_rcnn": (cascade_rcnn, {"proposals": FEW, "roi": SMALL}),
+    "faster_rcnn": (FasterRCNN, {"proposals": FEW, "roi": SMALL}),
+    "retinanet": (RetinaNet, {}),
+    "cascade_rcnn": (CascadeRCNN, {"proposals": FEW, "roi": SMALL}),
 }
 
 

@@ -17,7 +17,8 @@ from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from pipeline_src.config.detector import FasterRcnnDetector, RetinaNetDetector, Section
+from pipeline_src.components import load
+from pipeline_src.config.sections import section_of
 from pipeline_src.models.detectors.build import build_detector
 from tests.models.detections import (
     detections_of,
@@ -38,16 +39,16 @@ FEW_OURS = {
     "proposals": {"pre_nms_train": 150, "post_nms_train": 80, "pre_nms_test": 150, "post_nms_test": 60},
     "roi": {"samples": 32},
 }
-SECTIONS: dict[str, tuple[type[Section], dict[str, Any]]] = {
-    "faster_rcnn": (FasterRcnnDetector, FEW_OURS),
-    "retinanet": (RetinaNetDetector, {"test": {"detections": 300}}),
+SECTIONS: dict[str, dict[str, Any]] = {
+    "faster_rcnn": FEW_OURS,
+    "retinanet": {"test": {"detections": 300}},
 }
 SMALLEST_SIDE = 96
 
 
 def section(kind: str, **options: Any) -> dict[str, Any]:
     """The resolved model section of a ResNet-50 under that detector, 91 classes."""
-    spec, few = SECTIONS[kind]
+    spec = section_of(load(f"detector.{kind}").Options, kind)
     return {
         "num_classes": 91,
         "backbone": {
@@ -55,7 +56,7 @@ def section(kind: str, **options: Any) -> dict[str, Any]:
             "output_stride": 32, "out_norm": False,
         },
         "pyramid": None,
-        "detector": spec(kind=kind, **(few | options)).model_dump(),
+        "detector": spec(kind=kind, **(SECTIONS[kind] | options)).model_dump(),
     }  # fmt: skip
 
 

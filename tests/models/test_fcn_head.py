@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline_src.errors import InputError
 from pipeline_src.models.decoders.fcn import FCNHead
 from tests.models.miniatures import randomise
 
@@ -36,7 +35,7 @@ def test_convolutions_concatenation_classifier(num_convs: int, concat_input: boo
 
 
 def test_without_convolutions_it_is_a_linear_classifier_of_each_pixel() -> None:
-    head = FCNHead([7], 5)
+    head = FCNHead([7], 5, num_convs=0, concat_input=False, dropout=0.0)
     assert sum(p.numel() for p in head.parameters()) == 7 * 5 + 5
     x = torch.randn(2, 7, 3, 4)
     expected = F.linear(x.permute(0, 2, 3, 1), head.classifier.weight.flatten(1), head.classifier.bias)
@@ -45,7 +44,7 @@ def test_without_convolutions_it_is_a_linear_classifier_of_each_pixel() -> None:
 
 def test_initial_values_follow_mmsegmentation() -> None:
     torch.manual_seed(0)
-    head = FCNHead([64], 150, channels=128, num_convs=1)
+    head = FCNHead([64], 150, channels=128, num_convs=1, concat_input=False)
     assert head.classifier.bias.abs().max() == 0
     assert head.classifier.weight.std().item() == pytest.approx(0.01, rel=0.05)
     # Kaiming normal over the fan out of 128 x 3 x 3 with ReLU's gain
@@ -54,7 +53,7 @@ def test_initial_values_follow_mmsegmentation() -> None:
 
 def test_dropout_drops_whole_channels_in_training_only() -> None:
     torch.manual_seed(0)
-    head = FCNHead([40], 40, dropout=0.5)
+    head = FCNHead([40], 40, num_convs=0, concat_input=False, dropout=0.5)
     with torch.no_grad():
         head.classifier.weight.copy_(torch.eye(40)[:, :, None, None])
     x = torch.ones(1, 40, 4, 4)
@@ -71,7 +70,7 @@ def test_its_concatenation_is_one_a_calibrator_can_find() -> None:
 
 
 def test_wrong_options_are_refused() -> None:
-    with pytest.raises(InputError, match=r"decoder\.channels: 0 with num_convs 2"):
-        FCNHead([8], 3, num_convs=2)
-    with pytest.raises(InputError, match=r"decoder\.concat_input: needs num_convs"):
-        FCNHead([8], 3, concat_input=True)
+    with pytest.raises(ValueError, match="2 convolutions need channels above 0"):
+        FCNHead([8], 3, num_convs=2, channels=0)
+    with pytest.raises(ValueError, match="concat_input needs num_convs above 0"):
+        FCNHead([8], 3, num_convs=0, concat_input=True)

@@ -17,7 +17,7 @@ from pipeline_src.models.fusion.ipg_rules import (
 )
 
 OPTIONS: dict[str, Any] = {
-    "kind": "ipg", "fusion": "sum", "positions": None, "levels": 4, "identity_start": True, "stages": 4,
+    "fusion": "sum", "positions": None, "levels": 4, "identity_start": True, "stages": 4,
     "keep": False, "image_channels": None, "stem_channels": 64, "extra_channels": None,
 }  # fmt: skip
 
@@ -116,5 +116,5 @@ def test_a_pyramid_that_adds_nothing_is_none() -> None:
 
 @pytest.mark.parametrize("key", ["image_channels", "extra_channels"])
 def test_channels_that_a_bottleneck_cannot_have_are_refused(key: str) -> None:
-    with pytest.raises(InputError, match=f"pyramid.{key}: 30; a bottleneck's channels are a multiple of 4"):
+    with pytest.raises(InputError, match=f"^{key}: 30; a bottleneck's channels are a multiple of 4"):
         resolve_ipg({**OPTIONS, key: 30}, 5)

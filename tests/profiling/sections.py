@@ -55,7 +55,7 @@ def with_auxiliary(family: str, depth: int | None) -> dict[str, Any]:
     return {
         **section(family, depth),
         "decoder": {"kind": "uper", "channels": 12},
-        "auxiliary": {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6},
+        "auxiliary": {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6, "concat_input": False},
     }
 
 

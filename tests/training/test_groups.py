@@ -10,10 +10,12 @@ from torch.optim import lr_scheduler
 from pipeline_src.config.recipe import AdamW, Sgd
 from pipeline_src.errors import InputError
 from pipeline_src.models.build import build_model
+from pipeline_src.models.detectors.retinanet import RetinaNet
+from pipeline_src.models.fusion.dfp import DeepFeaturePyramid
 from pipeline_src.training.engine import Trainer
-from pipeline_src.training.groups import convnext_depth
+from pipeline_src.training.groups import rule_of
 from pipeline_src.training.optim import build_optimizer
-from tests.models.miniatures import MINIATURES
+from tests.models.miniatures import MINIATURES, miniature
 from tests.training.toy_training import ADAMW, SGD, ToyModel
 
 FCN = {"kind": "fcn", "channels": 12, "num_convs": 1, "concat_input": False, "dropout": 0.1}
@@ -247,11 +249,13 @@ def test_senseless_values_are_refused(changes):
         adamw(**changes)
 
 
-@pytest.mark.parametrize(
-    "prefix", ["pyramid.", "pyramid.backbone.", "backbone.pyramid.", "backbone.pyramid.backbone."]
-)
-def test_a_backbone_is_known_inside_a_decoder_and_a_detector(prefix):
-    assert convnext_depth(f"{prefix}net.stem.0.weight") == 0
-    assert convnext_depth(f"{prefix}net.stages.2.blocks.5.norm.weight") == 3
-    assert convnext_depth(f"{prefix}out_norms.2.weight") is None
-    assert convnext_depth("backbone.fpn.layer_blocks.0.0.weight") is None
+def test_a_backbone_is_known_inside_a_pyramid_and_a_detector():
+    convnext = miniature("convnext")
+    pyramid = DeepFeaturePyramid(convnext, depth=1)
+    detector = RetinaNet(pyramid, 3, levels=[3, 4, 5], fpn_channels=8)
+    rule = rule_of({"layer_decay": {"rate": 0.9, "layers": 6}}, detector)
+    rates = {name: rule(name, parameter)[0] for name, parameter in detector.named_parameters()}
+    prefix = "backbone.pyramid.backbone"
+    assert rates[f"{prefix}.net.stem.0.weight"] == pytest.approx(0.9**7)
+    assert rates[f"{prefix}.net.stages.2.blocks.1.norm.weight"] == pytest.approx(0.9**4)
+    assert {rate for name, rate in rates.items() if f"{prefix}.net." not in name} == {1.0}

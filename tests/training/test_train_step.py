@@ -66,7 +66,14 @@ UPERNET = {
     **MODEL,
     "pyramid": None,
     "decoder": {"kind": "uper", "channels": 8, "dropout": 0.1},
-    "auxiliary": {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6, "dropout": 0.1},
+    "auxiliary": {
+        "kind": "fcn",
+        "level": 4,
+        "num_convs": 1,
+        "channels": 6,
+        "concat_input": False,
+        "dropout": 0.1,
+    },
 }
 
 

@@ -4,6 +4,7 @@ A family (ResNet, ConvNeXt, Swin, Twins, MobileNetV2) says how its network divid
 and runs one of them; everything else is here.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.create import check_args, create_network, load_weights, refuse_missing
 from pipeline_src.models.backbones.segments import Segment, minimum_side, strides_after
+from pipeline_src.models.backbones.table import Architecture, lookup, lookup_architecture
 from pipeline_src.models.layers import ChannelLayerNorm
 from pipeline_src.models.pyramid import FeaturePyramid
 
@@ -32,10 +34,15 @@ class StagedBackbone(FeaturePyramid):
     `segments[i]` describes what `run(x, i, i + 1)` does; `net` is the timm network, under timm's names.
     Raises `InputError` for anything that the family or timm cannot do.
 
-    A family sets: `network_class`, timm's class; `supports_output_stride`; `default_args` of
-    `timm.create_model`; `out_norm_eps`; `norm_in_stream`, whether the next stage reads the normalised map;
-    `pads_itself`, whether its down-samplings cope with odd sizes; `weight_filter`, timm's conversion of
-    checkpoint keys. It has `_divide`, `_trim`, `_run_segment`.
+    A family is a component of kind `backbone`. It sets: `network_class`, timm's class;
+    `supports_output_stride`; `default_args` of `timm.create_model`; `out_norm_eps`; `norm_in_stream`,
+    whether the next stage reads the normalised map; `pads_itself`, whether its down-samplings cope with odd
+    sizes; `weight_filter`, timm's conversion of checkpoint keys;
+    `architectures`, the timm names without tag that the committed table lists, and `normalises_levels`,
+    their default of `out_norm`; `freezable`, the parts of the timm network that make its stem and stages 1
+    to 4 (stage `n` ends level `n + 1`, as a ResNet's layer1 ends level 2), empty where nothing can be
+    frozen; `decays_by_depth`, whether `parameter_depth` is known, for a learning rate that falls with depth.
+    It has `_divide`, `_trim`, `_run_segment`.
     """
 
     network_class: ClassVar[type[nn.Module]]
@@ -45,6 +52,10 @@ class StagedBackbone(FeaturePyramid):
     norm_in_stream: ClassVar[bool] = False
     pads_itself: ClassVar[bool] = True
     weight_filter: ClassVar[Callable | None] = None
+    architectures: ClassVar[tuple[str, ...]] = ()
+    normalises_levels: ClassVar[bool] = False
+    freezable: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    decays_by_depth: ClassVar[bool] = False
 
     segments: tuple[Segment, ...]
 
@@ -149,17 +160,33 @@ class StagedBackbone(FeaturePyramid):
                 x = F.pad(x, (0, right, 0, bottom))
         return self._run_segment(index, x)
 
+    @staticmethod
+    def facts(name: str) -> Architecture:
+        """What planning has to know of the timm model `name`; a model with a weight tag has `BackboneFacts`.
+
+        The committed table's row. A family of models that the table does not have says it itself.
+        """
+        return lookup(name) if "." in name else lookup_architecture(name)
+
+    @staticmethod
+    def parameter_depth(name: str) -> int | None:
+        """Depth of a timm network's parameter: 0 in the stem and the down-samplings, n in stage n's blocks.
+
+        None for parameters that take no part in a learning rate by depth.
+        """
+        return None
+
+    @abstractmethod
     def _divide(self, output_stride: int) -> list[Segment]:
         """The segments of `self.net`, all of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _trim(self, last: int) -> None:
         """Remove from `self.net` what runs after segment `last`: stages, final norm, head."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _run_segment(self, index: int, x: Tensor) -> Tensor:
         """Run one segment on `x` `(N, C, H, W)`; a map that is not self-padded has a fitting size."""
-        raise NotImplementedError
 
     def _check_output_stride(self, name: str, output_stride: int) -> None:
         if output_stride not in OUTPUT_STRIDES:

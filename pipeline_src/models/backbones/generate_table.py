@@ -8,21 +8,16 @@ import argparse
 import csv
 import difflib
 import io
-from dataclasses import dataclass
 
 import timm
 import torch
 from timm.models import PretrainedCfg
 
+from pipeline_src.components import COMPONENTS, load
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_text
 from pipeline_src.models.backbones.base import StagedBackbone
-from pipeline_src.models.backbones.convnext import ConvNeXtPyramid
-from pipeline_src.models.backbones.mobilenetv2 import MobileNetV2Pyramid
-from pipeline_src.models.backbones.resnet import ResNetPyramid
-from pipeline_src.models.backbones.swin import SwinPyramid
 from pipeline_src.models.backbones.table import TABLE
-from pipeline_src.models.backbones.twins import TwinsPyramid
 
 COLUMNS = [
     "name",
@@ -43,68 +38,31 @@ COLUMNS = [
 ]
 
 
-@dataclass(frozen=True)
-class Family:
-    """A backbone family: its class, its architectures, whether its levels get an extra norm."""
-
-    kind: str
-    pyramid: type[StagedBackbone]
-    architectures: tuple[str, ...]
-    out_norm: bool
-
-
-FAMILIES = (
-    Family(
-        "resnet",
-        ResNetPyramid,
-        ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet50c", "resnet101c"),
-        out_norm=False,
-    ),
-    Family(
-        "swin",
-        SwinPyramid,
-        tuple(f"swin_{size}_patch4_window7_224" for size in ("tiny", "small", "base")),
-        out_norm=True,
-    ),
-    Family(
-        "twins",
-        TwinsPyramid,
-        tuple(f"twins_svt_{size}" for size in ("small", "base", "large")),
-        out_norm=True,
-    ),
-    Family(
-        "convnext",
-        ConvNeXtPyramid,
-        tuple(f"convnext_{size}" for size in ("tiny", "small", "base")),
-        out_norm=True,
-    ),
-    Family("mobilenetv2", MobileNetV2Pyramid, ("mobilenetv2_050", "mobilenetv2_100"), out_norm=False),
-)
-
-
 def generate() -> str:
     """The table as CSV text: one row per architecture and weight tag, lists separated by spaces."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for family in FAMILIES:
-        for architecture in family.architectures:
-            writer.writerows(_rows(family, architecture))
+    for kind in COMPONENTS:
+        if kind.startswith("backbone."):
+            family = load(kind)
+            for architecture in family.architectures:
+                writer.writerows(_rows(kind.removeprefix("backbone."), family, architecture))
     return text.getvalue()
 
 
-def _rows(family: Family, architecture: str) -> list[dict[str, object]]:
+def _rows(kind: str, family: type[StagedBackbone], architecture: str) -> list[dict[str, object]]:
     names = sorted(timm.list_pretrained(f"{architecture}.*"))
     with torch.device("meta"):
-        backbone = family.pyramid(names[0])
+        backbone = family(names[0])
     shared = {
-        "family": family.kind,
+        "family": kind,
         "channels": _join(backbone.channels),
         "strides": _join(backbone.strides),
         "stem_stride": backbone.segments[0].factor,
         "parameters": sum(parameter.numel() for parameter in backbone.parameters()),
         "supports_output_stride": _yes(backbone.supports_output_stride),
-        "out_norm": _yes(family.out_norm),
+        "out_norm": _yes(family.normalises_levels),
     }
     default = _config(architecture).tag
     rows: list[dict[str, object]] = []

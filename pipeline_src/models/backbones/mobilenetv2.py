@@ -20,6 +20,14 @@ class MobileNetV2Pyramid(StagedBackbone):
     """timm's MobileNetV2 up to the last block group; the 1x1 convolution before its classifier is head."""
 
     network_class = EfficientNet
+    architectures = ("mobilenetv2_050", "mobilenetv2_100")
+    freezable = (
+        ("conv_stem", "bn1", "blocks.0"),
+        ("blocks.1",),
+        ("blocks.2",),
+        ("blocks.3", "blocks.4"),
+        ("blocks.5", "blocks.6"),
+    )
 
     def _divide(self, output_stride: int) -> list[Segment]:
         net: Any = self.net

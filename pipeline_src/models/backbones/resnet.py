@@ -16,6 +16,8 @@ class ResNetPyramid(StagedBackbone):
     """timm's ResNet; a dilated stage starts with half its dilation, as MMSegmentation's contract_dilation."""
 
     network_class = ResNet
+    architectures = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet50c", "resnet101c")
+    freezable = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 
     def _divide(self, output_stride: int) -> list[Segment]:
         info: Any = self.net.feature_info

@@ -21,6 +21,9 @@ class SwinPyramid(StagedBackbone):
     """
 
     network_class = SwinTransformer
+    architectures = tuple(f"swin_{size}_patch4_window7_224" for size in ("tiny", "small", "base"))
+    normalises_levels = True
+    freezable = (("patch_embed",), ("layers.0",), ("layers.1",), ("layers.2",), ("layers.3",))
     supports_output_stride = False
     pads_itself = False
     default_args = {"always_partition": True, "strict_img_size": False}  # noqa: RUF012

@@ -23,6 +23,15 @@ class TwinsPyramid(StagedBackbone):
     """
 
     network_class = Twins
+    architectures = tuple(f"twins_svt_{size}" for size in ("small", "base", "large"))
+    normalises_levels = True
+    freezable = (
+        ("patch_embeds.0",),
+        ("blocks.0", "pos_block.0"),
+        ("patch_embeds.1", "blocks.1", "pos_block.1"),
+        ("patch_embeds.2", "blocks.2", "pos_block.2"),
+        ("patch_embeds.3", "blocks.3", "pos_block.3"),
+    )
     supports_output_stride = False
     norm_in_stream = True
     pads_itself = False

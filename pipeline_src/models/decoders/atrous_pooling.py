@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pipeline_src.errors import InputError
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
 from pipeline_src.models.layers import ConvBNReLU, SeparableConvBNReLU
 
@@ -15,7 +14,6 @@ class ASPP(nn.Module):
     `dilations`: a 3x3 convolution of each rate; rate 1 is a 1x1 convolution. `separable`: those of
     other rates are depthwise separable. `channels`: of each branch and of the result. The branches of
     `concat` are "image pool" (global average, 1x1 convolution) and "rate 1", ... in this order.
-    Raises `InputError` without any rate.
     """
 
     def __init__(
@@ -28,8 +26,6 @@ class ASPP(nn.Module):
         align_corners: bool = False,
     ) -> None:
         super().__init__()
-        if not dilations or min(dilations) < 1:
-            raise InputError(f"decoder.dilations: {list(dilations)}; it needs integers above 0")
         first = last = ConvBNReLU(in_channels, channels, 1)
         branches: list[nn.Module] = [nn.Sequential(nn.AdaptiveAvgPool2d(1), first)]
         self._readers = [first.convolution]

@@ -1,40 +1,71 @@
-"""What all decoders have in common: which levels they read and how, dropout and a 1x1 classifier."""
+"""The contract of decoders (kind `decoder`): what one declares for planning, and what its network does."""
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from pipeline_src.models.fusion.concat import Consumer
+from pipeline_src.models.fusion.concatenation import Concatenation
+
+ALIGN_CORNERS = (
+    "Whether corner pixels keep their place in every bilinear resize of the head and of its logits; true "
+    "in MMSegmentation's recipes for crops of odd size, such as 769."
+)
+DROPOUT = "Dropout rate before the classifier."
 
 
-class DecodeHead(nn.Module):
+class DecodeHead(nn.Module, ABC):
     """Maps the feature maps of some levels to logits, as MMSegmentation's decode heads do.
 
-    Built with the channels of exactly the levels of `needed_levels`, from fine to coarse, and called
-    with exactly their maps. `align_corners` is that of every bilinear resize in the head, and of the
-    upsampling of its logits to the image.
+    A subclass is a component: it declares `Options`, a frozen dataclass of `pipeline_src.options`, and what
+    follows from them, which planning asks without importing torch. Built as
+    `Head(in_channels, num_classes, **options)` with the channels of exactly the levels of `needed_levels`,
+    from fine to coarse, and called with exactly their maps.
+
+    `align_corners` is that of every bilinear resize in the head, and of the upsampling of its logits to
+    the image. `Auxiliary` are the options of the head as an auxiliary one; without them it cannot be one.
     """
 
-    align_corners: bool
+    Options: ClassVar[type]
+    Auxiliary: ClassVar[type | None] = None
+
+    align_corners: bool = False
     dropout: nn.Dropout2d
     classifier: nn.Conv2d
 
-    @staticmethod
-    def needed_levels(options: dict[str, Any]) -> list[int]:
-        """Levels that the head of the section `options` reads, from fine to coarse."""
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, in_channels: Sequence[int], num_classes: int, **options: Any) -> None:
+        """Build the head; `options` are the fields of `Options`."""
+        super().__init__()
 
+    @staticmethod
+    @abstractmethod
+    def needed_levels(options: Any) -> list[int]:
+        """Levels that the head of these options reads, from fine to coarse."""
+
+    @staticmethod
+    def concatenations(options: Any) -> list[Concatenation]:
+        """Its concatenations by their place in the head, in the order of a forward pass; nesting above 0."""
+        return []
+
+    @staticmethod
+    def pools_to_one_cell(options: Any) -> bool:
+        """Whether it normalises a map that it has pooled to 1x1, so that a micro-batch needs two images."""
+        return False
+
+    @abstractmethod
     def input_convolutions(self, level: int) -> list[Consumer]:
         """The convolutions that read the map of `level`, as it is or after average pooling.
 
         Each with its first input channel that belongs to the map; none for a level that is not read.
         Between the map and them nothing is nonlinear, so a factor on the map may be moved into them.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, features: list[Tensor]) -> Tensor:
         """Logits `(N, num_classes, H, W)` at the size of the finest of `features` `(N, C_i, H_i, W_i)`."""
-        raise NotImplementedError
 
     def _end_with(self, width: int, num_classes: int, dropout: float) -> None:
         """Add dropout of whole channels and the 1x1 classifier of maps `(N, width, H, W)`."""

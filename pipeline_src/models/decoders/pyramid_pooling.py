@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pipeline_src.errors import InputError
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
 from pipeline_src.models.layers import ConvBNReLU
 
@@ -14,15 +13,12 @@ class PyramidPooling(nn.Module):
 
     `pool_scales`: side of each grid. `channels`: of each compressed grid and of the result. The branches
     of `concat` are the raw map ("input") and the grids ("pool 1", ...), upsampled to the map's size.
-    Raises `InputError` without any scale.
     """
 
     def __init__(
         self, in_channels: int, channels: int, pool_scales: Sequence[int], *, align_corners: bool = False
     ) -> None:
         super().__init__()
-        if not pool_scales or min(pool_scales) < 1:
-            raise InputError(f"decoder.pool_scales: {list(pool_scales)}; it needs integers above 0")
         self.pools = nn.ModuleList(nn.AdaptiveAvgPool2d(scale) for scale in pool_scales)
         units = [ConvBNReLU(in_channels, channels, 1) for _ in pool_scales]
         self.convs = nn.ModuleList(units)

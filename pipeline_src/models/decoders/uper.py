@@ -1,16 +1,31 @@
 """UPer head as MMSegmentation defines it (Xiao et al., UPerNet, section 3.1, for one task)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from pipeline_src.models.decoders.head import DecodeHead
+from pipeline_src.models.decoders.head import ALIGN_CORNERS, DROPOUT, DecodeHead
 from pipeline_src.models.decoders.pyramid_pooling import PyramidPooling
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
+from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
+from pipeline_src.options import Fraction, PositiveInt, checked, option
 
 LEVELS = (2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class UPerOptions:
+    """Unified perceptual parsing head, for segmentation alone."""
+
+    pool_scales: list[PositiveInt] = option(
+        [1, 2, 3, 6], "Sides of the grids that the last level is pooled to.", min_length=1
+    )
+    channels: PositiveInt = option(512, "Channels of every convolution.")
+    dropout: Fraction = option(0.1, DROPOUT)
+    align_corners: bool = option(False, ALIGN_CORNERS)
 
 
 class UPerHead(DecodeHead):
@@ -22,22 +37,17 @@ class UPerHead(DecodeHead):
     Raises `InputError` for pool scales that cannot be built.
     """
 
-    def __init__(
-        self,
-        in_channels: Sequence[int],
-        num_classes: int,
-        *,
-        pool_scales: Sequence[int] = (1, 2, 3, 6),
-        channels: int = 512,
-        dropout: float = 0.1,
-        align_corners: bool = False,
-    ) -> None:
-        super().__init__()
+    Options = UPerOptions
+
+    def __init__(self, in_channels: Sequence[int], num_classes: int, **options: Any) -> None:
+        super().__init__(in_channels, num_classes)
+        chosen = checked(UPerOptions, **options)
+        channels, align_corners = chosen.channels, chosen.align_corners
         *finer, top = in_channels
         if len(in_channels) != len(LEVELS):
             raise ValueError(f"{len(in_channels)} levels of channels, expected those of levels {LEVELS}")
         self.align_corners = align_corners
-        self.ppm = PyramidPooling(top, channels, pool_scales, align_corners=align_corners)
+        self.ppm = PyramidPooling(top, channels, chosen.pool_scales, align_corners=align_corners)
         self.laterals = nn.ModuleList(ConvBNReLU(width, channels, 1) for width in finer)
         units = [ConvBNReLU(channels, channels, 3) for _ in finer]
         self.fpn_convs = nn.ModuleList(units)
@@ -49,12 +59,25 @@ class UPerHead(DecodeHead):
         self.fusion = ConvBNReLU(self.concat.out_channels, channels, 3)
         # no unit for the top level: its map feeds the levels below too
         self.concat.connect([(self.fusion.convolution, 0)], [*units, None])
-        self._end_with(channels, num_classes, dropout)
+        self._end_with(channels, num_classes, chosen.dropout)
 
     @staticmethod
-    def needed_levels(options: dict[str, Any]) -> list[int]:
+    def needed_levels(options: UPerOptions) -> list[int]:
         """Levels 2 to 5, whatever the options."""
         return list(LEVELS)
+
+    @staticmethod
+    def concatenations(options: UPerOptions) -> list[Concatenation]:
+        """That of the pooling module and that of the four levels.
+
+        The paper equalises the latter and does not mention the former.
+        """
+        return [Concatenation("ppm.concat", 1, default=False), Concatenation("concat", 2)]
+
+    @staticmethod
+    def pools_to_one_cell(options: UPerOptions) -> bool:
+        """With a grid of one cell."""
+        return 1 in options.pool_scales
 
     def input_convolutions(self, level: int) -> list[Consumer]:
         """Of level 5 those of the pyramid pooling, of levels 2 to 4 the lateral convolution."""

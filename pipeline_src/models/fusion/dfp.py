@@ -5,6 +5,7 @@ rest, with shared weights, runs on each; every output level is fused over the sc
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,14 +13,24 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import minimum_side
 from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
-from pipeline_src.models.fusion.dfp_rules import ENCODERS, check_scales, scaled_side, split_index
+from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.dfp_rules import (
+    DFPOptions,
+    check_depth,
+    check_scales,
+    first_fused_level,
+    scaled_side,
+    split_index,
+)
 from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
-from pipeline_src.models.pyramid import FeaturePyramid
+from pipeline_src.models.places import PyramidPlace
+from pipeline_src.models.pyramid import WrappingPyramid
+from pipeline_src.options import checked
 
 FUSIONS = {"concat": FusedConcat, "sum": FusedSum}
 
 
-class DeepFeaturePyramid(FeaturePyramid):
+class DeepFeaturePyramid(WrappingPyramid):
     """A backbone whose last `depth` down-samplings run at several scales (Figures 2 and 3).
 
     `depth`: 1 to 5; at 5 the image itself is resized. 0 is the network at one scale with an encoder on its
@@ -33,27 +44,21 @@ class DeepFeaturePyramid(FeaturePyramid):
     Raises `InputError` for a depth, split, encoder, fusion or scales that cannot be built.
     """
 
+    Options = DFPOptions
+
+    backbone: StagedBackbone
+
     def __init__(
-        self,
-        backbone: StagedBackbone,
-        *,
-        depth: int,
-        scales: Sequence[float] = (1.0, 0.75, 0.5),
-        split: str = "before_downsampling",
-        encoder: str = "shared",
-        fusion: str = "concat",
-        align_corners: bool = False,
+        self, backbone: StagedBackbone, *, out_levels: Sequence[int] | None = None, **options: Any
     ) -> None:
-        super().__init__()
-        check_scales(scales)
-        if encoder not in ENCODERS:
-            raise InputError(f"encoder: {encoder!r}; allowed: {', '.join(ENCODERS)}")
-        if fusion not in FUSIONS:
-            raise InputError(f"fusion: {fusion!r}; allowed: {', '.join(FUSIONS)}")
+        super().__init__(backbone)
+        chosen = checked(DFPOptions, **options)
+        depth, per_branch = chosen.depth, chosen.encoder == "per_branch"
+        check_scales(chosen.scales)
         self.backbone = backbone
         self.depth = depth
-        self.scales = tuple(scales)
-        self.split = split_index(backbone.segments, depth, split)
+        self.scales = tuple(chosen.scales)
+        self.split = split_index(backbone.segments, depth, chosen.split)
         self.minimum = minimum_side(backbone.segments[self.split :])
         self.levels = list(backbone.levels)
         self.channels = []
@@ -65,7 +70,7 @@ class DeepFeaturePyramid(FeaturePyramid):
         for level, channels, stride in zip(backbone.levels, backbone.channels, backbone.strides, strict=True):
             if level in encoded:
                 compressed = channels // 2
-                count = len(self.scales) if depth and encoder == "per_branch" else 1
+                count = len(self.scales) if depth and per_branch else 1
                 encoders = [
                     (ConvBNReLU(channels, compressed, 1), ConvBNReLU(compressed, compressed, 3))
                     for _ in range(count)
@@ -73,12 +78,12 @@ class DeepFeaturePyramid(FeaturePyramid):
                 self.encoders[str(level)] = nn.ModuleList(nn.Sequential(*units) for units in encoders)
                 channels = compressed
             if level in multi_scale:
-                fused = FUSIONS[fusion](
+                fused = FUSIONS[chosen.fusion](
                     [compressed] * len(self.scales),
                     names=[f"scale {scale:g}" for scale in self.scales],
-                    align_corners=align_corners,
+                    align_corners=chosen.align_corners,
                 )
-                if encoder == "per_branch":
+                if per_branch:
                     fused.connect([], [last for _, last in encoders])
                 self.fusions[str(level)] = fused
                 channels = fused.out_channels
@@ -100,6 +105,36 @@ class DeepFeaturePyramid(FeaturePyramid):
             encoded = [encode(branch[level]) for encode, branch in zip(encoders, branches, strict=True)]
             features[level] = self.fusions[name](encoded) if self.depth else encoded[0]
         return [features[level] for level in self.levels]
+
+    @staticmethod
+    def resolve(options: DFPOptions, place: PyramidPlace) -> dict[str, Any] | None:
+        """At depth 0 only the encoder is left; None without it."""
+        if options.depth == 0:
+            return {"depth": 0} if options.encoder_at_depth_0 else None
+        try:
+            check_depth(options.depth, place.stem_stride, key=f"backbone {place.backbone}")
+        except InputError as error:
+            raise InputError(f"depth: {error}") from None
+        said = {**vars(options), "encoder_at_depth_0": None, "align_corners": options.align_corners or None}
+        return {key: value for key, value in said.items() if value is not None}
+
+    @staticmethod
+    def reduction(options: DFPOptions) -> float:
+        """That of the smallest scale."""
+        return 1 / min(options.scales) if options.depth else 1.0
+
+    @staticmethod
+    def concatenations(options: DFPOptions, read: Sequence[int]) -> list[Concatenation]:
+        """One at every level of the multi-scale part that is read."""
+        if not options.depth or options.fusion != "concat":
+            return []
+        first = first_fused_level(options.depth, options.split)
+        return [Concatenation(f"fusions.{level}", 0) for level in sorted(read) if level >= first]
+
+    def concatenation_at(self, level: int) -> FusedConcat | None:
+        """The fusion over the scales at `level`; None for one that is not fused, or summed."""
+        fused = dict(self.fusions.items()).get(str(level))
+        return fused if isinstance(fused, FusedConcat) and not isinstance(fused, FusedSum) else None
 
     def _run_branch(self, low: Tensor, scale: float) -> dict[int, Tensor]:
         """Output levels of the multi-scale part, run on `low` `(N, C, H, W)` resized by `scale`."""

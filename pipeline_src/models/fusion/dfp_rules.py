@@ -7,13 +7,44 @@ depth 0 behind the last (no pyramid).
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.segments import Segment
+from pipeline_src.options import REQUIRED, Bounds, PositiveFloat, option
 
 SPLITS = ("before_downsampling", "after_downsampling")
-ENCODERS = ("shared", "per_branch")
 DOWNSAMPLINGS = 5
+
+
+@dataclass(frozen=True)
+class DFPOptions:
+    """Deep Feature Pyramid."""
+
+    depth: Annotated[int, Bounds(ge=0, le=5)] = option(
+        REQUIRED,
+        "How many of the backbone's last down-samplings lie in the multi-scale part: 5 is the "
+        "classic image pyramid, 0 is one scale; see `encoder_at_depth_0`.",
+    )
+    scales: list[PositiveFloat] = option(
+        [1.0, 0.75, 0.5], "Factors by which the map at the split is resized.", min_length=1
+    )
+    split: Literal["before_downsampling", "after_downsampling"] = option(
+        "before_downsampling",
+        "Where the multi-scale part begins when several positions fit `depth`: immediately "
+        "before its first down-sampling, or immediately after the last one outside it.",
+    )
+    encoder: Literal["shared", "per_branch"] = option(
+        "shared", "Whether all branches share one encoder or each has its own."
+    )
+    encoder_at_depth_0: bool = option(
+        True,
+        "At depth 0, compress the network's last level by an encoder as at the other depths, so "
+        "that only the pyramid differs; false: depth 0 is the network as it is.",
+    )
+    fusion: Literal["concat", "sum"] = option("concat", "How the encoded branches become one map.")
+    align_corners: bool = option(False, "Whether corner pixels keep their place in the upsampling before it.")
 
 
 def check_depth(depth: int, stem_stride: int, key: str = "depth") -> None:

@@ -1,16 +1,12 @@
-"""Which concatenations a network has and which of them are equalised; no torch, so that a planner can ask.
+"""Which concatenations of a network are equalised, and how; no torch, so that a planner can ask."""
 
-A concatenation is named by its place in the network, such as `decoder.concat`. They are listed in the
-order in which a forward pass meets them; one of a higher nesting level reads what the lower ones made,
-so it is calibrated after them, with them equalised already. A pyramid's are below 1, a decoder's above 0.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.fusion.dfp_rules import first_fused_level
+from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.options import REQUIRED, PositiveInt, option
 
 FORMS = ("folded", "module", "up_bn")
 CALIBRATED_FORMS = ("folded", "module")
@@ -18,60 +14,29 @@ CALIBRATED_FORMS = ("folded", "module")
 
 
 @dataclass(frozen=True)
-class Concatenation:
-    """A concatenation of a network: its name, nesting level, and whether it is equalised by default."""
+class EqualizerOptions:
+    """Scale equalizers (Scale Equalization, section 3.2)."""
 
-    name: str
-    nesting: int
-    default: bool = True
-
-
-DECODERS = {
-    "fcn": (Concatenation("decoder.concat", 1),),
-    "psp": (Concatenation("decoder.ppm.concat", 1),),
-    "aspp": (Concatenation("decoder.aspp.concat", 1),),
-    # The fusion convolution of the second is depthwise with a BN of its own, so that an equalizer
-    # does nothing there (up to the BN's eps).
-    "sep_aspp": (Concatenation("decoder.aspp.concat", 1), Concatenation("decoder.concat", 2, default=False)),
-    # The paper equalises the fusion of the four levels and does not mention the pooling module's.
-    "uper": (Concatenation("decoder.ppm.concat", 1, default=False), Concatenation("decoder.concat", 2)),
-}
-
-DECODER_LEVELS = {"psp": (5,), "aspp": (5,), "sep_aspp": (2, 5), "uper": (2, 3, 4, 5)}
-"""The levels of the pyramid that a decoder reads; an FCN head says which one in its options."""
-
-
-def concatenations(model: Mapping[str, Any]) -> tuple[Concatenation, ...]:
-    """The concatenations of a resolved `model` section, in the order of a forward pass."""
-    decoder, auxiliary, pyramid = model["decoder"], model.get("auxiliary"), model["pyramid"]
-    found: list[Concatenation] = []
-    if (
-        pyramid is not None
-        and pyramid["kind"] == "dfp"
-        and pyramid["depth"]
-        and pyramid["fusion"] == "concat"
-    ):
-        read = {level for head in (decoder, auxiliary) if head is not None for level in head_levels(head)}
-        first = first_fused_level(pyramid["depth"], pyramid["split"])
-        found += [Concatenation(f"pyramid.fusions.{level}", 0) for level in sorted(read) if level >= first]
-    if pyramid is not None and pyramid["kind"] == "ipg" and pyramid["fusion"] == "concat":
-        # Each feeds the stages behind it. An equalized one is no identity, which a user has to want.
-        found += [
-            Concatenation(f"pyramid.fusions.stage{stage}.concat", stage - 8, not pyramid["identity_start"])
-            for stage in pyramid["positions"]
-        ]
-    if decoder["kind"] != "fcn" or decoder["concat_input"]:
-        found += DECODERS[decoder["kind"]]
-    return tuple(found)
-
-
-def head_levels(head: Mapping[str, Any]) -> tuple[int, ...]:
-    """The levels of the pyramid that the head of a resolved section reads."""
-    return DECODER_LEVELS.get(head["kind"]) or (head["level"],)
+    form: Literal["folded", "module", "up_bn"] = option(
+        REQUIRED,
+        "`folded`: divide the fusion convolution's weights by each branch's global standard "
+        "deviation (the paper's Algorithm 1); `module`: normalise each branch in the forward pass by its "
+        "global mean and deviation; `up_bn`: batch normalisation after the upsampling (section 3.2's "
+        "costly alternative, which is not calibrated).",
+    )
+    concatenations: list[str] | None = option(
+        None,
+        "Which concatenations, such as `decoder.concat`; null: those that the paper equalises, "
+        "and those of a pyramid.",
+        min_length=1,
+    )
+    images: PositiveInt | None = option(
+        None, "Calibrate on so many training images (whole batches); null: the whole training set."
+    )
 
 
 def equalised(
-    available: tuple[Concatenation, ...], chosen: list[str] | None, key: str = "equalizer.concatenations"
+    available: Sequence[Concatenation], chosen: list[str] | None, key: str = "equalizer.concatenations"
 ) -> list[list[str]]:
     """Names of the concatenations to equalise, one list per nesting level in the order of calibration.
 

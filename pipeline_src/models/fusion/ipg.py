@@ -6,6 +6,7 @@ the next stage and the heads get. The paper's extra stages are here too.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,21 +14,25 @@ from torch import Tensor, nn
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import strides_after
+from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.models.fusion.ipg_fusion import OPERATORS
 from pipeline_src.models.fusion.ipg_rules import (
     BACKBONE_STAGES,
-    IMAGES,
     STEM_CHANNELS,
+    IPGOptions,
     check_fusion,
     check_reach,
     check_stages,
     check_width,
     extra_segments,
     guided_stages,
+    resolve_ipg,
 )
 from pipeline_src.models.layers import resize_bilinear
-from pipeline_src.models.pyramid import FeaturePyramid
+from pipeline_src.models.places import PyramidPlace
+from pipeline_src.models.pyramid import WrappingPyramid
 from pipeline_src.models.residual import bottleneck
+from pipeline_src.options import checked
 
 FEATURE_STRIDE = 4
 """Stride of a transformation module: what it makes of an image has R's size if the image has stride R / 4."""
@@ -68,7 +73,7 @@ def _random_numbers_of_their_own() -> Iterator[None]:
         yield
 
 
-class ImagePyramidGuidance(FeaturePyramid):
+class ImagePyramidGuidance(WrappingPyramid):
     """A backbone of 4 to 7 stages that is guided by an image pyramid after some of them (Figure 1).
 
     `fusion`: `sum`, `product` or `concat` (`ipg_fusion`). `positions`: the stages whose output is fused, any
@@ -89,22 +94,17 @@ class ImagePyramidGuidance(FeaturePyramid):
     Raises `InputError` for what cannot be built, and for fusions and stages that no given level follows.
     """
 
+    Options = IPGOptions
+
+    backbone: StagedBackbone
+
     def __init__(
-        self,
-        backbone: StagedBackbone,
-        *,
-        fusion: str = "sum",
-        positions: Sequence[int] | None = None,
-        levels: int | str = IMAGES,
-        identity_start: bool = True,
-        stages: int = BACKBONE_STAGES,
-        keep: bool = False,
-        image_channels: int | None = None,
-        stem_channels: int = STEM_CHANNELS,
-        extra_channels: int | None = None,
-        out_levels: Sequence[int] | None = None,
+        self, backbone: StagedBackbone, *, out_levels: Sequence[int] | None = None, **options: Any
     ) -> None:
-        super().__init__()
+        super().__init__(backbone)
+        chosen = checked(IPGOptions, **options)
+        fusion, positions, levels = chosen.fusion, chosen.positions, chosen.levels
+        stages, keep, extra_channels = chosen.stages, chosen.keep, chosen.extra_channels
         check_fusion(fusion)
         check_stages(stages, keep)
         self.positions = guided_stages(positions, stages, levels)
@@ -147,13 +147,13 @@ class ImagePyramidGuidance(FeaturePyramid):
         self.halvings: dict[int, int] = {}
         with _random_numbers_of_their_own():
             for stage in self.positions:
-                first = image_channels or ends[2][0]
+                first = chosen.image_channels or ends[2][0]
                 check_width(first, "image_channels")
                 channels, stride = ends[stage + 1]
                 self.halvings[stage] = (stride // FEATURE_STRIDE).bit_length() - 1
                 width = first * 2 ** (min(stage, BACKBONE_STAGES) - 1)
-                self.transformations[f"stage{stage}"] = GuidanceTransformation(width, stem_channels)
-                self.fusions[f"stage{stage}"] = OPERATORS[fusion](channels, identity_start)
+                self.transformations[f"stage{stage}"] = GuidanceTransformation(width, chosen.stem_channels)
+                self.fusions[f"stage{stage}"] = OPERATORS[fusion](channels, chosen.identity_start)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Feature maps of `images` `(N, 3, H, W)`, one per level; `InputError` for too small images."""
@@ -174,6 +174,39 @@ class ImagePyramidGuidance(FeaturePyramid):
             x = self._guide(stage, run_stage(x), pyramid)
             features[stage + 1] = x
         return [features[level] for level in self.levels]
+
+    @staticmethod
+    def available_levels(options: IPGOptions) -> list[int]:
+        """Level 2 to that of the last stage."""
+        return list(range(2, options.stages + 2))
+
+    @staticmethod
+    def backbone_levels(options: IPGOptions, out_levels: Sequence[int]) -> list[int]:
+        """The extra stages, which give the levels above the backbone's, need the whole backbone."""
+        return sorted({min(level, BACKBONE_STAGES + 1) for level in out_levels})
+
+    @staticmethod
+    def resolve(options: IPGOptions, place: PyramidPlace) -> dict[str, Any] | None:
+        """With the fusion positions; None without any and without extra stages."""
+        return resolve_ipg(vars(options), max(place.read))
+
+    @staticmethod
+    def reduction(options: IPGOptions) -> float:
+        """That of the added stages of stride 2."""
+        return 1.0 if options.keep else 2.0 ** (options.stages - BACKBONE_STAGES)
+
+    @staticmethod
+    def concatenations(options: IPGOptions, read: Sequence[int]) -> list[Concatenation]:
+        """One for each fusion position, each of which feeds the stages behind it.
+
+        An equalized one is no identity, which a user has to want.
+        """
+        if options.fusion != "concat":
+            return []
+        return [
+            Concatenation(f"fusions.stage{stage}.concat", stage - 8, not options.identity_start)
+            for stage in options.positions or []
+        ]
 
     def image_pyramid(self, images: Tensor) -> list[Tensor]:
         """`images` `(N, 3, H, W)` and as many halves of them as are needed, `(N, 3, ceil(H / 2), ...)`."""

@@ -5,10 +5,12 @@ Stage `s` of a network ends feature level `s + 1`: stage 1 ends C2, of stride 4.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.segments import Segment
+from pipeline_src.options import Bounds, PositiveInt, option
 
 FUSIONS = ("sum", "product", "concat")
 BACKBONE_STAGES = 4
@@ -16,6 +18,41 @@ MOST_STAGES = 7
 IMAGES = 4
 """Images of the pyramid unless every stage has one."""
 STEM_CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class IPGOptions:
+    """Image Pyramid Guidance."""
+
+    fusion: Literal["sum", "product", "concat"] = option(
+        "sum", "How an image's feature is fused into a stage's (section 3.5)."
+    )
+    positions: list[Annotated[int, Bounds(ge=1, le=7)]] | None = option(
+        None,
+        "Stages after which it is fused, any set of them, [] for none; stage 1 ends level 2. "
+        "null: all from 2 on that have an image (Eq. 1).",
+    )
+    levels: Literal[4, "stages"] = option(
+        4, "Images of the pyramid: 4, for stages 1 to 4, or one for each of the `stages`."
+    )
+    identity_start: bool = option(
+        True,
+        "Begin as the identity on the backbone's features: exactly for `sum` and `concat`, by a "
+        "trained scalar that begins at 0 for `product`. false: random weights, as printed.",
+    )
+    stages: Annotated[int, Bounds(ge=4, le=7)] = option(
+        4, "Stages of the network; those beyond 4 have two bottlenecks each."
+    )
+    keep: bool = option(False, "Stages 5 to 7 hold the stride of stage 4, with dilation 2.")
+    image_channels: PositiveInt | None = option(
+        None,
+        "The paper's C1: stage s gets a feature of C1 * 2^(s - 1) channels; null: stage 1's "
+        "channels, 256 for a ResNet-50.",
+    )
+    stem_channels: PositiveInt = option(STEM_CHANNELS, "Channels of the 7x7 convolution on each image.")
+    extra_channels: PositiveInt | None = option(
+        None, "Channels of stages 5 to 7; null: stage 4's, 2048 for a ResNet-50."
+    )
 
 
 def check_fusion(fusion: str, key: str = "fusion") -> None:
@@ -88,10 +125,8 @@ def extra_segments(stages: int, keep: bool, channels: int) -> list[Segment]:
     ]
 
 
-def resolve_ipg(
-    options: Mapping[str, Any], last_level: int, prefix: str = "pyramid."
-) -> dict[str, Any] | None:
-    """A `pyramid` section of kind `ipg` with its fusion positions; None where it is the backbone alone.
+def resolve_ipg(options: Mapping[str, Any], last_level: int, prefix: str = "") -> dict[str, Any] | None:
+    """The options of an IPG-Net with its fusion positions; None where it is the backbone alone.
 
     What has no effect takes its default, so that trainings that are the same are one. `last_level`: the
     coarsest level that a head reads. Raises `InputError` naming the key below `prefix`.

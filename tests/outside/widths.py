@@ -1,0 +1,3 @@
+"""What the components of this folder share."""
+
+WIDTH = 8
