@@ -1,7 +1,16 @@
-"""`python -m pipeline_src`: the user's windows into the pipeline."""
+"""`python -m pipeline_src`: the user's windows into the pipeline, and the entry point of every job."""
 
-from pipeline_src.cli.main import main
+import sys
+
 from pipeline_src.errors import run_command
 
 if __name__ == "__main__":
-    run_command(main)
+    if sys.argv[1:2] == ["run"]:
+        # a job runs on machines that lack what the other commands import
+        from pipeline_src.running.start import main as run_job
+
+        run_command(run_job)
+    else:
+        from pipeline_src.cli.main import main
+
+        run_command(main)

@@ -70,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
         "COCO: test-dev2017 (default), or test2017 for the challenge",
     )
     export.set_defaults(run=run_export_submission)
+    # handled by `__main__`, which imports less for it
+    commands.add_parser("run", help="do one job of the workflow, from its job file; `run --help` says how")
     return top
 
 

@@ -24,7 +24,7 @@ def run_plan(params: Params, options: argparse.Namespace) -> int:
     jobs = [job for job in plan.jobs.values() if options.step in (None, job.step)]
     estimates = _seconds_by_step(plan, statuses)
     if options.json:
-        print(json.dumps(_as_json(params, jobs, statuses, estimates), indent=1))
+        print(json.dumps(_as_json(params, plan, jobs, statuses, estimates), indent=1))
         return 0
     rows = [["STATE", "STEP", "JOB", "WHY"]]
     for job in jobs:
@@ -45,7 +45,11 @@ def _state(status: Status) -> str:
 
 
 def _as_json(
-    params: Params, jobs: list[PlannedJob], statuses: dict[Key, Status], estimates: dict[str, float]
+    params: Params,
+    plan: Plan,
+    jobs: list[PlannedJob],
+    statuses: dict[Key, Status],
+    estimates: dict[str, float],
 ) -> dict[str, Any]:
     return {
         "scale": params.scale,
@@ -57,6 +61,7 @@ def _as_json(
                 "why": list(statuses[job.key].reasons),
                 "resume_step": statuses[job.key].resume_step,
                 "digest": job.digest,
+                "file": str(plan.as_job(job).path),
                 "outputs": job.outputs,
             }
             for job in jobs

@@ -21,6 +21,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.status import assess
+from pipeline_src.planning.steps import EXPORT_SUBMISSION
 from pipeline_src.tasks.task import task_of
 
 
@@ -136,19 +137,16 @@ def plan_submission(
         "name": scoring.name.replace("/", "_"),
         "list": chosen if server.lists is None else server.lists[chosen],
     }
-    export = PlannedJob(
-        step="export_submission",
-        name=scoring.name,
-        scale=params.scale,
+    files = {"sidecar": server.sidecar.format(**names), "archive": server.archive.format(**names)}
+    export = graph.plan.create(
+        EXPORT_SUBMISSION,
+        scoring.name,
         params=spec,
         inputs=inputs,
-        outputs={
-            "sidecar": graph.paths.results("submissions", server.sidecar.format(**names)),
-            "archive": graph.paths.results("submissions", server.archive.format(**names)),
-        },
-        components=(*model_components(run.model), f"submission.{task_of(run.model)}"),
+        components=params.spelled((*model_components(run.model), f"submission.{task_of(run.model)}")),
+        file_names=files,
     )
-    return [*jobs, graph.plan.add(export)]
+    return [*jobs, export]
 
 
 def _labels(key: str, dataset: Dataset) -> dict[str, Any]:
@@ -166,8 +164,7 @@ def _labels(key: str, dataset: Dataset) -> dict[str, Any]:
 
 
 def _run(job: PlannedJob, plan: Plan, params: Params) -> int:
-    job.write(None, plan.origins(job))
-    command = [sys.executable, "-m", f"pipeline_src.steps.{job.step}", str(job.file)]
+    command = [sys.executable, "-m", "pipeline_src", "run", str(plan.as_job(job).write())]
     if job.step == "fetch" and params.mirror is not None:
         command += ["--mirror", params.mirror]
     return subprocess.run(command).returncode

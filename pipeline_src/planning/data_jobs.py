@@ -18,7 +18,7 @@ from pipeline_src.data.index import Manifest
 from pipeline_src.data.logins import missing_logins
 from pipeline_src.errors import InputError
 from pipeline_src.planning.jobs import Plan, PlannedJob
-from pipeline_src.planning.paths import Paths
+from pipeline_src.planning.steps import EXTRACT, FETCH, MANIFEST, SCENES, WEIGHTS
 from pipeline_src.reporting.status import NO_DATA
 
 HOW_TO_FETCH = ("urls", "login", "bytes", *DIGEST_LENGTH)
@@ -26,16 +26,11 @@ HOW_TO_FETCH = ("urls", "login", "bytes", *DIGEST_LENGTH)
 
 
 class DataJobs:
-    """Adds to a plan the jobs of data sets and weights, each once.
+    """Adds to a plan the jobs of data sets and weights, each once. See `GraphBuilder` for `look`."""
 
-    `look` decides whether users' folders are looked at: the process that plans does, the processes
-    in which jobs run do not.
-    """
-
-    def __init__(self, params: Params, plan: Plan, paths: Paths, look: bool = True) -> None:
+    def __init__(self, params: Params, plan: Plan, look: bool = True) -> None:
         self.params = params
         self.plan = plan
-        self.paths = paths
         self.look = look
         self._manifests: dict[str, PlannedJob] = {}
         self._weights: dict[str, PlannedJob | None] = {}
@@ -67,20 +62,13 @@ class DataJobs:
             inputs["sources"] = [self.scenes(key, dataset.source, dataset.format).sidecar]
         else:
             inputs["sources"] = [self.extraction(name).sidecar for name in _archives(key, dataset.source)]
-        return self.plan.add(
-            PlannedJob(
-                step="manifest",
-                name=key,
-                scale=self.params.scale,
-                params=spec,
-                inputs=inputs,
-                outputs={
-                    "sidecar": self.paths.manifest(key),
-                    "index": self.paths.results("data", key, "index.json"),
-                },
-                components=(f"reader.{dataset.format}", f"manifest.{spec['task']}"),
-                note=note,
-            )
+        return self.plan.create(
+            MANIFEST,
+            key,
+            params=spec,
+            inputs=inputs,
+            components=(f"reader.{dataset.format}", f"manifest.{spec['task']}"),
+            note=note,
         )
 
     def _folder(self, key: str, source: FolderSource, spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -94,7 +82,7 @@ class DataJobs:
             raise InputError(f"datasets.{key}.source.root: {error}") from None
         if not self.look:
             return {"root": str(root), "fingerprint": None}, ""
-        manifest = Path(self.paths.manifest(key))
+        manifest = Path(self.plan.path(MANIFEST, "sidecar", key))
         try:
             state = folder_state(spec["format"], root, spec["splits"], manifest, cache_path(key))
         except InputError as error:
@@ -106,38 +94,21 @@ class DataJobs:
     def scenes(self, key: str, source: ScenesSource, layout: str) -> PlannedJob:
         """The job that draws a data set."""
         drawn = source.model_dump(exclude={"kind"})
-        return self.plan.add(
-            PlannedJob(
-                step="scenes",
-                name=scenes_name(key, source, layout),
-                scale=self.params.scale,
-                params={"layout": layout, **drawn},
-                outputs={"sidecar": f"data/scenes/{scenes_name(key, source, layout)}.json"},
-                components=(f"scenes.{layout}",),
-            )
+        return self.plan.create(
+            SCENES,
+            scenes_name(key, source, layout),
+            params={"layout": layout, **drawn},
+            components=(f"scenes.{layout}",),
         )
 
     def extraction(self, archive: str) -> PlannedJob:
         """The jobs that fetch and extract an archive."""
-        fetch = self.plan.add(
-            PlannedJob(
-                step="fetch",
-                name=archive,
-                scale=self.params.scale,
-                params=load_archives()[archive].params(),
-                outputs={"sidecar": f"data/archives/{archive}.json"},
-                loose=HOW_TO_FETCH,
-            )
-        )
-        return self.plan.add(
-            PlannedJob(
-                step="extract",
-                name=archive,
-                scale=self.params.scale,
-                params={"archive": archive} | ({"convert": "sbd_to_png"} if archive == "sbd" else {}),
-                inputs={"archive": fetch.sidecar},
-                outputs={"sidecar": f"data/extracted/{archive}.json"},
-            )
+        fetch = self.plan.create(FETCH, archive, params=load_archives()[archive].params(), loose=HOW_TO_FETCH)
+        return self.plan.create(
+            EXTRACT,
+            archive,
+            params={"archive": archive} | ({"convert": "sbd_to_png"} if archive == "sbd" else {}),
+            inputs={"archive": fetch.sidecar},
         )
 
     def weights(self, backbone_key: str) -> PlannedJob | None:
@@ -167,16 +138,7 @@ class DataJobs:
                 )
             name, params = backbone.timm, weights_row(backbone.timm).params() | {"model": backbone.timm}
             loose = HOW_TO_FETCH
-        return self.plan.add(
-            PlannedJob(
-                step="weights",
-                name=name,
-                scale=self.params.scale,
-                params=params,
-                outputs={"sidecar": f"data/weights/{name}.json"},
-                loose=loose,
-            )
-        )
+        return self.plan.create(WEIGHTS, name, params=params, loose=loose)
 
     def inputs(self, key: str) -> dict[str, str | list[str]]:
         """The manifest of a data set and, so that its files are here, the records of what brings them."""

@@ -5,6 +5,7 @@ from typing import Any
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Figure, Study
 from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.planning.steps import EVALUATE, FIGURE, SIMULATE, TRAIN
 from pipeline_src.planning.summary_jobs import SummaryJobs
 
 
@@ -26,15 +27,11 @@ class FigureJobs(SummaryJobs):
             "compared": bool(study.paper),
         }
         inputs = self._figure_inputs(key, study, figure, name, rows, params)
-        return self.add(
-            "figure",
+        return self.plan.create(
+            FIGURE,
             name,
             params=params,
             inputs=inputs,
-            outputs={
-                "sidecar": self.paths.results("figures", f"{name}.json"),
-                **{kind: self.paths.results("figures", f"{name}.{kind}") for kind in ("svg", "png", "csv")},
-            },
             components=(f"figure.{figure.kind}",),
             on_demand=figure.on_demand,
         )
@@ -52,16 +49,13 @@ class FigureJobs(SummaryJobs):
                 return self.tidy_inputs(key)
             case "curves":
                 params |= self._score_of(rows)
-                return {
-                    "log": [self.paths.run(run, "log.csv") for run in runs],
-                    "curve": [self.paths.run(run, "curve.csv") for run in runs],
-                }
+                return {name: [self.plan.path(TRAIN, name, run) for run in runs] for name in ("log", "curve")}
             case "predictions" | "detections":
                 params["images"] = min(
                     (self.graph.experiments.scorings[one].evaluation["overlays"] for one in scorings),
                     default=0,
                 )
-                return {"evaluate": [self.paths.run(scoring, "evaluate.json") for scoring in scorings]}
+                return {"evaluate": [self.plan.path(EVALUATE, "sidecar", scoring) for scoring in scorings]}
             case "upsampled_variance":
                 params["rows"] = []
                 return {"simulation": self.simulation(figure, name).outputs["simulation"]}
@@ -92,20 +86,11 @@ class FigureJobs(SummaryJobs):
     def simulation(self, figure: Figure, name: str) -> PlannedJob:
         """The job that simulates what a figure shows."""
         assert figure.simulation is not None
-        threads = self.params.compute.threads
-        return self.graph.plan.add(
-            PlannedJob(
-                step="simulate",
-                name=name,
-                scale=self.params.scale,
-                params={**figure.simulation.model_dump(), "threads": threads},
-                outputs={
-                    "sidecar": self.paths.results("figures", "simulations", name, "sidecar.json"),
-                    "simulation": self.paths.results("figures", "simulations", name, "simulation.json"),
-                },
-                threads=threads,
-                on_demand=figure.on_demand,
-            )
+        return self.plan.create(
+            SIMULATE,
+            name,
+            params={**figure.simulation.model_dump(), "threads": self.params.compute.threads},
+            on_demand=figure.on_demand,
         )
 
     def _figure_rows(self, key: str, figure: Figure) -> list[Row]:

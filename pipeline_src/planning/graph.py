@@ -14,7 +14,7 @@ from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.models.fusion.equalizer_rules import CALIBRATED_FORMS
 from pipeline_src.planning.data_jobs import DataJobs, without_missing_data
 from pipeline_src.planning.jobs import Plan, PlannedJob
-from pipeline_src.planning.paths import Paths
+from pipeline_src.planning.steps import CALIBRATE, COST, EVALUATE, PROBE, TRAIN
 from pipeline_src.tasks.task import task_of
 
 PROBED_BATCHES = 4
@@ -24,16 +24,14 @@ PROBED_BATCHES = 4
 class GraphBuilder:
     """Adds the jobs of all selected studies to a plan, each job once.
 
-    `look` decides whether users' folders are looked at: the process that plans does, the processes
-    in which jobs run do not.
+    `look` decides whether users' folders are read; without, only the names of jobs and paths are right.
     """
 
     def __init__(self, params: Params, look: bool = True) -> None:
         self.params = params
         self.experiments: Experiments = without_missing_data(params, expand(params))
         self.plan = Plan(params.scale)
-        self.paths = Paths(params.scale)
-        self.data = DataJobs(params, self.plan, self.paths, look)
+        self.data = DataJobs(params, self.plan, look)
 
     def build(self) -> Plan:
         """Plan everything up to the metrics and costs of every row."""
@@ -52,31 +50,20 @@ class GraphBuilder:
         if calibration is not None:
             inputs["statistics"] = calibration.outputs["statistics"]
             components.append("equalizer.statistics")
-        return self.plan.add(
-            PlannedJob(
-                step="train",
-                name=run.name,
-                scale=self.params.scale,
-                params={
-                    "data": _data_params(run),
-                    "model": run.model,
-                    "recipe": run.recipe,
-                    "seed": run.seed,
-                    "init_from": run.init_from,
-                    "threads": compute.threads,
-                    "deterministic": compute.deterministic,
-                },
-                inputs=inputs,
-                outputs={
-                    "sidecar": self.paths.run(run.name, "train.json"),
-                    "model": self.paths.run(run.name, "model.safetensors"),
-                    "log": self.paths.run(run.name, "log.csv"),
-                    "curve": self.paths.run(run.name, "curve.csv"),
-                },
-                components=self.params.spelled(components),
-                threads=compute.threads,
-                gpu=True,
-            )
+        return self.plan.create(
+            TRAIN,
+            run.name,
+            params={
+                "data": _data_params(run),
+                "model": run.model,
+                "recipe": run.recipe,
+                "seed": run.seed,
+                "init_from": run.init_from,
+                "threads": compute.threads,
+                "deterministic": compute.deterministic,
+            },
+            inputs=inputs,
+            components=self.params.spelled(components),
         )
 
     def calibration(self, run: Run) -> PlannedJob | None:
@@ -84,21 +71,12 @@ class GraphBuilder:
         equalizer = run.model["equalizer"]
         if equalizer is None or equalizer["form"] not in CALIBRATED_FORMS:
             return None
-        return self.plan.add(
-            PlannedJob(
-                step="calibrate",
-                name=run.name,
-                scale=self.params.scale,
-                params=self._initial_params(run, ("batch", "accumulate", "augment", "freeze_bn_at_epoch")),
-                inputs=self._initial_inputs(run),
-                outputs={
-                    "sidecar": self.paths.run(run.name, "calibrate.json"),
-                    "statistics": self.paths.run(run.name, "statistics.json"),
-                },
-                components=self.params.spelled(model_components(run.model)),
-                threads=self.params.compute.threads,
-                gpu=True,
-            )
+        return self.plan.create(
+            CALIBRATE,
+            run.name,
+            params=self._initial_params(run, ("batch", "accumulate", "augment", "freeze_bn_at_epoch")),
+            inputs=self._initial_inputs(run),
+            components=self.params.spelled(model_components(run.model)),
         )
 
     def probe(self, run: Run) -> PlannedJob | None:
@@ -107,21 +85,12 @@ class GraphBuilder:
         if calibration is None:
             return None
         keys = ("batch", "accumulate", "augment", "freeze_bn_at_epoch", "loss")
-        return self.plan.add(
-            PlannedJob(
-                step="probe",
-                name=run.name,
-                scale=self.params.scale,
-                params={**self._initial_params(run, keys), "batches": PROBED_BATCHES},
-                inputs={**self._initial_inputs(run), "statistics": calibration.outputs["statistics"]},
-                outputs={
-                    "sidecar": self.paths.results("figures", "probes", run.name, "sidecar.json"),
-                    "probe": self.paths.results("figures", "probes", run.name, "probe.json"),
-                },
-                components=self.params.spelled(model_components(run.model)),
-                threads=self.params.compute.threads,
-                gpu=True,
-            )
+        return self.plan.create(
+            PROBE,
+            run.name,
+            params={**self._initial_params(run, keys), "batches": PROBED_BATCHES},
+            inputs={**self._initial_inputs(run), "statistics": calibration.outputs["statistics"]},
+            components=self.params.spelled(model_components(run.model)),
         )
 
     def _initial_params(self, run: Run, recipe_keys: tuple[str, ...]) -> dict[str, Any]:
@@ -148,58 +117,38 @@ class GraphBuilder:
         """The job that evaluates a run in one way, with its training."""
         compute, run = self.params.compute, self.experiments.runs[scoring.run]
         training = self.training(run)
-        return self.plan.add(
-            PlannedJob(
-                step="evaluate",
-                name=scoring.name,
-                scale=self.params.scale,
-                params={
-                    "data": _data_params(run),
-                    "model": run.model,
-                    "evaluation": {**scoring.evaluation, "split": "val"},
-                    "threads": compute.threads,
-                    "deterministic": compute.deterministic,
-                },
-                inputs={**self.data.inputs(run.dataset), "train": training.sidecar},
-                outputs={
-                    "sidecar": self.paths.run(scoring.name, "evaluate.json"),
-                    "metrics": self.paths.run(scoring.name, "metrics.json"),
-                    "overlays": self.paths.run(scoring.name, "overlays"),
-                },
-                components=self.params.spelled(
-                    (*model_components(run.model), f"evaluation.{task_of(run.model)}")
-                ),
-                threads=compute.threads,
-                gpu=True,
-            )
+        return self.plan.create(
+            EVALUATE,
+            scoring.name,
+            params={
+                "data": _data_params(run),
+                "model": run.model,
+                "evaluation": {**scoring.evaluation, "split": "val"},
+                "threads": compute.threads,
+                "deterministic": compute.deterministic,
+            },
+            inputs={**self.data.inputs(run.dataset), "train": training.sidecar},
+            components=self.params.spelled(
+                (*model_components(run.model), f"evaluation.{task_of(run.model)}")
+            ),
         )
 
     def cost(self, architecture: Architecture) -> PlannedJob:
         """The job that measures an architecture."""
         cost = self.params.cost
-        return self.plan.add(
-            PlannedJob(
-                step="cost",
-                name=architecture.name,
-                scale=self.params.scale,
-                params={
-                    "model": architecture.model,
-                    **architecture.setting,
-                    "threads": cost.threads,
-                    "repeats": cost.repeats,
-                    "warmup": cost.warmup,
-                },
-                outputs={
-                    "sidecar": self.paths.cost(architecture.name, "sidecar.json"),
-                    "cost": self.paths.cost(architecture.name, "cost.json"),
-                    "timing": self.paths.cost(architecture.name, "timing.json"),
-                },
-                components=self.params.spelled(
-                    (*model_components(architecture.model), f"costs.{task_of(architecture.model)}")
-                ),
-                threads=cost.threads,
-                gpu=True,
-            )
+        return self.plan.create(
+            COST,
+            architecture.name,
+            params={
+                "model": architecture.model,
+                **architecture.setting,
+                "threads": cost.threads,
+                "repeats": cost.repeats,
+                "warmup": cost.warmup,
+            },
+            components=self.params.spelled(
+                (*model_components(architecture.model), f"costs.{task_of(architecture.model)}")
+            ),
         )
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
-from pipeline_src.files import digest_of, read_json, write_json
+from pipeline_src.files import digest_of
+from pipeline_src.planning.steps import STEPS, Step
 from pipeline_src.provenance.closure import code_identity
-from pipeline_src.provenance.job import JOB_FORMAT
+from pipeline_src.provenance.job import Job, Paths
 
 Key = tuple[str, str]
 """A job's step and name."""
@@ -30,10 +30,8 @@ class PlannedJob:
     scale: str
     params: dict[str, Any]
     outputs: dict[str, str]
-    inputs: dict[str, str | list[str]] = field(default_factory=dict)
+    inputs: dict[str, Paths] = field(default_factory=dict)
     components: tuple[str, ...] = ()
-    threads: int = 1
-    gpu: bool = False
     loose: tuple[str, ...] = ()
     note: str = ""
     on_demand: bool = False
@@ -42,11 +40,6 @@ class PlannedJob:
     def key(self) -> Key:
         """Step and name."""
         return self.step, self.name
-
-    @property
-    def file(self) -> Path:
-        """Where the job file stands."""
-        return Path("work", self.scale, "jobs", self.step, f"{self.name}.json")
 
     @property
     def sidecar(self) -> str:
@@ -75,34 +68,11 @@ class PlannedJob:
         params = without_null({key: value for key, value in self.params.items() if key not in self.loose})
         return digest_of({"step": self.step, "params": params, "code": self.code["digest"]})
 
-    def write(self, why: str | None, origins: dict[str, Any]) -> bool:
-        """Write the job file unless it already says the same; returns whether it was written.
-
-        `origins` are those of the inputs, as `Plan.origins` gives them.
-        """
-        value = {
-            "format": JOB_FORMAT,
-            "step": self.step,
-            "name": self.name,
-            "scale": self.scale,
-            "params": self.params,
-            "inputs": self.inputs,
-            "origins": origins,
-            "outputs": self.outputs,
-            "code": self.code,
-            "digest": self.digest,
-            "why": why,
-        }
-        if self.file.is_file() and read_json(self.file) == value:
-            return False
-        write_json(self.file, value)
-        return True
-
 
 @cache
 def _code_of(step: str, components: tuple[str, ...]) -> dict[str, Any]:
     """Many jobs have the same code; what is returned is shared and not to be changed."""
-    return code_identity(f"pipeline_src.steps.{step}", components)
+    return code_identity(STEPS[step].module, components)
 
 
 def without_null(value: Any) -> Any:
@@ -120,6 +90,43 @@ class Plan:
         self.jobs: dict[Key, PlannedJob] = {}
         self.makers: dict[str, PlannedJob] = {}
         self._origins: dict[Key, str] = {}
+
+    def path(self, step: Step, output: str, name: str) -> str:
+        """The path of an output of a step's job, whether it is planned yet or not."""
+        return step.path(output, name, self.scale)
+
+    def create(
+        self,
+        step: Step,
+        name: str,
+        *,
+        params: dict[str, Any],
+        inputs: dict[str, Paths] | None = None,
+        components: tuple[str, ...] = (),
+        loose: tuple[str, ...] = (),
+        note: str = "",
+        on_demand: bool = False,
+        file_names: dict[str, str] | None = None,
+    ) -> PlannedJob:
+        """Plan a job of a step and return it, or the same one where it is planned already.
+
+        `file_names` fill further fields of the step's output paths.
+        """
+        assert set(inputs or {}) <= set(step.inputs), f"{step.name} has no inputs {set(inputs or {})}"
+        return self.add(
+            PlannedJob(
+                step=step.name,
+                name=name,
+                scale=self.scale,
+                params=params,
+                outputs=step.paths(name, self.scale, **(file_names or {})),
+                inputs=inputs or {},
+                components=components,
+                loose=loose,
+                note=note,
+                on_demand=on_demand,
+            )
+        )
 
     def add(self, job: PlannedJob) -> PlannedJob:
         """Add a job whose inputs are in the plan already; the same job twice is added once."""
@@ -167,5 +174,20 @@ class Plan:
         """`{input name: origin, or a list of them}` for a job's inputs."""
         return {name: self._origin_of(paths) for name, paths in job.inputs.items()}
 
-    def _origin_of(self, paths: str | list[str]) -> Any:
+    def as_job(self, planned: PlannedJob) -> Job:
+        """The job as a step gets it."""
+        return Job(
+            step=planned.step,
+            name=planned.name,
+            scale=planned.scale,
+            params=planned.params,
+            inputs=planned.inputs,
+            outputs=planned.outputs,
+            components=planned.components,
+            code=planned.code,
+            digest=planned.digest,
+            origins=self.origins(planned),
+        )
+
+    def _origin_of(self, paths: Paths) -> Any:
         return self.origin(paths) if isinstance(paths, str) else [self.origin(path) for path in paths]

@@ -13,9 +13,10 @@ from typing import Any
 
 from pipeline_src.data.archives import DIGEST_LENGTH
 from pipeline_src.errors import InputError
-from pipeline_src.files import content_of, read_json
+from pipeline_src.files import content_of
 from pipeline_src.planning.jobs import Key, Plan, PlannedJob, without_null
 from pipeline_src.provenance.closure import explain_change
+from pipeline_src.provenance.sidecar import InputRecord, Sidecar, as_list
 
 NOT_DONE = "not done yet"
 NOT_NEEDED = "not here, and nothing needs it"
@@ -65,7 +66,7 @@ def assess(plan: Plan) -> dict[Key, Status]:
 
 
 def _assess_one(job: PlannedJob, plan: Plan, statuses: dict[Key, Status]) -> Status:
-    record = _read_record(job.sidecar)
+    record = _record(job)
     if record is None:
         reasons = [NOT_DONE]
     else:
@@ -77,12 +78,11 @@ def _assess_one(job: PlannedJob, plan: Plan, statuses: dict[Key, Status]) -> Sta
     return Status(tuple(reasons), _resume_step(job) if reasons else None)
 
 
-def _read_record(path: str) -> dict[str, Any] | None:
+def _record(job: PlannedJob) -> Sidecar | None:
     try:
-        record = read_json(path)
+        return Sidecar.load(job.sidecar)
     except InputError:
         return None
-    return record if isinstance(record, dict) and isinstance(record.get("job"), dict) else None
 
 
 def _missing_outputs(job: PlannedJob) -> list[str]:
@@ -90,38 +90,34 @@ def _missing_outputs(job: PlannedJob) -> list[str]:
     return [f"missing: {', '.join(missing)}"] if missing else []
 
 
-def _identity_changes(job: PlannedJob, record: dict[str, Any]) -> list[str]:
-    done = record["job"]
-    if done.get("digest") == job.digest:
+def _identity_changes(job: PlannedJob, record: Sidecar) -> list[str]:
+    done = record.job
+    if done.digest == job.digest:
         return [
             f"the {name} that is expected changed"
             for name in set(DIGEST_LENGTH) & set(job.loose)
-            if job.params.get(name) and record.get(name) != job.params[name]
+            if job.params.get(name) and record.facts.get(name) != job.params[name]
         ]
     reasons = []
-    parameters = changed_keys(without_null(done.get("params")), without_null(job.params))
+    parameters = changed_keys(without_null(done.params), without_null(job.params))
     if job.note:
         reasons.append(job.note)
         parameters = [key for key in parameters if not key.startswith("fingerprint")]
     if parameters:
         reasons.append(f"parameters changed: {', '.join(parameters)}")
-    if code := explain_change(done.get("code") or {}, job.code):
+    if code := explain_change(done.code or {}, job.code):
         reasons.append(f"code changed: {'; '.join(code)}")
     return reasons or ["identity changed"]
 
 
-def _input_changes(
-    job: PlannedJob, record: dict[str, Any], plan: Plan, statuses: dict[Key, Status]
-) -> list[str]:
-    used = record.get("inputs", {})
+def _input_changes(job: PlannedJob, record: Sidecar, plan: Plan, statuses: dict[Key, Status]) -> list[str]:
+    used = record.inputs
     reasons = [
         f"input {name} {'added' if name in job.inputs else 'dropped'}"
         for name in sorted(set(used) ^ set(job.inputs))
     ]
     for name in set(used) & set(job.inputs):
-        paths, before = job.inputs[name], used[name]
-        now = [paths] if isinstance(paths, str) else paths
-        before = [before] if isinstance(before, dict) else before
+        now, before = as_list(job.inputs[name]), as_list(used[name])
         if len(now) != len(before):
             reasons.append(f"input {name}: {len(now)} files instead of {len(before)}")
             continue
@@ -132,15 +128,15 @@ def _input_changes(
                     reasons.append(f"input {name} is made anew ({maker.step} {maker.name})")
             elif maker is not None and not statuses[maker.key].fresh:
                 reasons.append(f"input {name} is made anew ({maker.step} {maker.name})")
-            elif _content(path) != entry["content"]:
+            elif _content(path) != entry.content:
                 reasons.append(f"input {name} changed: {path}")
     return sorted(set(reasons))
 
 
-def _would_be_the_same(maker: PlannedJob, origin: str | None, entry: dict[str, Any]) -> bool:
+def _would_be_the_same(maker: PlannedJob, origin: str | None, entry: InputRecord) -> bool:
     """Whether a file that is not here was made in the way in which it would be made now."""
     expected = maker.params.get("sha256") if "sha256" in maker.loose else None
-    return entry.get("origin") == origin and expected in (None, entry["content"])
+    return entry.origin == origin and expected in (None, entry.content)
 
 
 def _content(path: str) -> str | None:

@@ -4,12 +4,13 @@ from pipeline_src.config.study import Params, Study, Table
 from pipeline_src.planning.figure_jobs import FigureJobs
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
+from pipeline_src.planning.steps import COST, EVALUATE, JOIN, REPORT, TABLE, TABULATE, TRAIN
 from pipeline_src.planning.summary_jobs import SummaryJobs
 
 
-def plan_everything(params: Params, look: bool = True) -> Plan:
-    """Every job of a scale, the report last. See `GraphBuilder` for `look`."""
-    return Summaries(GraphBuilder(params, look)).build()
+def plan_everything(params: Params) -> Plan:
+    """Every job of a scale, the report last."""
+    return Summaries(GraphBuilder(params)).build()
 
 
 class Summaries(SummaryJobs):
@@ -28,7 +29,7 @@ class Summaries(SummaryJobs):
             drawn = [(figure, drawing.figure(key, study, figure)) for figure in study.figures]
             figures += [job for figure, job in drawn if not figure.on_demand]
         self.report(joined, tables, figures)
-        return self.graph.plan
+        return self.plan
 
     # --- one study ----------------------------------------------------------------------------
 
@@ -36,8 +37,8 @@ class Summaries(SummaryJobs):
         """The tidy tables of a study."""
         rows = self.graph.experiments.rows[key]
         architectures = list(dict.fromkeys(row.architecture for row in rows))
-        return self.add(
-            "tabulate",
+        return self.plan.create(
+            TABULATE,
             key,
             params={
                 "study": key,
@@ -47,33 +48,22 @@ class Summaries(SummaryJobs):
             },
             inputs={
                 "metrics": [
-                    self.paths.run(scoring, "metrics.json") for row in rows for scoring in row.scorings
+                    self.plan.path(EVALUATE, "metrics", scoring) for row in rows for scoring in row.scorings
                 ],
-                "cost": [self.paths.cost(name, "cost.json") for name in architectures],
-                "timing": [self.paths.cost(name, "timing.json") for name in architectures],
-            },
-            outputs={
-                "sidecar": self.paths.results("studies", key, "sidecar.json"),
-                "experiments": self.paths.results("studies", key, "experiments.csv"),
-                "timed": self.paths.results("studies", key, "experiments_timed.csv"),
+                "cost": [self.plan.path(COST, "cost", name) for name in architectures],
+                "timing": [self.plan.path(COST, "timing", name) for name in architectures],
             },
         )
 
     def join(self, tidy: list[PlannedJob]) -> PlannedJob:
         """The tidy tables of all studies in one."""
-        return self.add(
-            "join",
-            "experiments",
+        return self.plan.create(
+            JOIN,
+            JOIN.only,
             params={"studies": [job.name for job in tidy]},
             inputs={
                 "experiments": [job.outputs["experiments"] for job in tidy],
                 "timed": [job.outputs["timed"] for job in tidy],
-            },
-            outputs={
-                "sidecar": self.paths.results("experiments.json"),
-                "experiments": self.paths.results("experiments.csv"),
-                "timed": self.paths.results("experiments_timed.csv"),
-                "metrics": self.paths.results("metrics.json"),
             },
         )
 
@@ -81,8 +71,8 @@ class Summaries(SummaryJobs):
         """One table of a study."""
         name = self.params.table_name(key, table)
         rows = self.graph.experiments.rows[key]
-        return self.add(
-            "table",
+        return self.plan.create(
+            TABLE,
             name,
             params={
                 "study": key,
@@ -101,10 +91,6 @@ class Summaries(SummaryJobs):
                 **self.comparison(key, study, table),
             },
             inputs=self.tidy_inputs(key),
-            outputs={
-                "sidecar": self.paths.results("tables", f"{name}.json"),
-                **{kind: self.paths.results("tables", f"{name}.{kind}") for kind in ("csv", "md", "tex")},
-            },
         )
 
     # --- all studies --------------------------------------------------------------------------
@@ -128,9 +114,9 @@ class Summaries(SummaryJobs):
             }
             for key in experiments.rows
         ]
-        return self.add(
-            "report",
-            "report",
+        return self.plan.create(
+            REPORT,
+            REPORT.only,
             params={
                 "title": "Fusebench",
                 "scale": self.scale(),
@@ -147,13 +133,9 @@ class Summaries(SummaryJobs):
                 "tables": [job.sidecar for job in tables],
                 "figures": [job.sidecar for job in figures],
                 "experiments": joined.outputs["experiments"],
-                "train": [self.paths.run(one.run, "train.json") for one in scorings],
-                "evaluate": [self.paths.run(one.name, "evaluate.json") for one in scorings],
-                "cost": [self.paths.cost(name, "sidecar.json") for name in experiments.architectures],
-                "manifests": [job.sidecar for job in self.graph.plan.of("manifest")],
-            },
-            outputs={
-                "sidecar": self.paths.results("report.json"),
-                "report": self.paths.results("report.html"),
+                "train": [self.plan.path(TRAIN, "sidecar", one.run) for one in scorings],
+                "evaluate": [self.plan.path(EVALUATE, "sidecar", one.name) for one in scorings],
+                "cost": [self.plan.path(COST, "sidecar", name) for name in experiments.architectures],
+                "manifests": [job.sidecar for job in self.plan.of("manifest")],
             },
         )

@@ -9,7 +9,7 @@ from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Study, Table
 from pipeline_src.planning.graph import GraphBuilder
-from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.planning.steps import TABULATE
 from pipeline_src.reporting.reference import (
     assumptions_of,
     paper_values_of,
@@ -38,34 +38,10 @@ class SummaryJobs:
     def __init__(self, graph: GraphBuilder) -> None:
         self.graph = graph
         self.params = graph.params
-        self.paths = graph.paths
+        self.plan = graph.plan
         self.paper_values = read_paper_values(PAPER_VALUES)
         self.quoted_values = read_quoted_values(QUOTED_VALUES)
         self.assumptions = read_assumptions(ASSUMPTIONS)
-
-    def add(
-        self,
-        step: str,
-        name: str,
-        params: dict[str, Any],
-        inputs: dict[str, str | list[str]],
-        outputs: dict[str, str],
-        components: tuple[str, ...] = (),
-        on_demand: bool = False,
-    ) -> PlannedJob:
-        """Add a job of this scale to the plan."""
-        return self.graph.plan.add(
-            PlannedJob(
-                step=step,
-                name=name,
-                scale=self.params.scale,
-                params=params,
-                inputs=inputs,
-                outputs=outputs,
-                components=components,
-                on_demand=on_demand,
-            )
-        )
 
     def rows_of(self, rows: list[Row]) -> list[dict[str, Any]]:
         """The rows, with their baselines where these are among them; runs have their scorings' names."""
@@ -153,10 +129,7 @@ class SummaryJobs:
 
     def tidy_inputs(self, key: str) -> dict[str, str | list[str]]:
         """The tidy tables of a study."""
-        return {
-            "experiments": self.paths.results("studies", key, "experiments.csv"),
-            "timed": self.paths.results("studies", key, "experiments_timed.csv"),
-        }
+        return {name: self.plan.path(TABULATE, name, key) for name in ("experiments", "timed")}
 
     def cost_settings(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Batch and crop at which costs were measured, each once."""

@@ -1,125 +1,141 @@
-"""A job as it travels from the planner to a step: one JSON file in, one sidecar out.
+"""A job as it travels from the planner to a step: one JSON file.
 
 The job file holds everything that identifies the work (`params`, `code`), where its inputs are
-and where its results go. A step is a plain command on that file and needs neither the
-configuration nor the workflow system. The sidecar says how a result came to be.
+and where its results go. A step is a plain function of it and needs neither the configuration nor
+the workflow system. The end of the file's name is a digest of what it says, so a job file is
+never rewritten: other parameters are another file.
 """
 
-import os
+import dataclasses
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline_src.errors import InputError
-from pipeline_src.files import content_of, digest_file, read_json, write_json
-from pipeline_src.provenance.environment import describe_environment
-from pipeline_src.provenance.git import describe_commit
+from pipeline_src.files import digest_of, read_json, write_json
+from pipeline_src.provenance.sidecar import JobRecord, Sidecar
 
-JOB_FORMAT = 1
+JOB_FORMAT = 2
+ADDRESS_LENGTH = 12
+
+Paths = str | list[str]
+"""One input file, or several of one kind."""
+
+Parameters = TypeVar("Parameters")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One unit of work: what it is (`params`, `code`), what it reads and what it writes."""
+    """One unit of work: what it is (`params`, `code`), what it reads and what it writes.
+
+    `components` are the entries of the component table that it uses, `origins` the identities of what
+    makes its inputs, by input. `why` is the reason for which it runs now; it stands in no job file.
+    """
 
     step: str
     name: str
     scale: str
     params: dict[str, Any]
-    inputs: dict[str, str | list[str]]
+    inputs: dict[str, Paths]
     outputs: dict[str, str]
     code: dict[str, Any]
     digest: str
-    why: str | None = None
+    components: tuple[str, ...] = ()
     origins: dict[str, Any] = field(default_factory=dict)
-    started: float = field(default_factory=time.time)
+    why: str | None = None
+    started: float = field(default_factory=time.time, compare=False)
 
     @classmethod
-    def load(cls, path: str | Path, step: str) -> "Job":
-        """Read a job file and check that it is for `step`.
+    def load(cls, path: str | Path) -> "Job":
+        """Read a job file.
 
-        Raises `InputError` when the file is missing, damaged, of another format, or for another step.
+        Raises `InputError` when the file is missing, damaged or of another format, or does not say what
+        its name stands for: it was changed after it was planned.
         """
         value = read_json(path)
-        if not isinstance(value, dict) or value.get("format") != JOB_FORMAT:
+        if not isinstance(value, dict) or value.pop("format", None) != JOB_FORMAT:
             raise InputError(f"{path}: not a job file of format {JOB_FORMAT}")
-        if value.get("step") != step:
-            raise InputError(f"{path}: is a job for step {value.get('step')!r}, not {step!r}")
-        return cls(
-            step=step,
-            name=value["name"],
-            scale=value["scale"],
-            params=value["params"],
-            inputs=value["inputs"],
-            outputs=value["outputs"],
-            code=value["code"],
-            digest=value["digest"],
-            why=value.get("why"),
-            origins=value.get("origins", {}),
-        )
+        try:
+            job = cls(**{**value, "components": tuple(value["components"])})
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path}: not a whole job file ({error})") from None
+        if job.file_name != Path(path).name:
+            raise InputError(
+                f"{path}: was changed after it was planned (by what it says, it would be {job.file_name}); "
+                "plan again"
+            )
+        return job
 
-    def input(self, name: str) -> str:
-        """Path of the single input `name`."""
-        path = self.inputs[name]
-        assert isinstance(path, str), f"input {name} is a list"
+    def write(self, path: str | Path | None = None) -> Path:
+        """Write the job file, unless it is there, to `path` or where the planner puts it; returns the path.
+
+        Raises `ValueError` for a path that ends in another name than `file_name`.
+        """
+        path = Path(path or self.path)
+        if path.name != self.file_name:
+            raise ValueError(f"{path}: a job file that says this is called {self.file_name}")
+        try:
+            Job.load(path)
+        except InputError:
+            write_json(path, self._said())
         return path
 
-    def write_sidecar(self, content: str, packages: tuple[str, ...] = (), **facts: Any) -> None:
+    @property
+    def path(self) -> Path:
+        """Where the planner puts the job file."""
+        return Path("work", self.scale, "jobs", self.step, *self.name.split("/")[:-1], self.file_name)
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the job's name, and a digest of all that the file says.
+
+        Of the code it takes the digest, which stands for the rest.
+        """
+        said = {**self._said(), "code": self.code.get("digest")}
+        return f"{self.name.rpartition('/')[2]}.{digest_of(said)[:ADDRESS_LENGTH]}.json"
+
+    def _said(self) -> dict[str, Any]:
+        skipped = ("why", "started")
+        fields = [one.name for one in dataclasses.fields(self) if one.name not in skipped]
+        value = {"format": JOB_FORMAT, **{name: getattr(self, name) for name in fields}}
+        return {**value, "components": list(self.components)}
+
+    def input(self, name: str) -> str:
+        """Path of the single input `name`; raises `InputError` where the job has none."""
+        paths = self._input(name)
+        if not isinstance(paths, str):
+            raise InputError(f"job {self.step} {self.name}: input {name} is a list, not one file")
+        return paths
+
+    def input_list(self, name: str) -> list[str]:
+        """Paths of the input `name`, which may be a single one, or none."""
+        paths = self.inputs.get(name, [])
+        return [paths] if isinstance(paths, str) else paths
+
+    def _input(self, name: str) -> Paths:
+        if name not in self.inputs:
+            raise InputError(f"job {self.step} {self.name}: has no input {name}")
+        return self.inputs[name]
+
+    def write_sidecar(
+        self, content: str, packages: tuple[str, ...] = (), summary: str = "", **facts: Any
+    ) -> None:
         """Write the sidecar, which ends the job: all other outputs must exist by now.
 
         `content` identifies what the result says (no times, no host); `packages` are the installed
-        distributions whose versions matter to the result; `facts` are the step's own entries.
+        distributions whose versions matter to the result; `summary` says in a few words what was found;
+        `facts` are the step's own entries.
         """
-        finished = time.time()
-        results = {
-            name: describe_file(path)
-            for name, path in self.outputs.items()
-            if name != "sidecar" and Path(path).is_file()
-        }
-        write_json(
-            self.outputs["sidecar"],
-            {
-                "content": content,
-                "job": {
-                    "step": self.step,
-                    "name": self.name,
-                    "scale": self.scale,
-                    "digest": self.digest,
-                    "params": self.params,
-                    "code": self.code,
-                    "why": self.why,
-                },
-                **facts,
-                "inputs": {name: self._input_records(name) for name in self.inputs},
-                "outputs": results,
-                "git": describe_commit(),
-                "environment": describe_environment(packages),
-                "timing": {
-                    "started": _timestamp(self.started),
-                    "finished": _timestamp(finished),
-                    "seconds": round(finished - self.started, 3),
-                },
-            },
+        job = JobRecord(
+            step=self.step,
+            name=self.name,
+            scale=self.scale,
+            digest=self.digest,
+            params=self.params,
+            code=self.code,
+            why=self.why,
         )
-
-    def _input_records(self, name: str) -> dict[str, Any] | list[dict[str, Any]]:
-        """Path, content and origin (the identity of what made it) of an input, or of each of a list."""
-        paths, origins = self.inputs[name], self.origins.get(name)
-        if isinstance(paths, str):
-            return _input_record(paths, origins)
-        return [_input_record(*pair) for pair in zip(paths, origins or [None] * len(paths), strict=True)]
-
-
-def describe_file(path: str | Path) -> dict[str, Any]:
-    """Path, size in bytes and SHA-256 of a result file."""
-    return {"path": str(path), "bytes": os.path.getsize(path), "sha256": digest_file(path)}
-
-
-def _input_record(path: str, origin: str | None) -> dict[str, Any]:
-    return {"path": path, "content": content_of(path), "origin": origin}
-
-
-def _timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+        sidecar = Sidecar.of(job, content, self.inputs, self.origins, self.outputs, packages, self.started)
+        sidecar = dataclasses.replace(sidecar, summary=summary or None, facts=facts)
+        sidecar.write(self.outputs["sidecar"])

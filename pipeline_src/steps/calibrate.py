@@ -1,21 +1,14 @@
 """Step `calibrate`: global mean and std of every branch that a run's scale equalizers normalise.
 
-    python -m pipeline_src.steps.calibrate JOB.json [--workers N] [--device auto|cpu|cuda]
-
     params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
               "recipe": {"batch", "accumulate", "augment", "freeze_bn_at_epoch"}, "threads", "deterministic"}
-    inputs   {"manifest", "weights" where the backbone has some}
-    outputs  {"sidecar", "statistics": statistics.json}
 
 The network is the run's own before its first step, and sees the batches of the run's first epoch:
 training transforms, training batch, last short batch dropped. Started again after a kill or a signal
 it continues, and ends with the same bits. Under `torchrun` the ranks share the batches.
 """
 
-import argparse
 import contextlib
-import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +16,6 @@ from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.calibrate import Calibrator
 from pipeline_src.calibration.statistics import identity_of, write_statistics
 from pipeline_src.data.index import Manifest
-from pipeline_src.errors import run_command
 from pipeline_src.files import content_of
 from pipeline_src.models.build import build_model
 from pipeline_src.provenance.job import Job
@@ -33,23 +25,6 @@ from pipeline_src.training.distributed import Ranks, process_group
 from pipeline_src.training.job import PACKAGES, checkpoint_folder, initial_model
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.stopping import SaveInterval, StopRequest
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Measure the branches that scale equalizers normalise.")
-    parser.add_argument("job", help="job file (JSON)")
-    parser.add_argument(
-        "--workers", type=int, help="processes that load images (default: 4 with CUDA, else 0)"
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="where saves live (default: work)")
-    parser.add_argument("--checkpoint-minutes", type=float, default=10.0, help="time between two saves")
-    parser.add_argument("--checkpoint-steps", type=int, help="batches between two saves, instead of a time")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    interval = SaveInterval(options.checkpoint_minutes, options.checkpoint_steps)
-    calibrate_job(Job.load(options.job, "calibrate"), options.device, options.workers, options.work, interval)
 
 
 def calibrate_job(
@@ -137,7 +112,3 @@ def _calibrate(
         "order": equalizer["concatenations"],
         "concatenations": records,
     }
-
-
-if __name__ == "__main__":
-    run_command(main)

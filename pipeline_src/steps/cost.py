@@ -1,10 +1,9 @@
 """Workflow step `cost`: what an architecture costs, counted (cost.json) and timed (timing.json).
 
-`python -m pipeline_src.steps.cost JOB.json`. Params: `model`, `crop` [height, width], `batch`, `recipe`
+Params: `model`, `crop` [height, width], `batch`, `recipe`
 (`optimizer`, `amp`, `accumulate`, `loss`), `threads`, `repeats`, `warmup`. No data and no weights are needed.
 """
 
-import argparse
 import logging
 from functools import partial
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 
 from pipeline_src.components import load
-from pipeline_src.errors import run_command
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.profiling.latency import measure_latency
 from pipeline_src.profiling.memory import measure_peak_memory
@@ -22,6 +20,21 @@ from pipeline_src.tasks.task import task_of
 from pipeline_src.training.runtime import describe_device
 
 log = logging.getLogger("cost")
+
+
+def measure_cost(job: Job) -> None:
+    """Count and time one architecture, and write both files and the sidecar of `job`."""
+    cost = count_cost(job.params)
+    write_json(job.outputs["cost"], cost)
+    log.info(
+        "%s: %d parameters, %.1f GFLOPs per image, %.1f MB saved for backward",
+        job.name, cost["parameters"], cost["flops"] / 1e9, cost["saved_bytes"] / 1e6,
+    )  # fmt: skip
+    timing = time_cost(job.params)
+    write_json(job.outputs["timing"], timing)
+    log.info("%s: %.3f s per batch, %.3f s per training step", job.name,
+             timing["latency"], timing["step_time"])  # fmt: skip
+    job.write_sidecar(cost["content"], packages=("torch", "torchvision", "timm"), device=timing["device"])
 
 
 def count_cost(params: dict[str, Any]) -> dict[str, Any]:
@@ -71,27 +84,3 @@ def time_cost(params: dict[str, Any]) -> dict[str, Any]:
             "torch": torch.__version__,
         },
     }
-
-
-def main() -> None:
-    """Command line: run one cost job."""
-    parser = argparse.ArgumentParser(description="Count and time one architecture.")
-    parser.add_argument("job", help="the job file")
-    job = Job.load(parser.parse_args().job, "cost")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-
-    cost = count_cost(job.params)
-    write_json(job.outputs["cost"], cost)
-    log.info(
-        "%s: %d parameters, %.1f GFLOPs per image, %.1f MB saved for backward",
-        job.name, cost["parameters"], cost["flops"] / 1e9, cost["saved_bytes"] / 1e6,
-    )  # fmt: skip
-    timing = time_cost(job.params)
-    write_json(job.outputs["timing"], timing)
-    log.info("%s: %.3f s per batch, %.3f s per training step", job.name,
-             timing["latency"], timing["step_time"])  # fmt: skip
-    job.write_sidecar(cost["content"], packages=("torch", "torchvision", "timm"), device=timing["device"])
-
-
-if __name__ == "__main__":
-    run_command(main)

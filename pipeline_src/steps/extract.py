@@ -1,25 +1,22 @@
 """Step `extract`: an archive, unpacked into a folder of its own; for SBD, converted on the way."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.data.checksums import remembered
 from pipeline_src.data.extract import extract
-from pipeline_src.errors import InputError, run_command
+from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, read_json
 from pipeline_src.provenance.job import Job
 
 CONVERSIONS = ("sbd_to_png",)
 
 
-def main() -> int:
-    """Command line of the step."""
-    parser = argparse.ArgumentParser(
-        description="Unpack one fetched archive. Input of the job: `archive` (the record of its fetch)."
-    )
-    parser.add_argument("job", help="job file (JSON)")
-    job = Job.load(parser.parse_args().job, "extract")
+def extract_archive(job: Job) -> None:
+    """Unpack the archive that the job's input records, and write the sidecar.
+
+    Raises `InputError` for a damaged or changed archive, and for a conversion that does not exist.
+    """
     record = _record(job, "archive", ("path", "sha256"))
     archive = Path(record["path"])
     root = Path(job.outputs["sidecar"]).with_suffix("")
@@ -51,18 +48,11 @@ def main() -> int:
         bytes=extracted.bytes,
         **extracted.facts,
     )
-    return 0
 
 
 def _record(job: Job, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    if name not in job.inputs:
-        raise InputError(f"job {job.name}: input {name!r} is missing")
     path = job.input(name)
     record = read_json(path)
     if not isinstance(record, dict) or any(not isinstance(record.get(key), str) for key in keys):
         raise InputError(f"{path}: not the record that input {name!r} needs (no {' or '.join(keys)})")
     return record
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -4,18 +4,12 @@
               "title": "...", "scale": {"name", "comparable", "note"}, "rows": [...],
               "compared": true,          # optional: whether there is a paper that the study is compared with
               and what the kind asks for: see pipeline_src/reporting/figures/<kind>.py}
-    inputs   as the kind says
-    outputs  {"sidecar", "svg", "png", "csv"}
 
 The job's code is that of `figure.<kind>` in `pipeline_src/components.py`. Nothing in the pictures
 depends on the date, so the same inputs make the same bytes.
 """
 
-import argparse
-from collections.abc import Sequence
-
 from pipeline_src.components import load
-from pipeline_src.errors import run_command
 from pipeline_src.files import digest_file
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.captions import scale_sentence
@@ -40,14 +34,3 @@ def make_figure(job: Job) -> None:
             "notes": [scale_sentence(params["scale"], params.get("compared", True)), *drawing.notes],
         },
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Draw one figure.")
-    parser.add_argument("job", help="job file (JSON)")
-    make_figure(Job.load(parser.parse_args(arguments).job, "figure"))
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -8,13 +8,10 @@ metrics.json holds `{study: {row: {metric: mean over seeds}}}`, without times an
 shows and compares it.
 """
 
-import argparse
-from collections.abc import Sequence
 from statistics import fmean
 
 import pandas as pd
 
-from pipeline_src.errors import run_command
 from pipeline_src.files import digest_file, write_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.tidy import TIMED_COLUMNS, read_tidy, write_tidy
@@ -24,9 +21,9 @@ Means = dict[str, dict[str, dict[str, float]]]
 
 def join(job: Job) -> None:
     """Write the joined tables, the metrics and the sidecar."""
-    experiments = read_tidy(job.inputs["experiments"])
+    experiments = read_tidy(job.input_list("experiments"))
     write_tidy(job.outputs["experiments"], experiments)
-    write_tidy(job.outputs["timed"], read_tidy(job.inputs["timed"], TIMED_COLUMNS))
+    write_tidy(job.outputs["timed"], read_tidy(job.input_list("timed"), TIMED_COLUMNS))
     write_json(job.outputs["metrics"], means_by_row(experiments))
     job.write_sidecar(digest_file(job.outputs["experiments"]))
 
@@ -41,14 +38,3 @@ def means_by_row(experiments: pd.DataFrame) -> Means:
     for study, row, metric, mean in found.itertuples(index=False):
         means.setdefault(study, {}).setdefault(row, {})[metric] = mean
     return means
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Join the tidy tables of all studies.")
-    parser.add_argument("job", help="job file (JSON)")
-    join(Job.load(parser.parse_args(arguments).job, "join"))
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -1,41 +1,26 @@
 """Step `manifest`: check every image and mask of a data set and describe it for the later jobs.
 
-    python -m pipeline_src.steps.manifest JOB.json [--workers N]
-
 Writes the index of records, then manifest.json, whose `content` is what training depends on.
 """
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import load
 from pipeline_src.data.fingerprint import DigestCache, cache_path
 from pipeline_src.data.manifest import build_manifest
-from pipeline_src.errors import InputError, run_command
+from pipeline_src.errors import InputError
 from pipeline_src.files import read_json, write_json
 from pipeline_src.provenance.job import Job
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job of the file named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("job", help="job file (JSON)")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=_available_cores(),
-        help="processes that decode files (default: all cores)",
-    )
-    options = parser.parse_args(arguments)
-    make_manifest(Job.load(options.job, "manifest"), options.workers)
+def make_manifest(job: Job, workers: int | None = None) -> None:
+    """Build both files of the job; raises `InputError` as `build_manifest` does.
 
-
-def make_manifest(job: Job, workers: int) -> None:
-    """Build both files of the job; raises `InputError` as `build_manifest` does."""
+    `workers` is the number of processes that decode files; None: all cores.
+    """
     params = job.params
     read = load(f"reader.{params['format']}")
     roots = _roots(job)
@@ -46,7 +31,7 @@ def make_manifest(job: Job, workers: int) -> None:
     problems_path = sidecar.with_name(f"{sidecar.name}.problems.txt")
     try:
         checks = load(f"manifest.{params.get('task', 'segmentation')}").of(params)
-        built = build_manifest(listings, checks, workers, problems_path, cache)
+        built = build_manifest(listings, checks, workers or _available_cores(), problems_path, cache)
     except InputError as error:
         raise InputError(f"data set {params['dataset']!r}: {error}") from None
     for warning in built.facts["warnings"]:
@@ -76,9 +61,8 @@ def _roots(job: Job) -> list[Path]:
         if not root.is_dir():
             raise InputError(f"data set {job.params['dataset']!r}: {root}: no such folder")
         return [root]
-    sources = job.inputs["sources"]
     roots = []
-    for source in [sources] if isinstance(sources, str) else sources:
+    for source in job.input_list("sources"):
         root = Path(read_json(source)["root"])
         if not root.is_dir():
             raise InputError(
@@ -91,7 +75,3 @@ def _roots(job: Job) -> list[Path]:
 
 def _available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-if __name__ == "__main__":
-    run_command(main)

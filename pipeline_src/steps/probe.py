@@ -1,12 +1,8 @@
 """Step `probe`: scales of features and gradients at the start of a run: plain, with modules, folded.
 
-    python -m pipeline_src.steps.probe JOB.json [--workers N] [--device auto|cpu|cuda]
-
     params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
               "recipe": {"batch", "accumulate", "augment", "freeze_bn_at_epoch", "loss"},
               "batches": 4, "threads", "deterministic"}
-    inputs   {"manifest", "statistics": statistics.json, "weights" where the backbone has some}
-    outputs  {"sidecar", "probe": probe.json}
 
     probe.json
              {"content", "batches", "batch",
@@ -19,13 +15,9 @@ The statistics are of the form that was calibrated; the same scales serve both f
 equalised concatenation a folded run's means do not fit its modules, since folding takes none away.
 `raw_` and `upsampled_` are of the plain network, `equalised_` is measured behind the modules. `gradient`
 is the root mean square, over a branch's group of fusion weights and all batches, of the gradient of the
-decoder's loss, and `weight` that of the weights. One process: of `torchrun`'s only the first works.
+decoder's loss, and `weight` that of the weights.
 """
 
-import argparse
-import logging
-import os
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +28,7 @@ from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.probe import probe_network, probe_records
 from pipeline_src.calibration.statistics import scales_for
 from pipeline_src.data.index import Manifest
-from pipeline_src.errors import InputError, run_command
+from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.models.build import build_model
 from pipeline_src.models.fusion.scale_equalizer import Scale, apply_scales
@@ -49,20 +41,6 @@ from pipeline_src.training.runtime import configure, describe_device, peak_memor
 
 FORMS = (None, "module", "folded")
 """The networks that are compared, by the form of their equalizers."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Measure the scales that a training starts with.")
-    parser.add_argument("job", help="job file (JSON)")
-    parser.add_argument(
-        "--workers", type=int, help="processes that load images (default: 4 with CUDA, else 0)"
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if int(os.environ.get("RANK", "0")) == 0:
-        probe_job(Job.load(options.job, "probe"), options.device, options.workers)
 
 
 def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> None:
@@ -128,7 +106,3 @@ def network(job: Job, form: str | None, scales: dict[str, list[Scale]]) -> nn.Mo
     if form is not None:
         apply_scales(model, form, scales)
     return model
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -17,11 +17,8 @@ Pictures are embedded; links to sidecars and tables are relative to the page, so
 `results/<scale>` can be moved or packed as a whole.
 """
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline_src.errors import run_command
 from pipeline_src.files import digest_file, write_text
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.html import render_page
@@ -34,14 +31,3 @@ def make_report(job: Job) -> None:
     page = Page(job.params, job.inputs, target.parent)
     write_text(target, render_page(page.context()))
     job.write_sidecar(digest_file(target), ("jinja2", "pillow"))
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Write the HTML report of one scale.")
-    parser.add_argument("job", help="job file (JSON)")
-    make_report(Job.load(parser.parse_args(arguments).job, "report"))
-
-
-if __name__ == "__main__":
-    run_command(main)

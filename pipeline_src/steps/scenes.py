@@ -1,16 +1,13 @@
 """Step `scenes`: draw seeded scenes and write them in the layout of a public data set.
 
-    python -m pipeline_src.steps.scenes JOB.json
-
 The folder lies beside its record (`data/scenes/NAME.json` describes `data/scenes/NAME`). It is
 written under another name and renamed when it is complete.
 """
 
-import argparse
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,18 +15,9 @@ from typing import Any
 from pipeline_src.components import load
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.scene import Scene
-from pipeline_src.errors import run_command
 from pipeline_src.files import digest_file
 from pipeline_src.progress import track
 from pipeline_src.provenance.job import Job
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job of the file named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("job", help="job file (JSON)")
-    options = parser.parse_args(arguments)
-    make_scenes(Job.load(options.job, "scenes"))
 
 
 def make_scenes(job: Job) -> None:
@@ -95,7 +83,3 @@ def _replace(new: Path, target: Path) -> None:
         os.replace(target, old)
     os.replace(new, target)
     shutil.rmtree(old, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    run_command(main)

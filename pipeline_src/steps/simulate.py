@@ -1,11 +1,7 @@
 """Step `simulate`: variance of random maps before and after bilinear upsampling.
 
-    python -m pipeline_src.steps.simulate JOB.json
-
     params   {"maps": [16, 256, 128, 128], "mean": 0.3989, "variances": [0.01, 0.99], "points": 99,
               "ratios": [2, 4, 8], "seed": 0, "confirm": 16, "threads": 2}
-    inputs   {}
-    outputs  {"sidecar", "simulation": simulation.json}
 
     simulation.json
              {"content", "maps", "mean", "ratios",
@@ -17,14 +13,11 @@ Of the middle variance, the first `confirm` images are upsampled in truth: the `
 these images is that of the `upsampled` maps, or the job fails. Runs on the CPU.
 """
 
-import argparse
 import logging
-from collections.abc import Sequence
 
 import torch
 
 from pipeline_src.calibration.simulation import simulate
-from pipeline_src.errors import run_command
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
@@ -52,16 +45,3 @@ def simulate_job(job: Job) -> None:
         device=describe_device(device),
         peak_memory_bytes=peak_memory(device),
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Simulate the variance of upsampled random maps.")
-    parser.add_argument("job", help="job file (JSON)")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    simulate_job(Job.load(options.job, "simulate"))
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -28,11 +28,8 @@ Beside `content`, `untimed_content` identifies the table without the columns tha
 machines.
 """
 
-import argparse
-from collections.abc import Sequence
 from typing import Any
 
-from pipeline_src.errors import run_command
 from pipeline_src.files import digest_of, write_text
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.blocks import make_blocks
@@ -99,14 +96,3 @@ def _untimed(values: dict[str, Any]) -> Any:
             for row in values["rows"]
         ],
     ]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Write one table in all forms.")
-    parser.add_argument("job", help="job file (JSON)")
-    make_table(Job.load(parser.parse_args(arguments).job, "table"))
-
-
-if __name__ == "__main__":
-    run_command(main)

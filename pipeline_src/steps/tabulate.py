@@ -10,12 +10,9 @@
 The content of the result is that of `experiments.csv`; timed values do not enter it.
 """
 
-import argparse
-from collections.abc import Sequence
-
 import pandas as pd
 
-from pipeline_src.errors import InputError, run_command
+from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.rows import parse_rows
@@ -27,31 +24,15 @@ def tabulate(job: Job) -> None:
     experiments, timed = job.outputs["experiments"], job.outputs["timed"]
     study, rows = job.params["study"], parse_rows(job.params)
     tables = job.params["tables"] or [""]
-    scores = tidy_scores(study, tables, rows, _paths(job, "metrics"))
+    scores = tidy_scores(study, tables, rows, job.input_list("metrics"))
     costs = tidy_costs(study, tables, rows, _costs(job, "cost"), "cost")
     write_tidy(experiments, pd.concat([scores, costs], ignore_index=True)[COLUMNS])
     write_tidy(timed, tidy_costs(study, tables, rows, _costs(job, "timing"), "timing")[TIMED_COLUMNS])
     job.write_sidecar(digest_file(experiments))
 
 
-def _paths(job: Job, name: str) -> list[str]:
-    paths = job.inputs.get(name, [])
-    return [paths] if isinstance(paths, str) else paths
-
-
 def _costs(job: Job, name: str) -> dict[str, str]:
-    architectures, paths = job.params["architectures"], _paths(job, name)
+    architectures, paths = job.params["architectures"], job.input_list(name)
     if len(architectures) != len(paths):
         raise InputError(f"inputs.{name}: has {len(paths)} files for {len(architectures)} architectures")
     return dict(zip(architectures, paths, strict=True))
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job file named on the command line."""
-    parser = argparse.ArgumentParser(description="Write the long tables of one study.")
-    parser.add_argument("job", help="job file (JSON)")
-    tabulate(Job.load(parser.parse_args(arguments).job, "tabulate"))
-
-
-if __name__ == "__main__":
-    run_command(main)

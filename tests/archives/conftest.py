@@ -1,7 +1,6 @@
 """A small HTTP server whose faults a test can choose, and a runner for steps as programs."""
 
 import contextlib
-import json
 import os
 import re
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline_src.data.http import HttpOptions
+from tests.jobs import write_job_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -148,31 +148,18 @@ def write_job(tmp_path: Path) -> Callable[..., Path]:
     """Write a job file below `tmp_path`; returns its path."""
 
     def write(step: str, params: dict[str, Any], sidecar: str, inputs: dict[str, str] | None = None) -> Path:
-        job = {
-            "format": 1,
-            "step": step,
-            "name": f"{step}/test",
-            "scale": "demo",
-            "params": params,
-            "inputs": inputs or {},
-            "outputs": {"sidecar": sidecar},
-            "code": {"digest": "c" * 64, "modules": {}},
-            "digest": "d" * 64,
-        }
-        path = tmp_path / "jobs" / f"{step}-{Path(sidecar).stem}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(job))
-        return path
+        name = f"{step}/{Path(sidecar).stem}"
+        return write_job_file(tmp_path / "jobs", step, params, {"sidecar": sidecar}, inputs, name=name)
 
     return write
 
 
 @pytest.fixture
 def run_step(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python -m pipeline_src.steps.<step>` in `tmp_path`."""
+    """Run `python -m pipeline_src run` in `tmp_path`."""
 
-    def run(step: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", f"pipeline_src.steps.{step}", *map(str, arguments)]
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipeline_src", "run", *map(str, arguments)]
         return subprocess.run(command, cwd=tmp_path, env=step_environment(), capture_output=True, text=True)
 
     return run

@@ -55,7 +55,8 @@ def test_fetch_and_extract_leave_records_that_say_what_is_where(
     tmp_path, server: Server, write_job, run_step
 ):
     url = server.add("/set.tar", DATA)
-    fetched = run_step("fetch", write_job("fetch", params_of(url), "data/archives/set.json"))
+    fetch_job = write_job("fetch", params_of(url), "data/archives/set.json")
+    fetched = run_step(fetch_job)
     assert fetched.returncode == 0, fetched.stderr
     first = record(tmp_path, "data/archives/set.json")
     assert first["content"] == first["sha256"] == hashlib.sha256(DATA).hexdigest()
@@ -66,7 +67,7 @@ def test_fetch_and_extract_leave_records_that_say_what_is_where(
     job = write_job(
         "extract", {"archive": "set"}, "data/extracted/set.json", {"archive": "data/archives/set.json"}
     )
-    assert run_step("extract", job).returncode == 0
+    assert run_step(job).returncode == 0
     second = record(tmp_path, "data/extracted/set.json")
     assert (second["root"], second["files"]) == ("data/extracted/set", 2)
     assert second["inputs"]["archive"]["content"] == first["content"]
@@ -77,8 +78,8 @@ def test_fetch_and_extract_leave_records_that_say_what_is_where(
     (tmp_path / "data/extracted/set.json").unlink()
     (tmp_path / "data/archives/set.json").unlink()
     marker = (tmp_path / "data/extracted/set/set/b.txt").stat().st_ino
-    assert run_step("fetch", tmp_path / "jobs/fetch-set.json").returncode == 0
-    assert run_step("extract", job).returncode == 0
+    assert run_step(fetch_job).returncode == 0
+    assert run_step(job).returncode == 0
     assert record(tmp_path, "data/extracted/set.json")["content"] == second["content"]
     assert (tmp_path / "data/extracted/set/set/b.txt").stat().st_ino == marker
     assert len(server.requests) == 1
@@ -88,7 +89,7 @@ def test_a_fetch_that_was_killed_continues_where_it_was(tmp_path, server: Server
     release = threading.Event()
     url = server.add("/set.tar", DATA, drops=[200_000], stall=release)
     job = write_job("fetch", params_of(url), "data/archives/set.json")
-    command = [sys.executable, "-m", "pipeline_src.steps.fetch", str(job)]
+    command = [sys.executable, "-m", "pipeline_src", "run", str(job)]
     process = subprocess.Popen(command, cwd=tmp_path, env=step_environment(), stderr=subprocess.DEVNULL)
     part = tmp_path / "data/archives/set.tar.part"
     try:
@@ -103,7 +104,7 @@ def test_a_fetch_that_was_killed_continues_where_it_was(tmp_path, server: Server
     kept = part.stat().st_size
     assert not (tmp_path / "data/archives/set.tar").exists()
     assert not (tmp_path / "data/archives/set.json").exists()
-    assert run_step("fetch", job).returncode == 0
+    assert run_step(job).returncode == 0
     assert (tmp_path / "data/archives/set.tar").read_bytes() == DATA
     assert server.requests[-1] == ("/set.tar", f"bytes={kept}-")
     assert not part.exists()
@@ -113,13 +114,13 @@ def test_a_mirror_serves_a_machine_without_a_network(tmp_path, write_job, run_st
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/set.tar").write_bytes(DATA)
     job = write_job("fetch", params_of("http://127.0.0.1:9/set.tar"), "data/archives/set.json")
-    assert run_step("fetch", job, "--mirror", "mirror").returncode == 0
+    assert run_step(job, "--mirror", "mirror").returncode == 0
     assert record(tmp_path, "data/archives/set.json")["origin"] == "mirror mirror/set.tar"
 
 
 def test_a_login_archive_ends_with_one_line_and_status_2(tmp_path, write_job, run_step):
     params = {**params_of(), "login": "register at https://example.org, log in, and download set.tar"}
-    done = run_step("fetch", write_job("fetch", params, "data/archives/set.json"))
+    done = run_step(write_job("fetch", params, "data/archives/set.json"))
     assert done.returncode == 2
     assert done.stderr.startswith("error: set.tar needs an account") and done.stderr.count("\n") == 1
     assert "put it into data/archives" in done.stderr
@@ -129,30 +130,30 @@ def test_a_login_archive_ends_with_one_line_and_status_2(tmp_path, write_job, ru
 def test_an_archive_without_checksum_is_taken_only_on_request(tmp_path, server: Server, write_job, run_step):
     params = {"name": "set", "file": "set.tar", "urls": [server.add("/set.tar", DATA)]}
     job = write_job("fetch", params, "data/archives/set.json")
-    refused = run_step("fetch", job)
+    refused = run_step(job)
     assert refused.returncode == 2 and "no checksum of set is known" in refused.stderr
-    assert run_step("fetch", job, "--accept-unverified").returncode == 0
+    assert run_step(job, "--accept-unverified").returncode == 0
     assert record(tmp_path, "data/archives/set.json")["sha256"] == hashlib.sha256(DATA).hexdigest()
 
 
 def test_keeping_a_file_in_dvc_needs_a_dvc_repository(tmp_path, server: Server, write_job, run_step):
     params = {**params_of(server.add("/set.tar", DATA)), "md5": hashlib.md5(DATA).hexdigest()}
     job = write_job("fetch", params, "data/archives/set.json")
-    assert run_step("fetch", job, "--keep-in-dvc").returncode == 2
+    assert run_step(job, "--keep-in-dvc").returncode == 2
     (tmp_path / ".dvc").mkdir()
-    assert run_step("fetch", job, "--keep-in-dvc").returncode == 0
+    assert run_step(job, "--keep-in-dvc").returncode == 0
     md5 = params["md5"]
     assert (tmp_path / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}").read_bytes() == DATA
 
 
 def test_an_archive_that_changed_since_it_was_verified_is_not_unpacked(tmp_path, server, write_job, run_step):
     url = server.add("/set.tar", DATA)
-    run_step("fetch", write_job("fetch", params_of(url), "data/archives/set.json"))
+    run_step(write_job("fetch", params_of(url), "data/archives/set.json"))
     (tmp_path / "data/archives/set.tar").write_bytes(tar_bytes({"other": b"x"}))
     job = write_job(
         "extract", {"archive": "set"}, "data/extracted/set.json", {"archive": "data/archives/set.json"}
     )
-    done = run_step("extract", job)
+    done = run_step(job)
     assert done.returncode == 2 and "changed since it was verified" in done.stderr
     assert not (tmp_path / "data/extracted/set").exists()
 
@@ -162,10 +163,10 @@ def test_sbd_is_converted_while_it_is_unpacked(tmp_path, write_job, run_step):
     archive = sets.pack(tmp_path / "benchmark.tgz")
     data = archive.read_bytes()
     params = {**params_of(archive.as_uri(), data=data), "name": "sbd", "file": "benchmark.tgz"}
-    assert run_step("fetch", write_job("fetch", params, "data/archives/sbd.json")).returncode == 0
+    assert run_step(write_job("fetch", params, "data/archives/sbd.json")).returncode == 0
     inputs = {"archive": "data/archives/sbd.json"}
     parameters = {"archive": "sbd", "convert": "sbd_to_png"}
-    done = run_step("extract", write_job("extract", parameters, "data/extracted/sbd.json", inputs))
+    done = run_step(write_job("extract", parameters, "data/extracted/sbd.json", inputs))
     assert done.returncode == 0, done.stderr
     written = record(tmp_path, "data/extracted/sbd.json")
     assert written["masks"] == 16 and written["complete"] is False
@@ -175,10 +176,10 @@ def test_sbd_is_converted_while_it_is_unpacked(tmp_path, write_job, run_step):
 
 
 def test_an_unknown_conversion_is_named(tmp_path, server: Server, write_job, run_step):
-    run_step("fetch", write_job("fetch", params_of(server.add("/set.tar", DATA)), "data/archives/set.json"))
+    run_step(write_job("fetch", params_of(server.add("/set.tar", DATA)), "data/archives/set.json"))
     inputs = {"archive": "data/archives/set.json"}
     done = run_step(
-        "extract", write_job("extract", {"archive": "set", "convert": "x"}, "data/extracted/set.json", inputs)
+        write_job("extract", {"archive": "set", "convert": "x"}, "data/extracted/set.json", inputs)
     )
     assert done.returncode == 2 and "convert is 'x'; known: sbd_to_png" in done.stderr
 
@@ -189,9 +190,9 @@ def tag_params(url: str) -> dict[str, object]:
 
 def test_weights_are_accepted_once_and_verified_ever_after(tmp_path, server: Server, write_job, run_step):
     job = write_job("weights", tag_params(server.add("/net", WEIGHTS)), "data/weights/net.tag.json")
-    refused = run_step("weights", job)
+    refused = run_step(job)
     assert refused.returncode == 2 and "--config accept_unverified=true" in refused.stderr
-    accepted = run_step("weights", job, "--accept-unverified")
+    accepted = run_step(job, "--accept-unverified")
     assert accepted.returncode == 0, accepted.stderr
     sha256 = hashlib.sha256(WEIGHTS).hexdigest()
     row = read_accepted(tmp_path / "data/weights/accepted.csv")["net.tag"]
@@ -203,24 +204,24 @@ def test_weights_are_accepted_once_and_verified_ever_after(tmp_path, server: Ser
     # a colleague who has the committed row, and a server that has other weights by now
     (tmp_path / "data/weights/net.tag.safetensors").unlink()
     server.add("/net", save({"w": np.zeros(12, np.float32)}))
-    done = run_step("weights", job, "--accept-unverified")
+    done = run_step(job, "--accept-unverified")
     assert done.returncode == 2 and re.search(f"expected {sha256}|{len(WEIGHTS)} are expected", done.stderr)
     (tmp_path / "mirror/net.tag").mkdir(parents=True)
     (tmp_path / "mirror/net.tag/net.tag.safetensors").write_bytes(WEIGHTS)
-    assert run_step("weights", job, "--mirror", "mirror").returncode == 0
+    assert run_step(job, "--mirror", "mirror").returncode == 0
     assert record(tmp_path, "data/weights/net.tag.json")["verified"] == ["bytes", "sha256"]
 
 
 def test_accept_unverified_may_stand_in_the_parameters(tmp_path, server: Server, write_job, run_step):
     params = {**tag_params(server.add("/net", WEIGHTS)), "accept_unverified": True}
-    assert run_step("weights", write_job("weights", params, "data/weights/net.tag.json")).returncode == 0
+    assert run_step(write_job("weights", params, "data/weights/net.tag.json")).returncode == 0
 
 
 def test_a_page_instead_of_weights_is_never_accepted(tmp_path, server: Server, write_job, run_step):
     job = write_job(
         "weights", tag_params(server.add("/net", b"<html>sign in</html>")), "data/weights/net.tag.json"
     )
-    done = run_step("weights", job, "--accept-unverified")
+    done = run_step(job, "--accept-unverified")
     assert done.returncode == 2 and "not a safetensors file" in done.stderr
     assert read_accepted(tmp_path / "data/weights/accepted.csv") == {}
     assert not list((tmp_path / "data/weights").glob("net*"))
@@ -233,7 +234,7 @@ def test_a_users_own_weights_are_verified_in_place(tmp_path, write_job, run_step
     own.chmod(0o444)
     sha256 = hashlib.sha256(WEIGHTS).hexdigest()
     params = {"file": str(own), "sha256": sha256, "source": "trained here"}
-    assert run_step("weights", write_job("weights", params, "data/weights/mine.json")).returncode == 0
+    assert run_step(write_job("weights", params, "data/weights/mine.json")).returncode == 0
     written = record(tmp_path, "data/weights/mine.json")
     assert (written["content"], written["path"], written["source"]) == (sha256, str(own), "trained here")
     assert list(own.parent.iterdir()) == [own]
@@ -256,7 +257,7 @@ def test_wrong_own_weights_end_with_one_line(tmp_path, write_job, run_step, chan
     (tmp_path / "net.safetensors").write_bytes(WEIGHTS)
     sha256 = hashlib.sha256(WEIGHTS).hexdigest()
     params = {"file": "net.safetensors", "sha256": sha256, "source": "", **change}
-    done = run_step("weights", write_job("weights", params, "data/weights/mine.json"))
+    done = run_step(write_job("weights", params, "data/weights/mine.json"))
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "data/weights/mine.json").exists()
 
@@ -284,12 +285,9 @@ def test_real_weights_have_a_sound_header(real_data: Path):
         check_safetensors(path)
 
 
-@pytest.mark.parametrize("step", ["fetch", "extract", "weights"])
-def test_every_step_explains_itself_and_refuses_another_steps_job(run_step, write_job, step: str):
-    helped = run_step(step, "--help")
-    assert helped.returncode == 0 and "job file" in helped.stdout
-    done = run_step(step, write_job("train", {}, "x.json"))
-    assert done.returncode == 2 and "is a job for step 'train'" in done.stderr
+def test_run_explains_itself(run_step):
+    helped = run_step("--help")
+    assert helped.returncode == 0 and "job file" in helped.stdout and "--mirror" in helped.stdout
 
 
 @pytest.mark.parametrize("step", ["fetch", "extract", "weights"])

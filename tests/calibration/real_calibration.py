@@ -1,12 +1,12 @@
 """Calibrate and train jobs of one run, on the tiny data set of the training tests."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps.calibrate import calibrate_job
 from tests.calibration.networks import section
+from tests.jobs import change_job, write_job_file
 from tests.training.real_training import CLASSES, write_real_job
 from tests.training.toy_training import recipe
 
@@ -27,7 +27,6 @@ def calibrate_job_file(
         **{"augment": AUGMENT, "batch": 2, "accumulate": 1, "freeze_bn_at_epoch": None, **changes}
     )
     job = {
-        "format": 1,
         "step": "calibrate",
         "name": "se/with/seed-0",
         "scale": "demo",
@@ -41,17 +40,14 @@ def calibrate_job_file(
         },
         "inputs": {"manifest": str(manifest)},
         "outputs": {"sidecar": str(folder / "calibrate.json"), "statistics": str(folder / "statistics.json")},
-        "code": {"digest": "c" * 64, "modules": {}},
         "digest": "b" * 64,
     }
-    path = folder / "calibrate-job.json"
-    path.write_text(json.dumps(job))
-    return path
+    return write_job_file(folder, **job)
 
 
 def calibrate(folder: Path, manifest: Path, model: dict[str, Any], seed: int = 0, **changes: Any) -> Path:
     """Run the job; returns its statistics."""
-    job = Job.load(calibrate_job_file(folder, manifest, model, seed, **changes), "calibrate")
+    job = Job.load(calibrate_job_file(folder, manifest, model, seed, **changes))
     calibrate_job(job, "cpu", 0, folder / "work")
     return folder / "statistics.json"
 
@@ -61,16 +57,17 @@ def train_job_file(
 ) -> Path:
     """A train job that reads the statistics."""
     path = write_real_job(folder, manifest, model, validate_every=None, augment=AUGMENT)
-    job = json.loads(path.read_text())
-    job["params"]["seed"] = seed
-    if statistics is not None:
-        job["inputs"]["statistics"] = str(statistics)
-    path.write_text(json.dumps(job))
-    return path
+
+    def change(job: Job) -> None:
+        job.params["seed"] = seed
+        if statistics is not None:
+            job.inputs["statistics"] = str(statistics)
+
+    return change_job(path, change)
 
 
 def calibrate_on_a_rank(job: str, work: str) -> str:
     """What every rank of a distributed calibration does; returns the statistics."""
-    loaded = Job.load(job, "calibrate")
+    loaded = Job.load(job)
     calibrate_job(loaded, "cpu", 0, Path(work))
     return loaded.outputs["statistics"]

@@ -1,9 +1,9 @@
 """Calibration and probe jobs of one small run, on the tiny data set of the training tests."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from tests.jobs import write_job_file
 from tests.training.real_training import CLASSES
 
 BATCHES = 3
@@ -37,7 +37,6 @@ def write_job(folder: Path, step: str, manifest: Path, model: dict[str, Any], **
         }
         inputs["statistics"] = str(folder / "statistics.json")
     job = {
-        "format": 1,
         "step": step,
         "name": "scale/uper/seed-0",
         "scale": "demo",
@@ -47,9 +46,6 @@ def write_job(folder: Path, step: str, manifest: Path, model: dict[str, Any], **
             "sidecar": str(folder / f"{step}.sidecar.json"),
             result: str(folder / f"{result}.json"),
         },
-        "code": {"digest": "c" * 64, "modules": {}},
         "digest": "a" * 64,
     }
-    path = folder / f"{step}.job.json"
-    path.write_text(json.dumps(job))
-    return path
+    return write_job_file(folder, **job)

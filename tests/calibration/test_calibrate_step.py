@@ -22,6 +22,7 @@ from tests.calibration.real_calibration import (
     model_section,
     train_job_file,
 )
+from tests.jobs import change_job
 from tests.training.real_training import run_step, write_data
 from tests.training.toy_training import run_ranks
 
@@ -70,9 +71,9 @@ def test_a_stopped_calibration_continues(tmp_path, manifest, calibrated, monkeyp
     monkeypatch.setattr(StopRequest, "requested", "SIGTERM", raising=False)
     monkeypatch.setattr(StopRequest, "__init__", lambda self: setattr(self, "_previous", {}))
     with pytest.raises(Interrupted, match="batch 1 of 3 is saved"):
-        calibrate_job(Job.load(job, "calibrate"), "cpu", 0, tmp_path / "work")
+        calibrate_job(Job.load(job), "cpu", 0, tmp_path / "work")
     monkeypatch.undo()
-    calibrate_job(Job.load(job, "calibrate"), "cpu", 0, tmp_path / "work")
+    calibrate_job(Job.load(job), "cpu", 0, tmp_path / "work")
     assert (tmp_path / "statistics.json").read_bytes() == calibrated.read_bytes()
     assert not list((tmp_path / "work").rglob("step-*.pt"))
 
@@ -130,15 +131,8 @@ def test_without_and_with_share_everything_but_the_folded_group(tmp_path, manife
     found = {}
     for name, form, file in (("without", None, None), ("with", "folded", statistics)):
         job = train_job_file(tmp_path / name, manifest, model_section(form), file)
-        value = json.loads(job.read_text())
-        value["params"]["recipe"]["optimizer"] = {
-            "kind": "sgd",
-            "lr": 1e-30,
-            "momentum": 0.0,
-            "weight_decay": 0.0,
-            "nesterov": False,
-        }
-        job.write_text(json.dumps(value))
+        sgd = {"kind": "sgd", "lr": 1e-30, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False}
+        job = change_job(job, lambda job, sgd=sgd: job.params["recipe"].update(optimizer=sgd))
         with pytest.raises(SystemExit):
             run_step(job)
         found[name] = load_file(tmp_path / name / "results" / "model.safetensors")

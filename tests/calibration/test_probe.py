@@ -10,11 +10,10 @@ import torch
 from pipeline_src.calibration.probe import probe_network
 from pipeline_src.errors import InputError
 from pipeline_src.models.fusion.scale_equalizer import apply_scales, named_concatenations
-from pipeline_src.steps.calibrate import main as calibrate
-from pipeline_src.steps.probe import main as probe
 from pipeline_src.training.losses import SegmentationLoss
 from tests.calibration.networks import ALL_OF, DFP, batches, build, section
 from tests.calibration.small_run import BATCHES, write_job
+from tests.jobs import run_job
 from tests.training.real_training import write_data
 
 
@@ -24,19 +23,13 @@ def manifest(tmp_path_factory) -> Path:
 
 
 def calibrated(folder: Path, manifest: Path, model: dict) -> None:
-    calibrate(
-        [
-            str(write_job(folder, "calibrate", manifest, model)),
-            "--device",
-            "cpu",
-            "--work",
-            str(folder / "work"),
-        ]
+    run_job(
+        write_job(folder, "calibrate", manifest, model), "--device", "cpu", "--work", str(folder / "work")
     )
 
 
 def probed(folder: Path, manifest: Path, model: dict, **changes) -> dict:
-    probe([str(write_job(folder, "probe", manifest, model, **changes)), "--device", "cpu"])
+    run_job(write_job(folder, "probe", manifest, model, **changes), "--device", "cpu")
     return json.loads((folder / "probe.json").read_text())
 
 
@@ -88,12 +81,6 @@ def test_statistics_of_another_run_are_refused(tmp_path, manifest, form, seed, w
     calibrated(tmp_path, manifest, section("psp", "folded"))
     with pytest.raises(InputError, match=f"was calibrated for another {word}"):
         probed(tmp_path, manifest, section("psp", form), seed=seed)
-
-
-def test_only_the_first_of_several_processes_works(tmp_path, manifest, monkeypatch):
-    monkeypatch.setenv("RANK", "1")
-    probe([str(write_job(tmp_path, "probe", manifest, section("psp", "folded"))), "--device", "cpu"])
-    assert not (tmp_path / "probe.json").exists()
 
 
 def labelled(count: int = 2) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pipeline_src.calibration import simulation
 from pipeline_src.calibration.simulation import images_of, moments_by_upsampling, simulate, spaced
 from pipeline_src.errors import InputError
-from pipeline_src.steps.simulate import main
+from tests.jobs import run_job, write_job_file
 
 PARAMS = {
     "maps": [3, 6, 10, 12], "mean": 0.4, "variances": [0.01, 0.99], "points": 5, "ratios": [1, 2, 3, 8],
@@ -20,19 +20,15 @@ PARAMS = {
 
 def write_job(folder, **changes):
     job = {
-        "format": 1,
         "step": "simulate",
         "name": "figure",
         "scale": "demo",
         "params": {**PARAMS, "threads": 1, **changes},
         "inputs": {},
         "outputs": {"sidecar": str(folder / "sidecar.json"), "simulation": str(folder / "simulation.json")},
-        "code": {"digest": "c" * 64, "modules": {}},
         "digest": "a" * 64,
     }
-    path = folder / "job.json"
-    path.write_text(json.dumps(job))
-    return str(path)
+    return write_job_file(folder, **job)
 
 
 def upsampled(maps: torch.Tensor, ratio: int) -> torch.Tensor:
@@ -40,7 +36,7 @@ def upsampled(maps: torch.Tensor, ratio: int) -> torch.Tensor:
 
 
 def test_every_variance_is_that_of_the_upsampled_maps(tmp_path):
-    main([write_job(tmp_path)])
+    run_job(write_job(tmp_path))
     found = json.loads((tmp_path / "simulation.json").read_text())
     assert [point["variance"] for point in found["points"]] == [0.01, 0.255, 0.5, 0.745, 0.99]
     assert (found["maps"], found["mean"], found["ratios"]) == (PARAMS["maps"], 0.4, [1, 2, 3, 8])
@@ -112,7 +108,7 @@ def test_moments_that_are_not_those_of_the_maps_end_the_job(tmp_path, monkeypatc
 
     monkeypatch.setattr(simulation, "upsampled_moments", wrong)
     with pytest.raises(ArithmeticError, match="ratio 1: exact moments"):
-        main([write_job(tmp_path)])
+        run_job(write_job(tmp_path))
     assert not (tmp_path / "simulation.json").exists()
 
 
@@ -134,4 +130,4 @@ def test_variances_are_evenly_spaced():
 )  # fmt: skip
 def test_what_cannot_be_simulated_is_named(tmp_path, changes, message):
     with pytest.raises(InputError, match=f"^{message}"):
-        main([write_job(tmp_path, **changes)])
+        run_job(write_job(tmp_path, **changes))

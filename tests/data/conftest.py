@@ -1,6 +1,5 @@
 """Small data sets for the tests of the data room: generated scenes and hand-made folders of masks."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline_src.data.scenes.cityscapes import write_cityscapes
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.scene import Scene
 from pipeline_src.data.scenes.voc2012 import write_voc2012
+from tests.jobs import write_job_file
 
 OLD_NS = 1_600_000_000_000_000_000
 """A time long past: files of that age are not taken for being written right now."""
@@ -99,20 +99,7 @@ def write_job(tmp_path: Path) -> Callable[..., Path]:
     def write(
         step: str, params: dict[str, Any], outputs: dict[str, str], inputs: dict[str, Any] | None = None
     ) -> Path:
-        path = tmp_path / f"{step}.job.json"
-        job = {
-            "format": 1,
-            "step": step,
-            "name": "test",
-            "scale": "demo",
-            "params": params,
-            "inputs": inputs or {},
-            "outputs": outputs,
-            "code": {},
-            "digest": "0" * 64,
-        }
-        path.write_text(json.dumps(job))
-        return path
+        return write_job_file(tmp_path, step, params, outputs, inputs)
 
     return write
 

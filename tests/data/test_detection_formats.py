@@ -24,8 +24,7 @@ from pipeline_src.data.scenes.voc_detection import write_voc_detection
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
 from pipeline_src.planning.graph import GraphBuilder
-from pipeline_src.steps import manifest as manifest_step
-from pipeline_src.steps import scenes as scenes_step
+from tests.jobs import run_job
 
 OLD_NS = 1_600_000_000_000_000_000
 SPLITS = {
@@ -52,7 +51,7 @@ def plan(tmp_path, monkeypatch):
 def describe(write_job):
     def run(job):
         path = write_job("manifest", job.params, job.outputs, job.inputs)
-        manifest_step.main([str(path), "--workers", "1"])
+        run_job(path, "--workers", "1")
         return Manifest.load(job.sidecar)
 
     return run
@@ -69,7 +68,7 @@ def test_scenes_are_planned_drawn_described_and_trained_on(layout, plan, describ
     job, planned = plan(scenes(layout, train=8, val=4, **extra))
     assert set(job.components) == {f"reader.{layout}", "manifest.detection"}
     drawing = next(one for one in planned.jobs.values() if one.sidecar in job.inputs["sources"])
-    scenes_step.main([str(write_job("scenes", drawing.params, drawing.outputs))])
+    run_job(write_job("scenes", drawing.params, drawing.outputs))
     manifest = describe(job)
     assert manifest.num_classes == len(manifest.classes) == 5 and manifest.classes[0] == "background"
     assert manifest.splits["train"]["images"] == 8 + extra.get("extra", 0)

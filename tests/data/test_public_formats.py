@@ -24,8 +24,8 @@ from pipeline_src.data.scenes.paint import NUM_CLASSES
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
-from pipeline_src.steps import manifest as manifest_step
 from pipeline_src.steps import scenes as scenes_step
+from tests.jobs import run_job
 
 OLD_NS = 1_600_000_000_000_000_000
 SETS = {
@@ -52,9 +52,7 @@ def plan(tmp_path, monkeypatch):
 @pytest.fixture
 def describe(write_job):
     def run(job):
-        manifest_step.main(
-            [str(write_job("manifest", job.params, job.outputs, job.inputs)), "--workers", "1"]
-        )
+        run_job(write_job("manifest", job.params, job.outputs, job.inputs), "--workers", "1")
         return Manifest.load(job.sidecar)
 
     return run
@@ -75,7 +73,7 @@ def own(layout, root):
 def test_training_ids_are_those_of_the_scenes(plan, describe, write_job, layout, classes):
     job, planned = plan(drawn(layout, classes, train=4, val=3))
     (scenes,) = planned.needed_by(job)
-    scenes_step.main([str(write_job("scenes", scenes.params, scenes.outputs))])
+    run_job(write_job("scenes", scenes.params, scenes.outputs))
     manifest = describe(job)
     assert manifest.num_classes == classes + 1
     assert manifest.classes == LABEL_TABLES[layout].classes[: classes + 1]
@@ -103,7 +101,7 @@ def test_training_ids_are_those_of_the_scenes(plan, describe, write_job, layout,
 def test_trainaug_of_generated_voc_scenes_adds_the_split_aug(plan, describe, write_job):
     job, planned = plan(drawn("voc2012", 20, train=3, val=2, aug=4))
     (scenes,) = planned.needed_by(job)
-    scenes_step.main([str(write_job("scenes", scenes.params, scenes.outputs))])
+    run_job(write_job("scenes", scenes.params, scenes.outputs))
     manifest = describe(job)
     assert (manifest.splits["train"]["images"], manifest.splits["val"]["images"]) == (7, 2)
     assert sum(record.id.startswith("aug_") for record in manifest.records("train")) == 4

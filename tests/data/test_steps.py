@@ -13,8 +13,7 @@ from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, digest_file
-from pipeline_src.steps import manifest as manifest_step
-from pipeline_src.steps import scenes as scenes_step
+from tests.jobs import run_job
 
 SCENES = {
     "layout": "voc2012",
@@ -43,7 +42,7 @@ def in_tmp(tmp_path, monkeypatch):
 def draw(write_job):
     def run(**changes):
         record = "data/scenes/voc-1234.json"
-        scenes_step.main([str(write_job("scenes", {**SCENES, **changes}, {"sidecar": record}))])
+        run_job(write_job("scenes", {**SCENES, **changes}, {"sidecar": record}))
         return json.loads(Path(record).read_text())
 
     return run
@@ -55,7 +54,7 @@ def describe(write_job):
         outputs = {name: f"results/data/{name}.json" for name in ("manifest", "index")}
         outputs["sidecar"] = outputs.pop("manifest")
         inputs = {"sources": list(sources)} if sources else {}
-        manifest_step.main([str(write_job("manifest", params, outputs, inputs)), *flags])
+        run_job(write_job("manifest", params, outputs, inputs), *flags)
         return Manifest.load(outputs["sidecar"])
 
     return run

@@ -229,7 +229,7 @@ def test_the_steps_infer_as_their_section_says(run, tmp_path):
         {"manifest": "manifest.json", "train": "train.json"},
         {"sidecar": "evaluate.json", "metrics": "metrics.json", "overlays": "overlays"},
     )
-    evaluate(job, torch.device("cpu"))
+    evaluate(job, "cpu")
     assert json.loads((tmp_path / "metrics.json").read_text())["confusion"] == expected.counts.tolist()
 
     job = make_job(
@@ -238,7 +238,7 @@ def test_the_steps_infer_as_their_section_says(run, tmp_path):
         {"train": "train.json"},
         {"sidecar": "submission.json", "archive": "submission.tar.gz"},
     )
-    export_submission(job, torch.device("cpu"))
+    export_submission(job, "cpu")
     found = read_archive(tmp_path / "submission.tar.gz")
     for image_id, prediction in predictions.items():
         assert (found[f"{FOLDER}/{image_id}.png"] == prediction).all()

@@ -1,5 +1,6 @@
 """A copy of the project to plan in, and what Snakemake says there."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline_src.provenance.job import Job
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -60,6 +63,18 @@ class Checkout:
         """How many jobs of each rule `snakemake -n` would run."""
         done = self.run("snakemake", "-n", *arguments, **environment)
         return job_counts(done.stdout + done.stderr)
+
+    def job(self, scale: str, step: str, name: str) -> Job:
+        """The only job file of a job."""
+        folder = self.root / "work" / scale / "jobs" / step
+        (path,) = folder.glob(f"{name}.*.json")
+        return Job.load(path)
+
+    def why(self, step: str, name: str) -> list[str]:
+        """The reasons why a job has to run."""
+        found = json.loads(self.run("python", "-m", "pipeline_src", "plan", "--step", step, "--json").stdout)
+        (job,) = (job for job in found["jobs"] if job["name"] == name)
+        return job["why"]
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text in a file of the checkout."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.cli.main import _params, parser
-from pipeline_src.files import content_of, digest_of, read_json, write_json, write_text
+from pipeline_src.files import content_of, digest_of, write_json, write_text
 from pipeline_src.planning.jobs import PlannedJob
 from pipeline_src.planning.summaries import plan_everything
 from pipeline_src.provenance.job import Job
@@ -51,7 +51,7 @@ def _input(path: str, origin: str | None) -> dict[str, Any]:
 
 def finish_file(path: str) -> None:
     """Finish the job of a job file."""
-    job = Job.load(path, read_json(path)["step"])
+    job = Job.load(path)
     planned = PlannedJob(job.step, job.name, job.scale, job.params, job.outputs, job.inputs)
     planned.__dict__["code"] = job.code
     finish(planned, job.origins)

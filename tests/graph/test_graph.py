@@ -113,8 +113,7 @@ def test_editing_one_decoder_reruns_its_rows(finished_all):
 def test_without_its_login_a_data_set_says_no_data(fresh):
     done = fresh.run("snakemake", "-n", "-p", "--config", "scale=paper", "select=[scale_eq_decoders]")
     assert "cityscapes" not in done.stdout.lower().replace("scale_eq", "").split("job stats")[-1]
-    job = (fresh.root / "work/paper/jobs/tabulate/scale_eq_decoders.json").read_text()
-    rows = json.loads(job)["params"]["rows"]
+    rows = fresh.job("paper", "tabulate", "scale_eq_decoders").params["rows"]
     lacking = [row for row in rows if row.get("status") == "no data"]
     assert len(lacking) == 8
     assert all(row["runs"] == [] and "need a login" in row["reason"] for row in lacking)
@@ -147,12 +146,8 @@ def test_what_starts_from_a_run_waits_for_it(finished_voc):
     counts = finished_voc.dry_run()
     assert counts["train"] == 2 and counts["evaluate"] == 2
     assert "cost" not in counts
-    job = json.loads(
-        (
-            finished_voc.root / "work/demo/jobs/train/ipg_voc/network-IPG-RCNN-IPG-Net-101/seed-0.json"
-        ).read_text()
-    )
-    assert job["why"] == "input init_from is made anew (train ipg_pretrain/base/seed-0)"
+    why = finished_voc.why("train", "ipg_voc/network-IPG-RCNN-IPG-Net-101/seed-0")
+    assert why == ["input init_from is made anew (train ipg_pretrain/base/seed-0)"]
 
 
 # --- one study -----------------------------------------------------------------------------------
@@ -162,7 +157,7 @@ def test_words_of_config_are_read_as_the_parameters_are(fresh_dfp):
     done = fresh_dfp.run(
         "snakemake", "-n", "-p", "--config", "scale=lite", "accept_unverified=true", "seeds=2"
     )
-    weights = [line for line in done.stdout.splitlines() if "steps.weights" in line]
+    weights = [line for line in done.stdout.splitlines() if "/jobs/weights/" in line and " run " in line]
     assert len(weights) == 1 and "--accept-unverified" in weights[0]
     assert job_counts(done.stdout)["train"] == 12
 
@@ -214,6 +209,20 @@ def test_bad_parameters_end_in_one_line_before_any_job(fresh_dfp, arguments, exp
 def test_a_target_that_does_not_exist_says_so(fresh_dfp):
     done = fresh_dfp.run("snakemake", "-n", "results/demo/runs/dfp/depth-9/seed-0/metrics.json", status=1)
     assert "there is no run 'dfp/depth-9/seed-0' at scale demo" in done.stdout + done.stderr
+
+
+def test_planning_other_parameters_changes_nothing_that_a_running_workflow_reads(fresh_dfp):
+    def files():
+        return {path: path.read_bytes() for path in fresh_dfp.root.glob("work/demo/jobs/**/*.json")}
+
+    fresh_dfp.dry_run()
+    before = files()
+    fresh_dfp.dry_run("--config", "recipes={dfp: {batch: 4}}")
+    after = files()
+    assert len(after) > len(before) > 0
+    assert {path: after[path] for path in before} == before
+    # a plan goes when nothing runs any more that could read it
+    assert not list(fresh_dfp.root.glob("work/demo/plans/*"))
 
 
 # --- reruns ------------------------------------------------------------------------------------
@@ -322,11 +331,11 @@ def test_changed_reference_numbers_rerun_their_table_only(finished):
     assert set(counts) == {"table", "figure", "report"}
 
 
-def test_job_files_say_why(finished):
+def test_a_plan_says_why(finished):
     finished.edit("params.yaml", "overlays: 4", "overlays: 3")
-    finished.dry_run()
-    job = (finished.root / "work/demo/jobs/evaluate/dfp/depth-1/seed-0.json").read_text()
-    assert '"why": "parameters changed: evaluation.overlays (4 -> 3)"' in job
+    assert finished.why("evaluate", "dfp/depth-1/seed-0") == [
+        "parameters changed: evaluation.overlays (4 -> 3)"
+    ]
 
 
 # --- GPUs and cores ----------------------------------------------------------------------------
@@ -335,7 +344,9 @@ FAKE_LAUNCH = """
 import json, sys, time
 from pathlib import Path
 from tests.graph.finished import finish_file
-granted, step, job = int(sys.argv[2]), *sys.argv[-2:]
+job = sys.argv[2]
+step = Path(job).parts[3]
+granted = int(sys.argv[sys.argv.index("--gpus") + 1])
 start = time.time()
 time.sleep(2.0 if step == "train" else 0.1)
 finish_file(job)
@@ -347,9 +358,8 @@ with open("spans.jsonl", "a") as log:
 def spans(checkout: Checkout, gpus: str) -> list[tuple[str, int, float, float]]:
     """Run the jobs that may use a GPU, as naps, and return (step, GPUs, start, end) of each."""
     checkout.finish("--scale", "demo")
-    (checkout.root / "pipeline_src/launch.py").write_text(
-        (checkout.root / "pipeline_src/launch.py").read_text().split("def main")[0]
-        + 'if __name__ == "__main__":\n    exec(open("fake.py").read())\n'
+    (checkout.root / "pipeline_src/running/start.py").write_text(
+        'def main() -> None:\n    exec(open("fake.py").read(), {})\n'
     )
     (checkout.root / "fake.py").write_text(FAKE_LAUNCH)
     for folder in ("runs", "cost", "studies"):

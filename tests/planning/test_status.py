@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -198,15 +197,6 @@ def test_resume_step_is_that_of_the_same_identity():
     other = Plan("demo")
     changed = other.add(planned("train", "r/seed-0", {"a": 2}))
     assert assess(other)[changed.key].resume_step is None
-
-
-def test_job_files_are_written_only_when_they_say_something_new():
-    job = planned("make", "x", {"a": 1})
-    assert job.write("not done yet", {})
-    before = job.file.stat().st_mtime_ns
-    assert not job.write("not done yet", {})
-    assert job.file.stat().st_mtime_ns == before
-    assert replace(job, params={"a": 2}).params != json.loads(job.file.read_text())["params"]
 
 
 def test_two_jobs_may_not_make_the_same_file():

@@ -10,25 +10,23 @@ import pytest
 
 from benchmarks import dfp_cost
 from pipeline_src.profiling.describe import describe_architecture
-from pipeline_src.steps.cost import count_cost, main
+from pipeline_src.steps.cost import count_cost
+from tests.jobs import run_job, write_job_file
 from tests.profiling.sections import cost_params, section
 
 
 def write_job(folder: Path, params: dict[str, Any]) -> Path:
     folder.mkdir()
     job = {
-        "format": 1,
         "step": "cost",
         "name": "dfp/depth-2",
         "scale": "demo",
         "params": params,
         "inputs": {},
         "outputs": {name: str(folder / f"{name}.json") for name in ("sidecar", "cost", "timing")},
-        "code": {"digest": "c", "modules": {}},
         "digest": "j",
     }
-    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    return folder / "job.json"
+    return write_job_file(folder, **job)
 
 
 def read_outputs(folder: Path) -> tuple[dict[str, Any], ...]:
@@ -36,16 +34,13 @@ def read_outputs(folder: Path) -> tuple[dict[str, Any], ...]:
     return tuple(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in names)
 
 
-def test_counts_are_equal_byte_for_byte_and_times_stand_apart(
-    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counts_are_equal_byte_for_byte_and_times_stand_apart(tmp_path: Path, project: Path) -> None:
     first = write_job(tmp_path / "first", cost_params())
-    command = [sys.executable, "-m", "pipeline_src.steps.cost", str(first)]
+    command = [sys.executable, "-m", "pipeline_src", "run", str(first)]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     second = write_job(tmp_path / "second", cost_params(repeats=2))
-    monkeypatch.setattr("sys.argv", ["cost", str(second)])
-    main()
+    run_job(second)
     assert (tmp_path / "first/cost.json").read_bytes() == (tmp_path / "second/cost.json").read_bytes()
     cost, timing, sidecar = read_outputs(tmp_path / "first")
     described = describe_architecture(section("resnet", 2), (64, 96))

@@ -11,9 +11,8 @@ from safetensors.torch import load_file
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.overlays import read_panels
-from pipeline_src.steps import evaluate as evaluate_step
-from pipeline_src.steps import train as train_step
 from pipeline_src.steps.cost import count_cost, time_cost
 from pipeline_src.tasks.detection.costs import COSTS, made_up_batch
 from pipeline_src.tasks.detection.data import TRAINING
@@ -21,6 +20,7 @@ from pipeline_src.tasks.detection.objective import DetectionObjective
 from pipeline_src.tasks.segmentation import data as segmentation_data
 from pipeline_src.training import engine
 from pipeline_src.training.precision import Precision
+from tests.jobs import change_job, run_job
 from tests.tasks.tiny_detection import (
     CLASSES,
     RECIPE,
@@ -42,8 +42,8 @@ def data(tmp_path_factory):
     return root
 
 
-def train(job: str, *options: str) -> None:
-    train_step.main([job, "--device", "cpu", "--work", str(job) + ".work", *options])
+def train(job: Path, *options: str) -> None:
+    run_job(job, "--device", "cpu", "--work", f"{job}.work", *options)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def trained(data, tmp_path_factory):
 
 
 def test_the_last_validation_is_what_the_evaluation_finds(trained, data):
-    evaluate_step.main([evaluate_job(trained, data), "--device", "cpu"])
+    run_job(evaluate_job(trained, data), "--device", "cpu")
     metrics = json.loads((trained / "metrics.json").read_text())
     with open(trained / "curve.csv", newline="") as file:
         curve = {(row["step"], row["metric"]): float(row["value"]) for row in csv.DictReader(file)}
@@ -96,12 +96,10 @@ def test_several_test_sizes_are_merged(trained, data, tmp_path):
     evaluation = {"evaluation.scales": [[96, 64], [120, 80]]}
     tables = [{"number": 1, "title": "t", "row": "{sizes}", "metrics": ["ap"]}]
     found = {"vary": {"sizes": {"two": evaluation}}, "tables": tables}
-    job = json.loads(Path(evaluate_job(tmp_path, data, **found)).read_text())
-    assert job["params"]["evaluation"]["scales"] == [[96, 64], [120, 80]]
-    job["inputs"]["train"] = str(trained / "train.json")
-    path = tmp_path / "two.json"
-    path.write_text(json.dumps(job))
-    evaluate_step.main([str(path), "--device", "cpu"])
+    path = evaluate_job(tmp_path, data, **found)
+    assert Job.load(path).params["evaluation"]["scales"] == [[96, 64], [120, 80]]
+    path = change_job(path, lambda job: job.inputs.update(train=str(trained / "train.json")))
+    run_job(path, "--device", "cpu")
     assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 3
 
 

@@ -20,12 +20,10 @@ from pipeline_src.evaluation.coco_submission import read_image_info, write_detec
 from pipeline_src.evaluation.detections import Detections
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.provenance.job import Job
-from pipeline_src.steps import evaluate as evaluate_step
-from pipeline_src.steps import export_submission as export_step
-from pipeline_src.steps import train as train_step
 from pipeline_src.steps.manifest import make_manifest
 from pipeline_src.tasks.detection import evaluation as detection_evaluation
 from pipeline_src.tasks.detection.submission import ListedImages
+from tests.jobs import change_job, run_job
 from tests.tasks.tiny_detection import CODE, DETECTOR, evaluate_job, overlay, train_job, write_data
 
 CLASSES = {"toothbrush": 90, "zebra": 24}
@@ -84,7 +82,7 @@ def trained(tmp_path_factory):
     folder, data = tmp_path_factory.mktemp("trained"), tmp_path_factory.mktemp("boxes")
     write_data(data)
     job = train_job(folder, data)
-    train_step.main([job, "--device", "cpu", "--work", f"{job}.work"])
+    run_job(job, "--device", "cpu", "--work", f"{job}.work")
     return folder
 
 
@@ -112,16 +110,14 @@ def export(trained, graph, job):
     train = Path(job.inputs["train"])
     train.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(trained / "train.json", train)
-    job.write(None, graph.plan.origins(job))
-    export_step.main([str(job.file), "--device", "cpu"])
+    run_job(graph.plan.as_job(job).write(), "--device", "cpu")
     return Path(job.outputs["archive"])
 
 
 def evaluated(trained, coco, folder, monkeypatch, **changes):
     """What step `evaluate` finds in the images of test-dev."""
-    job = json.loads(Path(evaluate_job(folder, coco, **changes)).read_text())
-    job["inputs"] = {"manifest": str(coco / "manifest.json"), "train": str(trained / "train.json")}
-    (folder / "job.json").write_text(json.dumps(job))
+    inputs = {"manifest": str(coco / "manifest.json"), "train": str(trained / "train.json")}
+    path = change_job(evaluate_job(folder, coco, **changes), lambda job: job.inputs.update(inputs))
     caught = []
 
     def catch(detections, *rest):
@@ -130,7 +126,7 @@ def evaluated(trained, coco, folder, monkeypatch, **changes):
 
     metrics = detection_evaluation.detection_metrics
     monkeypatch.setattr(detection_evaluation, "detection_metrics", catch)
-    evaluate_step.main([str(folder / "job.json"), "--device", "cpu"])
+    run_job(path, "--device", "cpu")
     monkeypatch.undo()
     return caught[0]
 

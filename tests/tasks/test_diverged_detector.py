@@ -12,9 +12,8 @@ from pipeline_src.errors import InputError
 from pipeline_src.evaluation.detection import collect_detections
 from pipeline_src.files import digest_file
 from pipeline_src.models.detectors.build import build_detector
-from pipeline_src.steps import evaluate as evaluate_step
-from pipeline_src.steps import train as train_step
 from pipeline_src.tasks.detection import data as detection_data
+from tests.jobs import run_job
 from tests.tasks.tiny_detection import evaluate_job, experiments, run_params, train_job, write_data
 
 
@@ -78,7 +77,7 @@ def test_step_evaluate_refuses_finite_weights_that_overflow(data, tmp_path):
     save_file(weights, path)
     outputs = {"model": {"path": str(path), "sha256": digest_file(path)}}
     (tmp_path / "train.json").write_text(json.dumps({"outputs": outputs}))
-    said = message(lambda: evaluate_step.main([job, "--device", "cpu"]))
+    said = message(lambda: run_job(job, "--device", "cpu"))
     assert said.startswith("tiny/seed-0: image '0': an output of ")
     assert not (tmp_path / "metrics.json").exists()
 
@@ -94,5 +93,5 @@ def test_validation_tests_as_the_evaluation_does(data, tmp_path, monkeypatch):
     monkeypatch.setattr(detection_data, "collect_detections", watched)
     section = {"kind": "faster_rcnn", "fpn_channels": 16, "test": {"nms_iou": 0.3, "detections": 7}}
     job = train_job(tmp_path, data, model={"backbone": "tiny", "detector": section})
-    train_step.main([job, "--device", "cpu", "--work", str(tmp_path / "work")])
+    run_job(job, "--device", "cpu", "--work", str(tmp_path / "work"))
     assert asked and set(asked) == {(0.3, 7)}

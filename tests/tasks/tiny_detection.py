@@ -1,6 +1,5 @@
 """A tiny data set of boxes in VOC's XML layout, and jobs on it as the planner would write them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from pipeline_src.config.load import load_params
 from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps.manifest import make_manifest
+from tests.jobs import write_job_file
 
 CLASSES = ["bright", "dark"]
 DETECTOR = {
@@ -101,18 +101,12 @@ def write_data(root: Path) -> Path:
 CODE = {"digest": "c", "modules": {}}
 
 
-def job_file(folder: Path, step: str, params: dict[str, Any], inputs: dict[str, str], *outputs: str) -> str:
+def job_file(folder: Path, step: str, params: dict[str, Any], inputs: dict[str, str], *outputs: str) -> Path:
     """A job below `folder`; its outputs are there, too."""
     folder.mkdir(parents=True, exist_ok=True)
-    value = {
-        "format": 1, "step": step, "name": "tiny/seed-0", "scale": "demo", "params": params, "inputs": inputs,
-        "outputs": {Path(name).stem: str(folder / name) for name in outputs}, "code": CODE,
-        "digest": step[0] * 64,
-    }  # fmt: skip
-    value["outputs"]["sidecar"] = str(folder / f"{step}.json")
-    path = folder / f"{step}_job.json"
-    path.write_text(json.dumps(value))
-    return str(path)
+    paths = {Path(name).stem: str(folder / name) for name in outputs}
+    paths["sidecar"] = str(folder / f"{step}.json")
+    return write_job_file(folder, step, params, paths, inputs, name="tiny/seed-0")
 
 
 def run_params(found: Experiments) -> dict[str, Any]:
@@ -122,7 +116,7 @@ def run_params(found: Experiments) -> dict[str, Any]:
     return {"data": data, "model": run.model, "threads": 1, "deterministic": True}
 
 
-def train_job(folder: Path, root: Path, **changes: Any) -> str:
+def train_job(folder: Path, root: Path, **changes: Any) -> Path:
     """The job that trains."""
     found = experiments(root, **changes)
     (run,) = found.runs.values()
@@ -131,7 +125,7 @@ def train_job(folder: Path, root: Path, **changes: Any) -> str:
     return job_file(folder, "train", params, inputs, "model.safetensors", "log.csv", "curve.csv")
 
 
-def evaluate_job(folder: Path, root: Path, **changes: Any) -> str:
+def evaluate_job(folder: Path, root: Path, **changes: Any) -> Path:
     """The job that evaluates what `train_job` trained in the same folder."""
     found = experiments(root, **changes)
     (scoring,) = found.scorings.values()

@@ -1,6 +1,5 @@
 """A tiny data set in a user's own format, its manifest, and a train job with the real model and data code."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ from PIL import Image
 
 from pipeline_src.errors import run_command
 from pipeline_src.provenance.job import Job
+from pipeline_src.running.start import main
 from pipeline_src.steps.manifest import make_manifest
-from pipeline_src.steps.train import main
+from tests.jobs import write_job_file
 from tests.training.toy_training import recipe
 
 CLASSES = 4
@@ -76,7 +76,6 @@ def write_real_job(folder: Path, manifest: Path, model: dict[str, Any] = MODEL, 
         **changes,
     }
     job = {
-        "format": 1,
         "step": "train",
         "name": "dfp/depth-2/seed-0",
         "scale": "demo",
@@ -95,12 +94,9 @@ def write_real_job(folder: Path, manifest: Path, model: dict[str, Any] = MODEL, 
             "log": str(out / "log.csv"),
             "curve": str(out / "curve.csv"),
         },
-        "code": {"digest": "c" * 64, "modules": {}},
         "digest": "a" * 64,
     }
-    path = folder / "job.json"
-    path.write_text(json.dumps(job))
-    return path
+    return write_job_file(folder, **job)
 
 
 def command(job: Path, *options: str) -> list[str]:

@@ -14,8 +14,9 @@ from pipeline_src.data.segmentation.transforms import EvalTransform
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.segmentation import evaluate_model
 from pipeline_src.models.build import build_model
-from pipeline_src.steps.train import main
+from pipeline_src.running.start import main
 from pipeline_src.training.weights import digest_of_weights
+from tests.jobs import change_job
 from tests.training.real_training import CLASSES, MODEL, command, write_data, write_real_job
 from tests.training.toy_training import run_ranks
 
@@ -103,9 +104,7 @@ def test_the_number_of_loader_workers_changes_nothing(trained, manifest, tmp_pat
 
 def test_a_manifest_with_other_classes_is_refused(manifest, tmp_path):
     job = write_real_job(tmp_path, manifest)
-    value = json.loads(job.read_text())
-    value["params"]["data"]["num_classes"] = 9
-    job.write_text(json.dumps(value))
+    job = change_job(job, lambda job: job.params["data"].update(num_classes=9))
     with pytest.raises(InputError, match="has 4 classes, the job says 9"):
         main(command(job))
 
@@ -155,7 +154,7 @@ def test_two_processes_that_torchrun_starts_train_as_one(manifest, tmp_path, alo
     job = write_real_job(tmp_path, manifest, COMPARABLE, **CHANGES)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [sys.executable, *launch, "-m", "pipeline_src.steps.train", *command(job)],
+        [sys.executable, *launch, "-m", "pipeline_src", "run", *command(job)],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

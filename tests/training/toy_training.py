@@ -22,6 +22,7 @@ from pipeline_src.training.job import Data, Options, Parts, train_job
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.workers import GuardedDataset
+from tests.jobs import write_job_file
 
 CLASSES = 3
 SAMPLES = 11
@@ -150,9 +151,7 @@ def write_job(folder: Path, digest: str = "d" * 64, seed: int = 3, **changes: An
         "decoder": {"kind": "fcn"},
         **changes.pop("model", {}),
     }
-    path = folder / "job.json"
     job = {
-        "format": 1,
         "step": "train",
         "name": "toy/seed-3",
         "scale": "demo",
@@ -171,18 +170,16 @@ def write_job(folder: Path, digest: str = "d" * 64, seed: int = 3, **changes: An
             "log": str(out / "log.csv"),
             "curve": str(out / "curve.csv"),
         },
-        "code": {"digest": "c" * 64, "modules": {}},
         "digest": digest,
     }
-    path.write_text(json.dumps(job))
-    return path
+    return write_job_file(folder, **job)
 
 
 def train(
     job: Path, parts: Parts | None = None, *, save_steps: int = 2, workers: int = 0, work: Path | None = None
 ) -> None:
     """Run a job in this process, on the CPU."""
-    loaded = Job.load(job, "train")
+    loaded = Job.load(job)
     interval = SaveInterval(steps=save_steps)
     train_job(loaded, parts or toy_parts(), Options(workers, "cpu", work or job.parent / "work", interval))
 

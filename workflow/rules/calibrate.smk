@@ -1,49 +1,66 @@
 # Before a training: the statistics that scale equalizers need, and what equalizers change at its start.
 
 
+CALIBRATE = PLAN.rule("calibrate")
+
+
 rule calibrate:
     input:
-        unpack(job_inputs("calibrate")),
+        job=CALIBRATE.job,
+        plan=CALIBRATE.plan,
+        manifest=CALIBRATE.input("manifest"),
+        sources=CALIBRATE.input("sources"),
+        weights=CALIBRATE.input("weights"),
+        init_from=CALIBRATE.input("init_from"),
     output:
-        sidecar="results/{scale}/runs/{run}/calibrate.json",
-        statistics="results/{scale}/runs/{run}/statistics.json",
+        sidecar=CALIBRATE.output("sidecar"),
+        statistics=CALIBRATE.output("statistics"),
     log:
-        "work/{scale}/logs/calibrate/{run}.log",
+        CALIBRATE.log,
     benchmark:
-        "work/{scale}/benchmarks/calibrate/{run}.tsv"
-    threads: job_threads("calibrate")
+        CALIBRATE.benchmark
+    threads: CALIBRATE.threads
     resources:
-        gpu=gpus,
-        mem_mb=larger_on_retry(4000),
-        runtime=240,
+        gpu=CALIBRATE.gpu,
+        mem_mb=CALIBRATE.memory,
+        runtime=CALIBRATE.runtime,
     params:
         python=PYTHON,
-        warm=WARM,
+        options=CALIBRATE.options,
     message:
-        "calibrate {wildcards.run}"
+        CALIBRATE.message
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} calibrate {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"
+
+
+PROBE = PLAN.rule("probe")
 
 
 rule probe:
     input:
-        unpack(job_inputs("probe")),
+        job=PROBE.job,
+        plan=PROBE.plan,
+        manifest=PROBE.input("manifest"),
+        sources=PROBE.input("sources"),
+        weights=PROBE.input("weights"),
+        init_from=PROBE.input("init_from"),
+        statistics=PROBE.input("statistics"),
     output:
-        sidecar="results/{scale}/figures/probes/{run}/sidecar.json",
-        probe="results/{scale}/figures/probes/{run}/probe.json",
+        sidecar=PROBE.output("sidecar"),
+        probe=PROBE.output("probe"),
     log:
-        "work/{scale}/logs/probe/{run}.log",
+        PROBE.log,
     benchmark:
-        "work/{scale}/benchmarks/probe/{run}.tsv"
-    threads: job_threads("probe")
+        PROBE.benchmark
+    threads: PROBE.threads
     resources:
-        gpu=gpus,
-        mem_mb=larger_on_retry(4000),
-        runtime=60,
+        gpu=PROBE.gpu,
+        mem_mb=PROBE.memory,
+        runtime=PROBE.runtime,
     params:
         python=PYTHON,
-        warm=WARM,
+        options=PROBE.options,
     message:
-        "probe the start of {wildcards.run}"
+        PROBE.message
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} probe {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"

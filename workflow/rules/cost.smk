@@ -2,26 +2,30 @@
 # for all cores: nothing else runs beside it.
 
 
+COST = PLAN.rule("cost")
+
+
 rule cost:
     input:
-        unpack(job_inputs("cost")),
+        job=COST.job,
+        plan=COST.plan,
     output:
-        sidecar="results/{scale}/cost/{architecture}/sidecar.json",
-        cost="results/{scale}/cost/{architecture}/cost.json",
-        timing="results/{scale}/cost/{architecture}/timing.json",
+        sidecar=COST.output("sidecar"),
+        cost=COST.output("cost"),
+        timing=COST.output("timing"),
     log:
-        "work/{scale}/logs/cost/{architecture}.log",
+        COST.log,
     benchmark:
-        "work/{scale}/benchmarks/cost/{architecture}.tsv"
-    threads: all_cores()
+        COST.benchmark
+    threads: COST.threads
     resources:
-        gpu=gpus,
-        mem_mb=larger_on_retry(8000),
-        runtime=60,
+        gpu=COST.gpu,
+        mem_mb=COST.memory,
+        runtime=COST.runtime,
     params:
         python=PYTHON,
-        warm=WARM,
+        options=COST.options,
     message:
-        "measure {wildcards.architecture}"
+        COST.message
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} cost {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"

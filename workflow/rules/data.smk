@@ -1,114 +1,133 @@
 # Data sets and pretrained weights: fetched, verified, extracted or generated, and described.
 
 
-localrules:
-    fetch,
-    weights,
+FETCH = PLAN.rule("fetch")
 
 
 rule fetch:
     input:
-        unpack(job_inputs("fetch")),
+        job=FETCH.job,
+        plan=FETCH.plan,
     output:
-        sidecar="data/archives/{archive}.json",
+        sidecar=FETCH.output("sidecar"),
     log:
-        f"work/{SCALE}/logs/fetch/{{archive}}.log",
+        FETCH.log,
     benchmark:
-        f"work/{SCALE}/benchmarks/fetch/{{archive}}.tsv"
-    threads: 1
+        FETCH.benchmark
+    localrule: FETCH.local
+    threads: FETCH.threads
     resources:
-        mem_mb=500,
-        runtime=720,
+        mem_mb=FETCH.memory,
+        runtime=FETCH.runtime,
     params:
         python=PYTHON,
-        options=PLAN.fetch_options,
+        options=FETCH.options,
     message:
-        "fetch {wildcards.archive} (DVC's cache or remote, else the mirror, else the URL)"
+        FETCH.message
     shell:
-        "{params.python} -m pipeline_src.steps.fetch {input.job} {params.options} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} {params.options} > {log} 2>&1"
+
+
+EXTRACT = PLAN.rule("extract")
 
 
 rule extract:
     input:
-        unpack(job_inputs("extract")),
+        job=EXTRACT.job,
+        plan=EXTRACT.plan,
+        archive=EXTRACT.input("archive"),
     output:
-        sidecar="data/extracted/{archive}.json",
+        sidecar=EXTRACT.output("sidecar"),
     log:
-        f"work/{SCALE}/logs/extract/{{archive}}.log",
+        EXTRACT.log,
     benchmark:
-        f"work/{SCALE}/benchmarks/extract/{{archive}}.tsv"
-    threads: 1
+        EXTRACT.benchmark
+    threads: EXTRACT.threads
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=EXTRACT.memory,
+        runtime=EXTRACT.runtime,
     params:
         python=PYTHON,
     message:
-        "extract {wildcards.archive}"
+        EXTRACT.message
     shell:
-        "{params.python} -m pipeline_src.steps.extract {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"
+
+
+SCENES = PLAN.rule("scenes")
 
 
 rule scenes:
     input:
-        unpack(job_inputs("scenes")),
+        job=SCENES.job,
+        plan=SCENES.plan,
     output:
-        sidecar="data/scenes/{dataset}.json",
+        sidecar=SCENES.output("sidecar"),
     log:
-        f"work/{SCALE}/logs/scenes/{{dataset}}.log",
+        SCENES.log,
     benchmark:
-        f"work/{SCALE}/benchmarks/scenes/{{dataset}}.tsv"
-    threads: 1
+        SCENES.benchmark
+    threads: SCENES.threads
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=SCENES.memory,
+        runtime=SCENES.runtime,
     params:
         python=PYTHON,
     message:
-        "draw scenes {wildcards.dataset}"
+        SCENES.message
     shell:
-        "{params.python} -m pipeline_src.steps.scenes {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"
+
+
+MANIFEST = PLAN.rule("manifest")
 
 
 rule manifest:
     input:
-        unpack(job_inputs("manifest")),
+        job=MANIFEST.job,
+        plan=MANIFEST.plan,
+        sources=MANIFEST.input("sources"),
     output:
-        sidecar="results/{scale}/data/{dataset}/manifest.json",
-        index="results/{scale}/data/{dataset}/index.json",
+        sidecar=MANIFEST.output("sidecar"),
+        index=MANIFEST.output("index"),
     log:
-        "work/{scale}/logs/manifest/{dataset}.log",
+        MANIFEST.log,
     benchmark:
-        "work/{scale}/benchmarks/manifest/{dataset}.tsv"
-    threads: 2
+        MANIFEST.benchmark
+    threads: MANIFEST.threads
     resources:
-        mem_mb=larger_on_retry(4000),  # COCO's 450 MB of JSON are parsed in one piece
-        runtime=120,
+        mem_mb=MANIFEST.memory,
+        runtime=MANIFEST.runtime,
     params:
         python=PYTHON,
     message:
-        "check and describe data set {wildcards.dataset}"
+        MANIFEST.message
     shell:
-        "{params.python} -m pipeline_src.steps.manifest {input.job} --workers {threads} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} --workers {threads} > {log} 2>&1"
+
+
+WEIGHTS = PLAN.rule("weights")
 
 
 rule weights:
     input:
-        unpack(job_inputs("weights")),
+        job=WEIGHTS.job,
+        plan=WEIGHTS.plan,
     output:
-        sidecar="data/weights/{weights}.json",
+        sidecar=WEIGHTS.output("sidecar"),
     log:
-        f"work/{SCALE}/logs/weights/{{weights}}.log",
+        WEIGHTS.log,
     benchmark:
-        f"work/{SCALE}/benchmarks/weights/{{weights}}.tsv"
-    threads: 1
+        WEIGHTS.benchmark
+    localrule: WEIGHTS.local
+    threads: WEIGHTS.threads
     resources:
-        mem_mb=500,
-        runtime=120,
+        mem_mb=WEIGHTS.memory,
+        runtime=WEIGHTS.runtime,
     params:
         python=PYTHON,
-        options=PLAN.fetch_options,
+        options=WEIGHTS.options,
     message:
-        "fetch and verify weights {wildcards.weights}"
+        WEIGHTS.message
     shell:
-        "{params.python} -m pipeline_src.steps.weights {input.job} {params.options} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} {params.options} > {log} 2>&1"

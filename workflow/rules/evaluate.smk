@@ -1,26 +1,33 @@
 # Accuracy of a trained run at the original image size, and pictures of what it predicts.
 
 
+EVALUATE = PLAN.rule("evaluate")
+
+
 rule evaluate:
     input:
-        unpack(job_inputs("evaluate")),
+        job=EVALUATE.job,
+        plan=EVALUATE.plan,
+        manifest=EVALUATE.input("manifest"),
+        sources=EVALUATE.input("sources"),
+        train=EVALUATE.input("train"),
     output:
-        sidecar="results/{scale}/runs/{run}/evaluate.json",
-        metrics="results/{scale}/runs/{run}/metrics.json",
-        overlays=directory("results/{scale}/runs/{run}/overlays"),
+        sidecar=EVALUATE.output("sidecar"),
+        metrics=EVALUATE.output("metrics"),
+        overlays=directory(EVALUATE.output("overlays")),
     log:
-        "work/{scale}/logs/evaluate/{run}.log",
+        EVALUATE.log,
     benchmark:
-        "work/{scale}/benchmarks/evaluate/{run}.tsv"
-    threads: job_threads("evaluate")
+        EVALUATE.benchmark
+    threads: EVALUATE.threads
     resources:
-        gpu=gpus,
-        mem_mb=larger_on_retry(6000),
-        runtime=120,
+        gpu=EVALUATE.gpu,
+        mem_mb=EVALUATE.memory,
+        runtime=EVALUATE.runtime,
     params:
         python=PYTHON,
-        warm=WARM,
+        options=EVALUATE.options,
     message:
-        "evaluate {wildcards.run}"
+        EVALUATE.message
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} evaluate {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"

@@ -1,155 +1,200 @@
 # What is made of the results: tidy tables, tables beside the papers' numbers, figures, the page.
 
 
+TABULATE = PLAN.rule("tabulate")
+
+
 rule tabulate:
     input:
-        unpack(job_inputs("tabulate")),
+        job=TABULATE.job,
+        plan=TABULATE.plan,
+        metrics=TABULATE.input("metrics"),
+        cost=TABULATE.input("cost"),
+        timing=TABULATE.input("timing"),
     output:
-        sidecar="results/{scale}/studies/{study}/sidecar.json",
-        experiments="results/{scale}/studies/{study}/experiments.csv",
-        timed="results/{scale}/studies/{study}/experiments_timed.csv",
+        sidecar=TABULATE.output("sidecar"),
+        experiments=TABULATE.output("experiments"),
+        timed=TABULATE.output("timed"),
     log:
-        "work/{scale}/logs/tabulate/{study}.log",
+        TABULATE.log,
     benchmark:
-        "work/{scale}/benchmarks/tabulate/{study}.tsv"
-    threads: 1
+        TABULATE.benchmark
+    threads: TABULATE.threads
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=TABULATE.memory,
+        runtime=TABULATE.runtime,
     params:
         python=PYTHON,
     message:
-        "tabulate {wildcards.study}"
+        TABULATE.message
     shell:
-        "{params.python} -m pipeline_src.steps.tabulate {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"
+
+
+JOIN = PLAN.rule("join")
 
 
 rule join:
     input:
-        unpack(job_inputs("join")),
+        job=JOIN.job,
+        plan=JOIN.plan,
+        experiments=JOIN.input("experiments"),
+        timed=JOIN.input("timed"),
     output:
-        sidecar="results/{scale}/experiments.json",
-        experiments="results/{scale}/experiments.csv",
-        timed="results/{scale}/experiments_timed.csv",
-        metrics="results/{scale}/metrics.json",
+        sidecar=JOIN.output("sidecar"),
+        experiments=JOIN.output("experiments"),
+        timed=JOIN.output("timed"),
+        metrics=JOIN.output("metrics"),
     log:
-        "work/{scale}/logs/join.log",
+        JOIN.log,
     benchmark:
-        "work/{scale}/benchmarks/join.tsv"
-    threads: 1
+        JOIN.benchmark
+    threads: JOIN.threads
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=JOIN.memory,
+        runtime=JOIN.runtime,
     params:
         python=PYTHON,
     message:
-        "join the tables of all studies"
+        JOIN.message
     shell:
-        "{params.python} -m pipeline_src.steps.join {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"
+
+
+TABLE = PLAN.rule("table")
 
 
 rule table:
     input:
-        unpack(job_inputs("table")),
+        job=TABLE.job,
+        plan=TABLE.plan,
+        experiments=TABLE.input("experiments"),
+        timed=TABLE.input("timed"),
     output:
-        sidecar="results/{scale}/tables/{table}.json",
+        sidecar=TABLE.output("sidecar"),
         csv=report(
-            "results/{scale}/tables/{table}.csv",
+            TABLE.output("csv"),
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}", "scale": "{scale}"},
         ),
-        md="results/{scale}/tables/{table}.md",
-        tex="results/{scale}/tables/{table}.tex",
+        md=TABLE.output("md"),
+        tex=TABLE.output("tex"),
     log:
-        "work/{scale}/logs/table/{table}.log",
+        TABLE.log,
     benchmark:
-        "work/{scale}/benchmarks/table/{table}.tsv"
-    threads: 1
+        TABLE.benchmark
+    threads: TABLE.threads
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=TABLE.memory,
+        runtime=TABLE.runtime,
     params:
         python=PYTHON,
     message:
-        "table {wildcards.table}"
+        TABLE.message
     shell:
-        "{params.python} -m pipeline_src.steps.table {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"
+
+
+SIMULATE = PLAN.rule("simulate")
 
 
 rule simulate:
     input:
-        unpack(job_inputs("simulate")),
+        job=SIMULATE.job,
+        plan=SIMULATE.plan,
     output:
-        sidecar="results/{scale}/figures/simulations/{figure}/sidecar.json",
-        simulation="results/{scale}/figures/simulations/{figure}/simulation.json",
+        sidecar=SIMULATE.output("sidecar"),
+        simulation=SIMULATE.output("simulation"),
     log:
-        "work/{scale}/logs/simulate/{figure}.log",
+        SIMULATE.log,
     benchmark:
-        "work/{scale}/benchmarks/simulate/{figure}.tsv"
-    threads: job_threads("simulate")
+        SIMULATE.benchmark
+    threads: SIMULATE.threads
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=SIMULATE.memory,
+        runtime=SIMULATE.runtime,
     params:
         python=PYTHON,
     message:
-        "simulate {wildcards.figure}"
+        SIMULATE.message
     shell:
-        "{params.python} -m pipeline_src.steps.simulate {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"
+
+
+FIGURE = PLAN.rule("figure")
 
 
 rule figure:
     input:
-        unpack(job_inputs("figure")),
+        job=FIGURE.job,
+        plan=FIGURE.plan,
+        experiments=FIGURE.input("experiments"),
+        timed=FIGURE.input("timed"),
+        log=FIGURE.input("log"),
+        curve=FIGURE.input("curve"),
+        evaluate=FIGURE.input("evaluate"),
+        probe=FIGURE.input("probe"),
+        simulation=FIGURE.input("simulation"),
     output:
-        sidecar="results/{scale}/figures/{figure}.json",
-        svg="results/{scale}/figures/{figure}.svg",
+        sidecar=FIGURE.output("sidecar"),
+        svg=FIGURE.output("svg"),
         png=report(
-            "results/{scale}/figures/{figure}.png",
+            FIGURE.output("png"),
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}", "scale": "{scale}"},
         ),
-        csv="results/{scale}/figures/{figure}.csv",
+        csv=FIGURE.output("csv"),
     log:
-        "work/{scale}/logs/figure/{figure}.log",
+        FIGURE.log,
     benchmark:
-        "work/{scale}/benchmarks/figure/{figure}.tsv"
-    threads: 1
+        FIGURE.benchmark
+    threads: FIGURE.threads
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=FIGURE.memory,
+        runtime=FIGURE.runtime,
     params:
         python=PYTHON,
     message:
-        "figure {wildcards.figure}"
+        FIGURE.message
     shell:
-        "{params.python} -m pipeline_src.steps.figure {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"
+
+
+REPORT = PLAN.rule("report")
 
 
 rule report:
     input:
-        unpack(job_inputs("report")),
+        job=REPORT.job,
+        plan=REPORT.plan,
+        tables=REPORT.input("tables"),
+        figures=REPORT.input("figures"),
+        experiments=REPORT.input("experiments"),
+        train=REPORT.input("train"),
+        evaluate=REPORT.input("evaluate"),
+        cost=REPORT.input("cost"),
+        manifests=REPORT.input("manifests"),
     output:
-        sidecar="results/{scale}/report.json",
+        sidecar=REPORT.output("sidecar"),
         report=report(
-            "results/{scale}/report.html",
+            REPORT.output("report"),
             caption="../report/report.rst",
             category="Report",
             labels={"page": "report", "scale": "{scale}"},
         ),
     log:
-        "work/{scale}/logs/report.log",
+        REPORT.log,
     benchmark:
-        "work/{scale}/benchmarks/report.tsv"
-    threads: 1
+        REPORT.benchmark
+    threads: REPORT.threads
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=REPORT.memory,
+        runtime=REPORT.runtime,
     params:
         python=PYTHON,
     message:
-        "report"
+        REPORT.message
     shell:
-        "{params.python} -m pipeline_src.steps.report {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} > {log} 2>&1"

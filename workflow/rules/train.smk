@@ -1,28 +1,36 @@
 # One training for every run. Checkpoints live in work/ (undeclared), so a killed job resumes.
 
 
+TRAIN = PLAN.rule("train")
+
+
 rule train:
     input:
-        unpack(job_inputs("train")),
+        job=TRAIN.job,
+        plan=TRAIN.plan,
+        manifest=TRAIN.input("manifest"),
+        sources=TRAIN.input("sources"),
+        weights=TRAIN.input("weights"),
+        init_from=TRAIN.input("init_from"),
+        statistics=TRAIN.input("statistics"),
     output:
-        sidecar="results/{scale}/runs/{run}/train.json",
-        model="results/{scale}/runs/{run}/model.safetensors",
-        log="results/{scale}/runs/{run}/log.csv",
-        curve="results/{scale}/runs/{run}/curve.csv",
+        sidecar=TRAIN.output("sidecar"),
+        model=TRAIN.output("model"),
+        log=TRAIN.output("log"),
+        curve=TRAIN.output("curve"),
     log:
-        "work/{scale}/logs/train/{run}.log",
+        TRAIN.log,
     benchmark:
-        "work/{scale}/benchmarks/train/{run}.tsv"
-    threads: job_threads("train")
+        TRAIN.benchmark
+    threads: TRAIN.threads
     resources:
-        gpu=gpus,
-        # a GPU's four loader processes hold two batches each, 2.6 GB of 32 images at 1333x800
-        mem_mb=larger_on_retry(8000),
-        runtime=1440,
+        gpu=TRAIN.gpu,
+        mem_mb=TRAIN.memory,
+        runtime=TRAIN.runtime,
     params:
         python=PYTHON,
-        warm=WARM,
+        options=TRAIN.options,
     message:
-        "train {wildcards.run}"
+        TRAIN.message
     shell:
-        "{params.python} -m pipeline_src.launch --gpus {resources.gpu}{params.warm} train {input.job} > {log} 2>&1"
+        "{params.python} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.errors import InputError
-from pipeline_src.launch import acquire, command, visible_gpus
+from pipeline_src.planning.steps import STEPS
+from pipeline_src.running.gpus import acquire, visible_gpus
+from pipeline_src.running.start import torchrun
+from tests.jobs import write_job_file
 
 HOLD = (
-    "import os, sys, time; from pipeline_src.launch import acquire;"
+    "import os, sys, time; from pipeline_src.running.gpus import acquire;"
     "taken, locks = acquire(int(sys.argv[1]), sys.argv[2].split(','), 0.05);"
     "print(*taken, flush=True); time.sleep(60)"
 )
@@ -87,38 +90,52 @@ def test_more_gpus_than_there_are_is_refused():
 
 
 def test_several_gpus_start_through_torchrun():
-    assert command("train", ["job.json"], 0) == [sys.executable, "-m", "pipeline_src.steps.train", "job.json"]
-    several = command("train", ["job.json"], 4)
+    several = torchrun(4, ["job.json", "--gpus", "4"])
     assert several[1:3] == ["-m", "torch.distributed.run"]
     assert "--nproc-per-node=4" in several
-    assert several[-3:] == ["-m", "pipeline_src.steps.train", "job.json"]
+    assert several[-6:] == ["-m", "pipeline_src", "run", "job.json", "--gpus", "4"]
 
 
-def launched_devices(project: Path, *options: str, **environment: str) -> str:
-    """What a step started by the launcher sees as CUDA_VISIBLE_DEVICES; `sitecustomize` stands in for it."""
+def devices_of_a_job(project: Path, step: str, *options: str, **environment: str) -> list[str]:
+    """CUDA_VISIBLE_DEVICES in the processes of a job; a module loaded first stands in for its step."""
+    job = write_job_file(Path.cwd(), step, {"threads": 1}, STEPS[step].paths("test", "demo"))
+    module, function = STEPS[step].function.split(":")
     Path("sitecustomize.py").write_text(
-        "import os, sys\n"
-        "if 'pipeline_src.steps.train' in ' '.join(sys.orig_argv):\n"
-        "    print(os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')); sys.stdout.flush(); os._exit(0)\n"
+        "import os, sys, types\n"
+        f"step = types.ModuleType({module!r})\n"
+        "def done(job, **options):\n"
+        "    with open('rank' + os.environ.get('RANK', ''), 'w') as file:\n"
+        "        file.write(os.environ.get('CUDA_VISIBLE_DEVICES', 'unset'))\n"
+        f"step.{function} = done\n"
+        f"sys.modules[{module!r}] = step\n"
     )
     kept = {k: v for k, v in os.environ.items() if k not in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline_src.launch", *options, "train", "job.json"],
+        [sys.executable, "-m", "pipeline_src", "run", str(job), *options],
         capture_output=True,
         text=True,
         env={**kept, "PYTHONPATH": f"{Path.cwd()}{os.pathsep}{project}", **environment},
     )
-    return done.stdout.strip()
+    assert done.returncode == 0, done.stderr
+    return [path.read_text() for path in sorted(Path.cwd().glob("rank*"))]
 
 
-def test_a_step_sees_one_gpu_only(project):
-    assert launched_devices(project, "--gpus", "1", CUDA_VISIBLE_DEVICES="2,3") == "2"
+def test_a_job_sees_one_gpu_only(project):
+    assert devices_of_a_job(project, "train", "--gpus", "1", CUDA_VISIBLE_DEVICES="2,3") == ["2"]
+
+
+def test_a_training_has_a_process_for_every_gpu(project):
+    assert devices_of_a_job(project, "train", "--gpus", "2", CUDA_VISIBLE_DEVICES="2,3,4") == ["2,3", "2,3"]
+
+
+def test_a_step_that_works_in_one_process_has_one(project):
+    assert devices_of_a_job(project, "probe", "--gpus", "2", CUDA_VISIBLE_DEVICES="2,3,4") == ["2,3"]
 
 
 def test_what_a_scheduler_chose_is_left_alone(project):
     environment = {"CUDA_VISIBLE_DEVICES": "5,6", "SLURM_JOB_ID": "1"}
-    assert launched_devices(project, "--gpus", "1", **environment) == "5,6"
+    assert devices_of_a_job(project, "train", "--gpus", "1", **environment) == ["5,6"]
 
 
 def test_without_gpus_nothing_is_changed(project):
-    assert launched_devices(project, "--gpus", "0") == "unset"
+    assert devices_of_a_job(project, "train", "--gpus", "0") == ["unset"]

@@ -1,0 +1,63 @@
+"""The plan that the processes of one workflow run share, and what is left of old ones."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.errors import InputError
+from pipeline_src.planning.plan_file import KEPT_SECONDS, PLAN_VARIABLE, PlanFile, PlannedFile, prune
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(PLAN_VARIABLE, "before")
+
+
+def plan_of(*files: str) -> PlanFile:
+    return PlanFile("demo", {"train": {file: PlannedFile(file, "not done yet") for file in files}}, warm=True)
+
+
+def test_a_plan_is_read_as_it_was_written():
+    path = plan_of("a.json").publish(keep=True)
+    assert PlanFile.of_this_run() == (plan_of("a.json"), path)
+    assert os.environ[PLAN_VARIABLE] == path
+
+
+def test_planning_again_writes_another_file():
+    first = plan_of("a.json").publish(keep=True)
+    text = Path(first).read_text()
+    second = plan_of("b.json").publish(keep=True)
+    assert first != second and Path(first).read_text() == text
+
+
+def test_without_a_plan_single_jobs_are_refused(monkeypatch):
+    monkeypatch.delenv(PLAN_VARIABLE)
+    with pytest.raises(InputError, match="FUSEBENCH_PLAN is not set"):
+        PlanFile.of_this_run()
+
+
+@pytest.mark.parametrize("text", ["[]", '{"format": 2}', '{"format": 1, "scale": "demo"}'])
+def test_what_is_no_plan_is_refused(text):
+    Path("plan.json").write_text(text)
+    with pytest.raises(InputError, match=r"plan\.json: no plan of format 1"):
+        PlanFile.load("plan.json")
+
+
+def test_only_what_is_old_and_that_no_plan_names_is_removed():
+    folder = Path("work/demo/jobs/train")
+    folder.mkdir(parents=True)
+    old = time.time() - KEPT_SECONDS - 1
+    for name, moment in (("named", old), ("unnamed", old), ("young", time.time())):
+        (folder / f"{name}.json").write_text("{}")
+        os.utime(folder / f"{name}.json", (moment, moment))
+    plan_of(str(folder / "named.json")).publish(keep=True)
+    outdated = Path(plan_of(str(folder / "unnamed.json")).publish(keep=True))
+    os.utime(outdated, (old, old))
+    prune("demo")
+    assert sorted(path.stem for path in folder.iterdir()) == ["named", "young"]
+    assert not outdated.exists()
+    assert json.loads(next(Path("work/demo/plans").iterdir()).read_text())["scale"] == "demo"
