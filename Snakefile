@@ -87,4 +87,4 @@ onstart:
 
 onsuccess:
     if workflow.is_main_process:
-        print(PLAN.closing_line())
+        logger.info(PLAN.closing_line())

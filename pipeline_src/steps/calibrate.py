@@ -57,6 +57,7 @@ def calibrate_job(
             job.write_sidecar(
                 content,
                 PACKAGES,
+                f"{len(statistics['concatenations'])} concatenations on {statistics['images']} images",
                 seeds={"run": job.params["seed"]},
                 settings=settings,
                 device=describe_device(ranks.device),

@@ -4,7 +4,6 @@ Params: `model`, `crop` [height, width], `batch`, `recipe`
 (`optimizer`, `amp`, `accumulate`, `loss`), `threads`, `repeats`, `warmup`. No data and no weights are needed.
 """
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -19,22 +18,20 @@ from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
 from pipeline_src.training.runtime import describe_device
 
-log = logging.getLogger("cost")
-
 
 def measure_cost(job: Job) -> None:
     """Count and time one architecture, and write both files and the sidecar of `job`."""
     cost = count_cost(job.params)
     write_json(job.outputs["cost"], cost)
-    log.info(
-        "%s: %d parameters, %.1f GFLOPs per image, %.1f MB saved for backward",
-        job.name, cost["parameters"], cost["flops"] / 1e9, cost["saved_bytes"] / 1e6,
-    )  # fmt: skip
     timing = time_cost(job.params)
     write_json(job.outputs["timing"], timing)
-    log.info("%s: %.3f s per batch, %.3f s per training step", job.name,
-             timing["latency"], timing["step_time"])  # fmt: skip
-    job.write_sidecar(cost["content"], packages=("torch", "torchvision", "timm"), device=timing["device"])
+    found = (
+        f"{cost['parameters'] / 1e6:.3g} M parameters, {cost['flops'] / 1e9:.3g} GFLOPs, "
+        f"{timing['latency'] * 1e3:.3g} ms a batch, {timing['step_time'] * 1e3:.3g} ms a training step"
+    )
+    job.write_sidecar(
+        cost["content"], ("torch", "torchvision", "timm"), summary=found, device=timing["device"]
+    )
 
 
 def count_cost(params: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def extract_archive(job: Job) -> None:
     job.write_sidecar(
         content=digest_of({**identity, "facts": extracted.facts}),
         packages=packages,
+        summary=f"{extracted.files} files",
         root=str(root),
         files=extracted.files,
         bytes=extracted.bytes,

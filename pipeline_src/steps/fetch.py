@@ -28,4 +28,5 @@ def fetch_archive(
         if root is None or row.md5 is None:
             raise InputError(f"{row.file}: --keep-in-dvc needs a DVC repository and a known md5")
         keep_in_cache(root, row.md5, fetched.path)
-    job.write_sidecar(content=fetched.facts.sha256, **fetched.record())
+    found = f"{fetched.facts.bytes / 1e6:,.1f} MB from {fetched.origin}"
+    job.write_sidecar(content=fetched.facts.sha256, summary=found, **fetched.record())

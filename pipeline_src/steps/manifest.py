@@ -40,6 +40,8 @@ def make_manifest(job: Job, workers: int | None = None) -> None:
     job.write_sidecar(
         built.content,
         packages=("numpy", "pillow"),
+        summary=", ".join(f"{facts['images']} {name}" for name, facts in built.facts["splits"].items())
+        + " images",
         dataset=params["dataset"],
         format=params["format"],
         index=job.outputs["index"],

@@ -63,6 +63,7 @@ def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> Non
     job.write_sidecar(
         content,
         PACKAGES,
+        f"{len(found['concatenations'])} concatenations on {found['batches']} batches",
         seeds={"run": job.params["seed"]},
         settings=settings,
         device=describe_device(ranks.device),

@@ -40,6 +40,7 @@ def make_scenes(job: Job) -> None:
     job.write_sidecar(
         content,
         packages=("numpy", "pillow"),
+        summary=f"{count} images",
         root=str(root),
         layout=params["layout"],
         images=count,

@@ -40,6 +40,7 @@ def simulate_job(job: Job) -> None:
     job.write_sidecar(
         content,
         ("torch",),
+        f"{len(found['points'])} variances, {len(found['ratios'])} ratios",
         seeds={"simulation": job.params["seed"]},
         settings=settings,
         device=describe_device(device),

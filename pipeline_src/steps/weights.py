@@ -29,4 +29,5 @@ def bring_weights(job: Job, mirror: str | None = None, accept_unverified: bool =
         record = fetch_weights(row, Path(job.outputs["sidecar"]).parent, mirror, accept)
     else:
         record = check_own_file(params["file"], params.get("sha256"), params.get("source"))
-    job.write_sidecar(content=record["sha256"], **record)
+    found = f"{record['bytes'] / 1e6:,.1f} MB, verified"
+    job.write_sidecar(content=record["sha256"], summary=found, **record)
