@@ -26,7 +26,10 @@ def records(path: Path) -> list[dict[str, str]]:
 
 
 def jobs_run(output: str) -> dict[str, int]:
+    """Jobs by rule, as Snakemake's table says them or the project's own line."""
     rows = re.findall(r"^(\w+) +(\d+)$", output, flags=re.MULTILINE)
+    for line in re.findall(r"^\d+ jobs: (.+)$", output, flags=re.MULTILINE):
+        rows += [(rule, count) for count, rule in re.findall(r"(\d+) (\w+)", line)]
     return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
 
 
