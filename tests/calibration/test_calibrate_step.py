@@ -66,6 +66,15 @@ def test_fewer_images_and_fixed_batch_norm(tmp_path, manifest):
     assert (found["batches"], found["images"], found["batch_norm"]) == (2, 4, "fixed")
 
 
+def test_batch_norm_that_is_fixed_later_is_not_fixed_yet(tmp_path, manifest, calibrated):
+    """A calibration looks at the first step: BN that learns for an epoch has its batch's statistics there."""
+    later = read_json(calibrate(tmp_path / "later", manifest, model_section(), freeze_bn_at_epoch=1))
+    fixed = read_json(calibrate(tmp_path / "fixed", manifest, model_section(), freeze_bn_at_epoch=0))
+    assert later["batch_norm"] == "batch statistics"
+    assert later["concatenations"] == read_json(calibrated)["concatenations"]
+    assert later["concatenations"] != fixed["concatenations"]
+
+
 def test_a_stopped_calibration_continues(tmp_path, manifest, calibrated, monkeypatch):
     job = calibrate_job_file(tmp_path, manifest, model_section())
     monkeypatch.setattr(StopRequest, "requested", "SIGTERM", raising=False)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline_src.data import manifest as manifest_module
 from pipeline_src.data import manifest as module
+from pipeline_src.data.fingerprint import DigestCache
 from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.masks import read_masks
 from pipeline_src.data.segmentation.labels import LabelSpace
@@ -250,3 +252,19 @@ def test_palette_and_grey_masks_say_the_same(masks_folder, build):
         path.write_bytes(buffer.getvalue())
         assert Image.open(path).mode == "P"
     assert build(root).facts["splits"] == grey
+
+
+def test_files_that_change_while_they_are_read_are_refused(masks_folder, build, tmp_path, monkeypatch):
+    """What was checked first may be gone: the fingerprint before is compared with the one after."""
+    root = masks_folder()
+    cache = DigestCache(tmp_path / "cache.json", root)
+    whole = manifest_module._check_all
+
+    def check_and_change(*arguments):
+        yield from whole(*arguments)
+        late = root / "trainannot" / "a.png"
+        late.write_bytes(late.read_bytes() + b"more")
+
+    monkeypatch.setattr(manifest_module, "_check_all", check_and_change)
+    assert "files changed while they were read; start again" in refusal(build, root, cache=cache)
+    assert not (tmp_path / "cache.json").exists()

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.tidy import COLUMNS, TIMED_COLUMNS, read_tidy, write_tidy
+from pipeline_src.steps.join import means_by_row
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import read_csv
 
@@ -197,3 +198,15 @@ def test_rows_that_make_no_sense_are_refused(make_study, change, message):
     job = study.tabulate_job()
     with pytest.raises(InputError, match=message):
         tabulate(job)
+
+
+def test_joined_means_are_over_all_seeds_and_count_a_run_once():
+    """Two tables that show one run, and three seeds of one row: none overwrites another."""
+    lines = [
+        {"table": table, "run": f"r/seed-{seed}", "seed": seed, "value": value}
+        for table in ("one", "two")
+        for seed, value in enumerate([1.0, 2.0, 6.0])
+    ]
+    lines.append({"table": "two", "run": "r/seed-3", "seed": 3, "value": 11.0})
+    frame = lines_of(*({"study": "s", "row": "r", "metric": "miou", **line} for line in lines))
+    assert means_by_row(frame) == {"s": {"r": {"miou": 5.0}}}

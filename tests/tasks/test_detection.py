@@ -8,9 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline_src.config.expand import expand
+from pipeline_src.config.layers import Layer
+from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.profiling.detector import PROPOSALS, describe_detector
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.overlays import read_panels
 from pipeline_src.steps.cost import count_cost, time_cost
@@ -23,6 +27,7 @@ from pipeline_src.training.precision import Precision
 from tests.jobs import change_job, run_job
 from tests.tasks.tiny_detection import (
     CLASSES,
+    DETECTOR,
     RECIPE,
     evaluate_job,
     experiments,
@@ -145,6 +150,30 @@ def test_costs_follow_the_convention(data):
     assert count_cost({**cost, "batch": 6})["saved_bytes"] == 3 * counted["saved_bytes"]
     timed = time_cost(cost)
     assert timed["latency"] > 0 and timed["step_time"] > 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_stage_of_a_cascade_costs(data, count):
+    """Each stage has its own two layers and predictor, of which every region passes each."""
+    stage = {"iou": 0.5, "loss_weight": 1.0, "box_weights": [10.0, 10.0, 5.0, 5.0]}
+    detector = {**DETECTOR, "kind": "cascade_rcnn", "stages": [stage] * count}
+    (run,) = experiments(data, model={"backbone": "tiny", "detector": detector}).runs.values()
+    cost = describe_detector(run.model, (64, 96))
+    pooled, width, classes = 16 * 7 * 7, 32, 3
+    layers = pooled * width + width * width + width * classes + width * 4
+    assert cost["parts"]["roi_heads"]["flops"] == count * 2 * PROPOSALS * layers
+
+
+def test_a_detectors_cost_is_measured_at_its_last_training_size(data):
+    """Height by width of an image of the last scale, which says long by short side."""
+    tree = overlay(data)
+    tree["recipes"]["tiny"] = {**RECIPE, "augment": {"scales": [[80, 48], [96, 64]], "flip": 0.5}}
+    tree["cost"] = {"crop": None}
+    found = expand(load_params(overlays=[Layer("my.yaml", tree)], scale="demo"))
+    (architecture,) = found.architectures.values()
+    assert architecture.setting["crop"] == [64, 96]
+    (scoring,) = found.scorings.values()
+    assert scoring.evaluation["scales"] == [[96, 64]]
 
 
 def test_costs_of_maps_of_one_pixel_can_be_counted(data):

@@ -73,7 +73,25 @@ def assert_equal(ours, theirs):
 # --- the update --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", [SGD, ADAMW], ids=["sgd", "adamw"])
+def of_torch(optimizer, model):
+    """The optimiser of a recipe, written by hand."""
+    if optimizer["kind"] == "sgd":
+        rest = {key: optimizer[key] for key in ("momentum", "weight_decay", "nesterov")}
+        return torch.optim.SGD(model.parameters(), lr=optimizer["lr"], **rest)
+    rest = {"betas": tuple(optimizer["betas"]), "weight_decay": optimizer["weight_decay"]}
+    return torch.optim.AdamW(model.parameters(), lr=optimizer["lr"], **rest)
+
+
+# Numbers that no recipe of a paper has, so that none of them can be a constant of the code.
+UNUSUAL_SGD = {**SGD, "momentum": 0.4, "weight_decay": 0.03, "nesterov": True}
+UNUSUAL_ADAMW = {**ADAMW, "betas": [0.6, 0.8], "weight_decay": 0.3}
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [SGD, ADAMW, UNUSUAL_SGD, UNUSUAL_ADAMW],
+    ids=["sgd", "adamw", "unusual sgd", "unusual adamw"],
+)
 @pytest.mark.parametrize("seed", [3, 4])
 def test_training_is_what_a_plain_loop_computes(tmp_path, optimizer, seed):
     changes = {"optimizer": optimizer, "epochs": 3, "clip_grad_norm": 0.2}
@@ -81,10 +99,7 @@ def test_training_is_what_a_plain_loop_computes(tmp_path, optimizer, seed):
 
     torch.manual_seed(derive(seed, "init"))
     model = ToyModel()
-    if optimizer["kind"] == "sgd":
-        torch_optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
-    else:
-        torch_optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.01)
+    torch_optimizer = of_torch(optimizer, model)
     expected, norms = [], []
     for step, (images, masks) in enumerate(toy_batches(seed, recipe(), 0, 6, ALONE, 0)):
         for group in torch_optimizer.param_groups:
@@ -164,6 +179,64 @@ def crash_at(step):
             yield batch
 
     return toy_parts(wrap)
+
+
+def test_half_precision_training_is_what_a_plain_loop_computes(tmp_path, monkeypatch):
+    """Gradients are clipped by their true size, after the loss scale is taken out of them."""
+    monkeypatch.setattr(step_module, "Precision", HalfOnTheCpu)
+    ours, log, _ = trained(tmp_path, epochs=8, clip_grad_norm=0.2)
+
+    torch.manual_seed(derive(3, "init"))
+    model = ToyModel()
+    optimizer = of_torch(SGD, model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**22, growth_interval=2)
+    expected, norms = [], []
+    for step, (images, masks) in enumerate(toy_batches(3, recipe(), 0, 16, ALONE, 0)):
+        for group in optimizer.param_groups:
+            group["lr"] = SGD["lr"] * (1 - (step // 2) / 8)
+        torch.manual_seed(seed_step(3, step, 0))
+        with torch.autocast("cpu", dtype=torch.float16):
+            logits = model(images)
+        loss = functional.cross_entropy(logits.float(), masks, ignore_index=255)
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), 0.2).item())
+        scaler.step(optimizer)
+        scaler.update()
+        expected.append(loss.item())
+    finite = [norm for norm in norms if math.isfinite(norm)]
+    assert 0 < len(finite) < len(norms)  # some steps overflow and are skipped
+    assert max(finite) > 0.2 and scaler.get_scale() < 2.0**22
+    assert_close(ours, model.state_dict(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(losses(log), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_accumulation_is_what_a_plain_loop_computes(tmp_path, parts):
+    """With BN and dropout, which see micro-batches: the whole batch in one piece is no reference."""
+    ours, log, _ = trained(tmp_path, epochs=3, accumulate=parts, clip_grad_norm=0.2)
+
+    torch.manual_seed(derive(3, "init"))
+    model = ToyModel()
+    optimizer = of_torch(SGD, model)
+    expected = []
+    for step, (images, masks) in enumerate(toy_batches(3, recipe(), 0, 6, ALONE, 0)):
+        for group in optimizer.param_groups:
+            group["lr"] = SGD["lr"] * (1 - (step // 2) / 3)
+        torch.manual_seed(seed_step(3, step, 0))
+        optimizer.zero_grad()
+        labelled, total = (masks != 255).sum(), 0.0
+        for image, mask in zip(images.chunk(parts), masks.chunk(parts), strict=True):
+            logits = model(image)
+            loss = functional.cross_entropy(logits, mask, ignore_index=255, reduction="sum") / labelled
+            loss.backward()
+            total += loss.item()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.2)
+        optimizer.step()
+        expected.append(total)
+    assert_close(ours, model.state_dict(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(losses(log), expected, rtol=1e-5)
 
 
 def test_loss_scaling_skips_overflows_and_survives_a_restart(tmp_path, monkeypatch):

@@ -1,0 +1,48 @@
+"""What a sidecar says of the commit: its hash, and whether code, parameters or workflow differed from it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.provenance.git import describe_commit
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    for name in ("pipeline_src/a.py", "params.yaml", "Snakefile", "workflow/rules.smk", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> None:
+    assert describe_commit(checkout) == {"commit": git(checkout, "rev-parse", "HEAD"), "dirty": False}
+
+
+@pytest.mark.parametrize("name", ["pipeline_src/a.py", "params.yaml", "Snakefile", "workflow/rules.smk"])
+def test_a_change_in_what_decides_results_is_dirty(checkout: Path, name: str) -> None:
+    (checkout / name).write_text("x = 2\n")
+    assert describe_commit(checkout)["dirty"] is True
+
+
+def test_a_new_module_is_dirty_and_a_changed_note_is_not(checkout: Path) -> None:
+    (checkout / "README.md").write_text("more\n")
+    (checkout / "results").mkdir()
+    (checkout / "results/a.json").write_text("{}")
+    assert describe_commit(checkout)["dirty"] is False
+    (checkout / "pipeline_src/b.py").write_text("y = 1\n")
+    assert describe_commit(checkout)["dirty"] is True
+
+
+def test_outside_a_checkout_nothing_is_claimed(tmp_path: Path) -> None:
+    assert describe_commit(tmp_path) == {"commit": None, "dirty": None}
