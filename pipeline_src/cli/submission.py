@@ -7,55 +7,18 @@ its sidecar stand in `results/<scale>/submissions/`.
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from pipeline_src.config.data import CityscapesDataset, Dataset, VocDataset
-from pipeline_src.config.detection_data import CocoDataset
-from pipeline_src.config.resolve import dataset_classes, model_components
+from pipeline_src.components import COMPONENTS
+from pipeline_src.config.declarations import component
+from pipeline_src.config.resolve import model_components
 from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
-from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.status import assess
 from pipeline_src.planning.steps import EXPORT_SUBMISSION
 from pipeline_src.tasks.task import task_of
-
-
-@dataclass(frozen=True)
-class Server:
-    """What an evaluation server tests on, and what it wants its submission to be called.
-
-    `archives` hold the test images; `default` is the list of them that is predicted unless another one is
-    asked for. `lists` are those that the server tests on, with the server's own names; None: those of the
-    folder. `archive` and `sidecar` are the files' names, from the run's `{name}` and the `{list}`.
-    """
-
-    name: str
-    archives: tuple[str, ...]
-    archive: str
-    sidecar: str = "{name}.json"
-    default: str = "test"
-    lists: Mapping[str, str] | None = None
-
-
-SERVERS: dict[type, Server] = {
-    VocDataset: Server("voc2012", ("voc2012_test",), "{name}.tar.gz"),
-    CityscapesDataset: Server("cityscapes", ("cityscapes_images",), "{name}.zip"),
-    CocoDataset: Server(
-        "coco",
-        ("coco2017_test", "coco2017_test_info"),
-        archive="detections_{list}_{name}_results.zip",
-        sidecar="{name}_{list}.json",
-        default="test-dev2017",
-        # test-challenge2017 is a part of test2017 that only the server knows: it takes all of test2017
-        lists={"test-dev2017": "test-dev2017", "test2017": "test-challenge2017"},
-    ),
-}
-"""By data set."""
 
 
 def run_export_submission(params: Params, options: argparse.Namespace) -> int:
@@ -98,11 +61,11 @@ def plan_submission(
     scoring = scorings[run_name]
     run = graph.experiments.runs[scoring.run]
     dataset = params.datasets[run.dataset]
-    server = SERVERS.get(type(dataset))
+    server = dataset.reader.server
     if server is None:
         raise InputError(
             f"run {run.name}: no submission is built for data sets of format {dataset.format}; there is one "
-            "for voc2012, cityscapes and coco"
+            f"for {_with_server()}"
         )
     if root is None and isinstance(dataset.source, ScenesSource):
         raise InputError(
@@ -114,6 +77,10 @@ def plan_submission(
         raise InputError(
             f"--list {chosen}: the server tests on {' and '.join(server.lists)}; use one of them"
         )
+    try:
+        labels = dataset.reader.submission_params(dataset.classes_by_id)
+    except InputError as error:
+        raise InputError(f"datasets.{run.dataset}.{error}") from None
     training = graph.training(run)
     jobs: list[PlannedJob] = []
     inputs: dict[str, str | list[str]] = {"train": training.sidecar}
@@ -124,7 +91,7 @@ def plan_submission(
         "server": None if server.name == "voc2012" else server.name,
         "threads": params.compute.threads,
         "deterministic": params.compute.deterministic,
-        **_labels(run.dataset, dataset),
+        **labels,
     }
     if root is not None:
         spec["root"] = root
@@ -149,18 +116,11 @@ def plan_submission(
     return [*jobs, export]
 
 
-def _labels(key: str, dataset: Dataset) -> dict[str, Any]:
-    """For COCO, its own ids of the labels 1, 2, ...; masks say them by their pixels' values."""
-    if not isinstance(dataset, CocoDataset):
-        return {}
-    ids = {category.name: category.id for category in COCO_CATEGORIES}
-    names = dataset_classes(dataset)[1:]
-    if unknown := [name for name in names if name not in ids]:
-        raise InputError(
-            f"datasets.{key}.classes: {unknown[0]!r} is none of COCO's 80 categories, and its server knows "
-            "no others; train with classes: null or with some of COCO's"
-        )
-    return {"categories": [ids[name] for name in names]}
+def _with_server() -> str:
+    """The formats that have an evaluation server, in words."""
+    kinds = [kind for kind in COMPONENTS if kind.startswith("reader.")]
+    *most, last = [kind.split(".", 1)[1] for kind in kinds if component(kind).server is not None]
+    return f"{', '.join(most)} and {last}"
 
 
 def _run(job: PlannedJob, plan: Plan, params: Params) -> int:

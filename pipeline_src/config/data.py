@@ -1,129 +1,125 @@
-"""The `datasets` section: what the data sets are and how they are split; here those with masks."""
+"""The `datasets` section: what the data sets are and how they are split.
 
-from typing import Annotated, Literal
+What a format can be told stands in its reader (`pipeline_src/data/readers/`), from which the sections here
+are made.
+"""
 
-from pydantic import Field
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Union
 
-from pipeline_src.config import detection_data
-from pipeline_src.config.base import PositiveInt, Section
-from pipeline_src.config.sources import FolderSource, Source
+from pydantic import Field, create_model
 
-
-class VocSplit(Section):
-    """A split of VOC2012."""
-
-    set: Literal["train", "trainval", "trainaug", "val"] = Field(
-        description="Image set; `trainaug` adds the masks of SBD."
-    )
-    limit: PositiveInt | None = Field(
-        default=None, description="Use only so many images (a seeded choice); null: all."
-    )
-
-
-class VocDataset(Section):
-    """VOC2012 segmentation in the layout of the official archive."""
-
-    format: Literal["voc2012"] = Field(description="VOCdevkit/VOC2012 layout.")
-    source: Source = Field(description="Where the files come from.")
-    splits: dict[Literal["train", "val"], VocSplit] = Field(
-        description="Image sets to train and evaluate on."
-    )
-    classes: Annotated[list[str], Field(min_length=2)] | None = Field(
-        default=None, description="Class names by mask id; null: VOC's 21."
-    )
-    ignore_index: Annotated[int, Field(ge=0, le=255)] = Field(
-        default=255, description="Mask id that is neither trained nor evaluated on."
-    )
-
-
-class Ade20kSplit(Section):
-    """A split of ADE20K."""
-
-    set: Literal["training", "validation"] = Field(description="Image set: a folder of the archive.")
-    limit: PositiveInt | None = Field(
-        default=None, description="Use only so many images (a seeded choice); null: all."
-    )
-
-
-class Ade20kDataset(Section):
-    """ADE20K's scene parsing benchmark (SceneParse150) in the layout of the official archive."""
-
-    format: Literal["ade20k"] = Field(description="ADEChallengeData2016 layout; mask id 0 is unlabelled.")
-    source: Source = Field(description="Where the files come from.")
-    splits: dict[Literal["train", "val"], Ade20kSplit] = Field(
-        description="Image sets to train and evaluate on."
-    )
-    classes: Annotated[list[str], Field(min_length=2, max_length=150)] | None = Field(
-        default=None, description="Class names of the mask ids from 1 on; null: ADE20K's 150."
-    )
-
-
-class CityscapesSplit(Section):
-    """A split of Cityscapes."""
-
-    set: Literal["train", "val"] = Field(description="Image set: a folder of both archives.")
-    limit: PositiveInt | None = Field(
-        default=None, description="Use only so many images (a seeded choice); null: all."
-    )
-
-
-class CityscapesDataset(Section):
-    """Cityscapes with fine annotations, in the layout of the official archives; 19 classes."""
-
-    format: Literal["cityscapes"] = Field(description="leftImg8bit and gtFine; masks are `labelIds`.")
-    source: Source = Field(description="Where the files come from.")
-    splits: dict[Literal["train", "val"], CityscapesSplit] = Field(
-        description="Image sets to train and evaluate on."
-    )
-
-
-class MaskSplit(Section):
-    """A split of a folder of images and masks, as paths below `source.root`."""
-
-    images: str = Field(description="Folder of the images.")
-    masks: str = Field(description="Folder of the index masks (PNG), one per image, with the same stem.")
-    list: str | None = Field(
-        default=None, description="Text file with one image stem or file name a line; null: the whole folder."
-    )
-    limit: PositiveInt | None = Field(
-        default=None, description="Use only so many images (a seeded choice); null: all."
-    )
-
-
-class MasksDataset(Section):
-    """Your own images and index masks."""
-
-    format: Literal["masks"] = Field(description="Folders of images and index masks.")
-    source: FolderSource = Field(description="The folder that holds them.")
-    splits: dict[Literal["train", "val"], MaskSplit] = Field(description="Folders of both splits.")
-    classes: Annotated[list[str], Field(min_length=2)] = Field(description="Class names by mask id.")
-    ignore_index: Annotated[int, Field(ge=0, le=255)] = Field(
-        default=255, description="Mask id that is neither trained nor evaluated on."
-    )
-    mask_suffix: str = Field(
-        default="", description="What a mask's stem has after the image's, such as `_L`."
-    )
-
-
-Dataset = Annotated[
-    VocDataset | Ade20kDataset | CityscapesDataset | MasksDataset | detection_data.DetectionDataset,
-    Field(discriminator="format"),
-]
-Split = VocSplit | Ade20kSplit | CityscapesSplit | MaskSplit | detection_data.DetectionSplit
-
-SCENE_SPLITS = {
-    "voc2012": ("train", "val", "aug"),
-    "ade20k": ("train", "val"),
-    "cityscapes": ("train", "val"),
-    **detection_data.DETECTION_SCENE_SPLITS,
-}
-"""Splits that scenes can be written for, by format; `aug` is what `trainaug` adds."""
+from pipeline_src.components import COMPONENTS
+from pipeline_src.config.declarations import component
+from pipeline_src.config.explain import one_of
+from pipeline_src.config.sections import OptionsSection, section_of
+from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
+from pipeline_src.data.readers.reader import Finding, Reader
 
 SCENE_CLASSES = 20
 """Object classes that the scene generator can draw."""
 
-VOC_CLASSES = [
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
-    "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
-    "train", "tvmonitor",
-]  # fmt: skip
+SOURCES = {"archives": ArchivesSource, "scenes": ScenesSource, "folder": FolderSource}
+
+
+class Dataset(OptionsSection):
+    """One entry of `datasets`; a format's own section adds its options."""
+
+    reader: ClassVar[type[Reader]]
+
+    format: str
+    source: Any
+    splits: Any
+
+    @property
+    def options(self) -> Any:
+        """The format's options, as its reader takes them."""
+        return self.reader.Options(**{name: getattr(self, name) for name in _fields(self.reader.Options)})
+
+    def given(self) -> Any:
+        """The same; raises `ValueError` where they disagree."""
+        return self.options
+
+    @property
+    def classes_by_id(self) -> list[str]:
+        """Class names by training id; generated scenes have the format's first classes, class 0 the
+        background or what takes its place, class c object class c.
+        """
+        classes = self.reader.classes(self.options)
+        if isinstance(self.source, ScenesSource) and getattr(self, "classes", None) is None:
+            return classes[: self.source.classes + 1]
+        return classes
+
+    def manifest_params(self) -> dict[str, Any]:
+        """What the manifest job is told of the format, the splits, and the classes and their mask ids."""
+        classes = self.classes_by_id
+        return {
+            "format": self.format,
+            "splits": {
+                name: self.reader.spec(self.options, split.given()) for name, split in self.splits.items()
+            },
+            "num_classes": len(classes),
+            "classes": classes,
+            **self.reader.labels(self.options, classes),
+        }
+
+    def findings(self) -> Iterator[Finding]:
+        """What does not go together in this entry."""
+        classes, source = self.classes_by_id, self.source
+        if doubled := sorted({name for name in classes if classes.count(name) > 1}):
+            yield ["classes"], f"{doubled[0]!r} stands twice; every class needs a name of its own"
+        if set(self.splits) != {"train", "val"}:
+            yield ["splits"], f"has only {one_of(self.splits)}; it needs train and val"
+        archives = source.names if isinstance(source, ArchivesSource) else None
+        splits = {name: split.given() for name, split in self.splits.items()}
+        yield from self.reader.check(self.options, splits, archives)
+        if isinstance(source, ScenesSource):
+            yield from self._scene_findings(source)
+        if isinstance(source, FolderSource) and not source.root.strip():
+            yield ["source", "root"], "is empty; name the folder that holds your data"
+
+    def _scene_findings(self, source: ScenesSource) -> Iterator[Finding]:
+        known = self.reader.scene_splits
+        if missing := set(self.splits) - set(source.images):
+            yield ["source", "images"], f"says nothing of split {one_of(sorted(missing))}"
+        if unknown := sorted(set(source.images) - set(known)):
+            yield (
+                ["source", "images"],
+                f"{unknown[0]!r} is no split of {self.format} scenes; use {one_of(known)}",
+            )
+        most = min(SCENE_CLASSES, len(self.reader.classes(self.reader.Options())) - 1)
+        if source.classes > most:
+            yield (
+                ["source", "classes"],
+                f"{source.classes} is too many; {self.format} scenes have at most {most}",
+            )
+
+
+@cache
+def dataset_section(outside: tuple[tuple[str, str], ...] = ()) -> Any:
+    """The type of an entry of `datasets`: a choice by `format`, with the user's own readers of `outside`."""
+    known = dict(outside)
+    kinds = [kind for kind in (*COMPONENTS, *known) if kind.startswith("reader.")]
+    sections = tuple(_section(kind.split(".", 1)[1], component(kind, known)) for kind in kinds)
+    return Annotated[Union[sections], Field(discriminator="format")]  # noqa: UP007
+
+
+def _section(name: str, reader: type[Reader]) -> Any:
+    base: Any = section_of(reader.Options, name, "format")
+    sources = tuple(SOURCES[kind] for kind in reader.source_kinds)
+    described = Field(
+        description="Where the files come from.", discriminator="kind" if len(sources) > 1 else None
+    )
+    splits: Any = dict[Literal["train", "val"], section_of(reader.Split)]  # type: ignore[misc]
+    fields: dict[str, Any] = {
+        "source": (Union[sources], described),  # noqa: UP007
+        "splits": (splits, Field(description="What to train and to evaluate on.")),
+    }
+    made: Any = create_model(reader.__name__, __base__=(base, Dataset), __doc__=base.__doc__, **fields)
+    made.reader, made.given = reader, Dataset.given
+    return made
+
+
+def _fields(options: type) -> list[str]:
+    return list(options.__dataclass_fields__)  # type: ignore[attr-defined]

@@ -30,6 +30,7 @@ CONTRACTS = {
     "pyramid": "pipeline_src.models.pyramid:WrappingPyramid",
     "decoder": "pipeline_src.models.decoders.head:DecodeHead",
     "detector": "pipeline_src.models.detectors.detector:Detector",
+    "reader": "pipeline_src.data.readers.reader:Reader",
 }
 """What a component of a kind must be: a subclass of this class, or an instance of it."""
 

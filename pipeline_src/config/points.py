@@ -10,11 +10,10 @@ from typing import Any
 from pydantic import Field, ValidationError, create_model
 
 from pipeline_src.config.base import Section
-from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.recipe import DetectionAugment, Evaluation, Recipe
-from pipeline_src.config.resolve import dataset_classes, resolve_model
+from pipeline_src.config.resolve import resolve_model
 from pipeline_src.config.study import InitFrom, Params, Study
 from pipeline_src.config.table_rows import row_label
 from pipeline_src.errors import InputError
@@ -65,7 +64,7 @@ def _point(params: Params, key: str, name: str, labels: dict[str, str], settings
     study = params.studies[key]
     spec = _resolve_spec(params, key, study, settings)
     try:
-        model = resolve_model(params, spec.model, len(dataset_classes(params.datasets[spec.dataset])))
+        model = resolve_model(params, spec.model, len(params.datasets[spec.dataset].classes_by_id))
     except InputError as error:
         path, text = _place(str(error))
         raise params.wrong(origin(key, study, settings, path), text) from None
@@ -158,7 +157,7 @@ def _check_point(
 ) -> None:
     """Refuse what is valid by itself and does not go together, before any job finds out."""
     recipe, equalizer = spec.recipe, model["equalizer"]
-    boxes = isinstance(params.datasets[spec.dataset], DetectionDataset)
+    boxes = params.datasets[spec.dataset].reader.task == "detection"
     if boxes and spec.model.detector is None:
         raise params.wrong(origin("dataset"), f"{spec.dataset!r} has boxes; a decoder learns from masks")
     if not boxes and spec.model.detector is not None:

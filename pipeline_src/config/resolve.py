@@ -13,24 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pipeline_src.config.data import (
-    SCENE_CLASSES,
-    SCENE_SPLITS,
-    VOC_CLASSES,
-    CityscapesDataset,
-    Dataset,
-    MasksDataset,
-    VocDataset,
-)
 from pipeline_src.config.declarations import component
-from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.explain import dotted, one_of, suggest
 from pipeline_src.config.model import Backbone, ModelSpec, WeightsFile, kinds
-from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
+from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
-from pipeline_src.data.coco_categories import COCO_CATEGORIES
-from pipeline_src.data.detection.records import BACKGROUND
-from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
 from pipeline_src.models.backbones.table import Architecture, BackboneFacts, lookup, lookup_architecture
@@ -199,51 +186,6 @@ def model_components(model: dict[str, Any]) -> list[str]:
     return sorted(set(found))
 
 
-def dataset_classes(dataset: Dataset) -> list[str]:
-    """Class names by training id; the format's own where the configuration gives none. Detection names
-    objects only, and class 0 is the background.
-
-    Generated scenes have the format's first classes: the background is class 0, object class c class c.
-    """
-    if not isinstance(dataset, CityscapesDataset) and dataset.classes is not None:
-        objects_only = isinstance(dataset, DetectionDataset)
-        return [BACKGROUND, *dataset.classes] if objects_only else list(dataset.classes)
-    names = _format_classes(dataset.format)
-    return names[: dataset.source.classes + 1] if isinstance(dataset.source, ScenesSource) else names
-
-
-def label_params(dataset: Dataset) -> dict[str, Any]:
-    """What the manifest job is told of a data set's classes: their names and mask ids.
-
-    Formats with a table of their own give `class_ids` and `ignored_ids`, the others an `ignore_index`;
-    detection has neither.
-    """
-    classes = dataset_classes(dataset)
-    detection = isinstance(dataset, DetectionDataset)
-    params: dict[str, Any] = {
-        "task": "detection" if detection else "segmentation",
-        "num_classes": len(classes),
-        "classes": classes,
-    }
-    if detection:
-        return params
-    if isinstance(dataset, VocDataset | MasksDataset):
-        return {**params, "ignore_index": dataset.ignore_index}
-    table = LABEL_TABLES[dataset.format]
-    return {
-        **params,
-        "ignore_index": None,
-        "class_ids": list(table.class_ids[: len(classes)]),
-        "ignored_ids": list(table.ignored_ids),
-    }
-
-
-def _format_classes(layout: str) -> list[str]:
-    if layout == "coco":
-        return [BACKGROUND, *(category.name for category in COCO_CATEGORIES)]
-    return list(LABEL_TABLES[layout].classes if layout in LABEL_TABLES else VOC_CLASSES)
-
-
 def expand_path(text: str) -> Path:
     """Expand `~`, `$VARIABLE` and `${VARIABLE:-default}`; an unset variable is an `InputError`."""
 
@@ -283,7 +225,7 @@ def check_references(params: Params) -> None:
         except InputError as error:
             raise params.wrong(["backbones", key, "output_stride"], str(error)) from None
     for key, dataset in params.datasets.items():
-        for path, finding in _check_dataset(dataset):
+        for path, finding in dataset.findings():
             raise params.wrong(["datasets", key, *path], finding)
     for key, study in params.studies.items():
         known(["studies", key, "dataset"], study.dataset, params.datasets, "datasets")
@@ -306,42 +248,3 @@ def _check_file_names(params: Params) -> None:
             if name in places:
                 raise params.wrong(place, f"{name!r} is the file of {places[name]} as well; use another")
             places[name] = dotted(place)
-
-
-def _check_dataset(dataset: Dataset) -> Iterator[tuple[list[str], str]]:
-    classes = dataset_classes(dataset)
-    if doubled := sorted({name for name in classes if classes.count(name) > 1}):
-        yield ["classes"], f"{doubled[0]!r} stands twice; every class needs a name of its own"
-    if isinstance(dataset, VocDataset | MasksDataset) and dataset.ignore_index < len(classes):
-        yield (
-            ["ignore_index"],
-            f"{dataset.ignore_index} is the id of class {classes[dataset.ignore_index]!r}; "
-            f"use one from {len(classes)} to 255",
-        )
-    if set(dataset.splits) != {"train", "val"}:
-        yield ["splits"], f"has only {one_of(dataset.splits)}; it needs train and val"
-    if isinstance(dataset, VocDataset):
-        augmented = any(split.set == "trainaug" for split in dataset.splits.values())
-        if augmented and isinstance(dataset.source, ArchivesSource) and "sbd" not in dataset.source.names:
-            yield ["source", "names"], "trainaug takes its masks from SBD; add sbd"
-    if isinstance(dataset, CityscapesDataset) and isinstance(dataset.source, ArchivesSource):
-        parts = {"cityscapes_images", "cityscapes_gtfine"}
-        if len(lacking := sorted(parts - set(dataset.source.names))) == 1:
-            yield ["source", "names"], f"images and labels are two archives; add {lacking[0]}"
-    if isinstance(dataset.source, ScenesSource):
-        yield from _check_scenes(dataset.format, dataset.source, set(dataset.splits))
-    if isinstance(dataset.source, FolderSource) and not dataset.source.root.strip():
-        yield ["source", "root"], "is empty; name the folder that holds your data"
-
-
-def _check_scenes(layout: str, source: ScenesSource, splits: set[Any]) -> Iterator[tuple[list[str], str]]:
-    if missing := splits - set(source.images):
-        yield ["source", "images"], f"says nothing of split {one_of(sorted(missing))}"
-    if unknown := sorted(set(source.images) - set(SCENE_SPLITS[layout])):
-        yield (
-            ["source", "images"],
-            f"{unknown[0]!r} is no split of {layout} scenes; use {one_of(SCENE_SPLITS[layout])}",
-        )
-    most = min(SCENE_CLASSES, len(_format_classes(layout)) - 1)
-    if source.classes > most:
-        yield ["source", "classes"], f"{source.classes} is too many; {layout} scenes have at most {most}"

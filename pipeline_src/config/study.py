@@ -15,7 +15,7 @@ from pipeline_src.config.base import (
     PositiveInt,
     Section,
 )
-from pipeline_src.config.data import Dataset
+from pipeline_src.config.data import Dataset, dataset_section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted
 from pipeline_src.config.layers import Layer, locate
@@ -256,4 +256,6 @@ def params_model(outside: Outside = ()) -> type[Params]:
     model: Any = (model_spec(outside), Field(description=description))
     study = create_model("Study", __base__=Study, __doc__=Study.__doc__, model=model)
     studies: Any = (dict[Name, study], Field(description=Params.model_fields["studies"].description))  # type: ignore[valid-type]
-    return create_model("Params", __base__=Params, __doc__=Params.__doc__, studies=studies)
+    section = dataset_section(outside)
+    datasets: Any = (dict[Name, section], Field(description=Params.model_fields["datasets"].description))  # type: ignore[valid-type]
+    return create_model("Params", __base__=Params, __doc__=Params.__doc__, datasets=datasets, studies=studies)

@@ -4,52 +4,21 @@ Equal fingerprints answer at once. Otherwise the listing and the bytes decide, a
 are named, so that a plan can say `data changed: trainannot/0001.png`. Standard library only.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_src.data.fingerprint import DigestCache, fingerprint
 from pipeline_src.data.index import Manifest
-from pipeline_src.data.readers.ade20k import ade20k_root, ade20k_sources, read_ade20k
-from pipeline_src.data.readers.cityscapes import cityscapes_root, cityscapes_sources, read_cityscapes
-from pipeline_src.data.readers.coco import coco_json_sources, coco_sources, read_coco, read_coco_json
-from pipeline_src.data.readers.masks import masks_sources, read_masks
-from pipeline_src.data.readers.voc2012 import read_voc2012, voc2012_sources, voc_root
-from pipeline_src.data.readers.voc_detection import (
-    read_voc_detection,
-    read_voc_xml,
-    voc_detection_sources,
-    voc_xml_sources,
-)
-from pipeline_src.data.records import Reader, SplitListing
+from pipeline_src.data.readers.reader import Reader
+from pipeline_src.data.records import SplitListing
 from pipeline_src.errors import InputError
 
 State = Literal["unchanged", "touched", "changed", "unknown"]
 
 READ_LIMIT_BYTES = 1 << 30
 """Planning re-reads at most so much: above it the manifest job, which shows progress, has to find out."""
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How a format's folder is looked at: its reader, what decides a split, and the records' root."""
-
-    read: Reader
-    sources: Callable[[Sequence[Path], Mapping[str, Any]], Sequence[str]]
-    root: Callable[[Sequence[Path]], Path]
-
-
-_LAYOUTS = {
-    "ade20k": _Layout(read_ade20k, ade20k_sources, ade20k_root),
-    "cityscapes": _Layout(read_cityscapes, cityscapes_sources, cityscapes_root),
-    "coco": _Layout(read_coco, coco_sources, lambda roots: roots[0]),
-    "coco_json": _Layout(read_coco_json, coco_json_sources, lambda roots: roots[0]),
-    "masks": _Layout(read_masks, lambda roots, spec: masks_sources(spec), lambda roots: roots[0]),
-    "voc2012": _Layout(read_voc2012, voc2012_sources, voc_root),
-    "voc_detection": _Layout(read_voc_detection, voc_detection_sources, lambda roots: roots[0]),
-    "voc_xml": _Layout(read_voc_xml, voc_xml_sources, lambda roots: roots[0]),
-}
 
 
 @dataclass(frozen=True)
@@ -92,22 +61,23 @@ class FolderState:
         return "data changed: " + ("; ".join(parts) or self.reason)
 
 
-def folder_fingerprint(layout: str, root: Path, splits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def folder_fingerprint(
+    reader: type[Reader], root: Path, splits: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """The fingerprint of a user's folder as its manifest records it.
 
-    `layout` is the data set's `format`, `splits` as in the manifest job's parameters.
+    `reader` is the one of the data set's format, `splits` as in the manifest job's parameters.
 
     Raises `InputError` when the folder, or a folder or list that a split names, is not there.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; it is the root of a data set")
-    known = _LAYOUTS[layout]
-    sources = {source for spec in splits.values() for source in known.sources([root], spec)}
-    return fingerprint(known.root([root]), sources)
+    sources = {source for spec in splits.values() for source in reader.sources([root], spec)}
+    return fingerprint(reader.root([root]), sources)
 
 
 def folder_state(
-    layout: str,
+    reader: type[Reader],
     root: Path,
     splits: Mapping[str, Mapping[str, Any]],
     manifest_path: Path,
@@ -121,10 +91,10 @@ def folder_state(
 
     Raises `InputError` when the folder, or a folder or list that a split names, is not there.
     """
-    now = folder_fingerprint(layout, root, splits)
+    now = folder_fingerprint(reader, root, splits)
     if not manifest_path.is_file():
         return FolderState("unknown", now, reason="there is no manifest yet")
-    data_root = _LAYOUTS[layout].root([root])
+    data_root = reader.root([root])
     try:
         manifest = Manifest.load(manifest_path)
         if manifest.root.resolve() != data_root.resolve():
@@ -137,7 +107,7 @@ def folder_state(
         rows = {name: manifest.split_rows(name) for name in splits}
     except InputError as error:
         return FolderState("unknown", now, reason=f"the manifest cannot be used ({error})")
-    listings = {name: _LAYOUTS[layout].read([root], name, spec) for name, spec in splits.items()}
+    listings = {name: reader.read([root], name, spec) for name, spec in splits.items()}
     if problem := next((text for listing in listings.values() for text in listing.problems), None):
         return FolderState("changed", now, reason=problem)
     comparison = _Comparison()

@@ -1,24 +1,12 @@
 """Class tables of public data sets whose masks do not number the classes 0, 1, 2: names and mask ids.
 
-Facts of the data sets, as their own label lists state them. A table becomes the parameters
+Facts of the data sets, as their own label lists state them. A reader makes of a table the parameters
 `class_ids` and `ignored_ids` of the manifest job, and there a lookup table (`data/labels.py`) that maps
 every mask id on its own. So ADE20K's "reduce zero label" needs no guard for what a subtraction in
 8-bit arithmetic would make of 255 (MMSegmentation sets 254 back to 255). Standard library only.
 """
 
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class LabelTable:
-    """Class k is called `classes[k]` and has mask id `class_ids[k]`; `ignored_ids` are unlabelled pixels.
-
-    Any other mask id is an error in the data.
-    """
-
-    classes: tuple[str, ...]
-    class_ids: tuple[int, ...]
-    ignored_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -75,16 +63,3 @@ CITYSCAPES_CLASSES = (
 """The classes by train id. Everything else up to `CITYSCAPES_LAST_ID` is ignored in the evaluation."""
 
 CITYSCAPES_LAST_ID = 33
-
-
-def _cityscapes() -> LabelTable:
-    ids = tuple(item.label_id for item in CITYSCAPES_CLASSES)
-    others = tuple(label for label in range(CITYSCAPES_LAST_ID + 1) if label not in ids)
-    return LabelTable(tuple(item.name for item in CITYSCAPES_CLASSES), ids, others)
-
-
-LABEL_TABLES = {
-    "ade20k": LabelTable(ADE20K_CLASSES, tuple(range(1, len(ADE20K_CLASSES) + 1)), (0,)),
-    "cityscapes": _cityscapes(),
-}
-"""By `format`; a format that is not here numbers its classes 0, 1, 2 and has one ignore index."""

@@ -6,12 +6,15 @@ the files that it names, and training sees nothing else of a data set. Standard 
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pipeline_src.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+"""Of images in folders of a user's own."""
 
 
 class Listed(Protocol):
@@ -59,13 +62,6 @@ class SplitListing(Generic[AnyRecord]):
     sources: tuple[str, ...]
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-Reader = Callable[[Sequence[Path], str, Mapping[str, Any]], SplitListing]
-"""`read(roots, split, spec)`: `roots` are the data set's folders, the main one first.
-
-Raises `InputError` when a folder or a split list itself is missing or unreadable.
-"""
 
 
 def read_list(path: Path) -> list[str]:

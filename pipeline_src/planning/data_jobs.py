@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.config.data import Split
+from pipeline_src.config.data import Dataset
 from pipeline_src.config.experiments import Experiments
 from pipeline_src.config.model import WeightsFile
-from pipeline_src.config.resolve import expand_path, label_params, scenes_name
+from pipeline_src.config.resolve import expand_path, scenes_name
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.data.accepted import weights_row
@@ -43,23 +43,14 @@ class DataJobs:
 
     def _new_manifest(self, key: str) -> PlannedJob:
         dataset = self.params.datasets[key]
-        spec: dict[str, Any] = {
-            "dataset": key,
-            "format": dataset.format,
-            "splits": {name: _split_params(split) for name, split in dataset.splits.items()},
-            **label_params(dataset),
-        }
-        suffix = getattr(dataset, "mask_suffix", "")
-        if suffix:
-            for split in spec["splits"].values():
-                split["mask_suffix"] = suffix
+        spec: dict[str, Any] = {"dataset": key, **dataset.manifest_params()}
         inputs: dict[str, str | list[str]] = {}
         note = ""
         if isinstance(dataset.source, FolderSource):
-            folder, note = self._folder(key, dataset.source, spec)
+            folder, note = self._folder(key, dataset, spec)
             spec.update(folder)
         elif isinstance(dataset.source, ScenesSource):
-            inputs["sources"] = [self.scenes(key, dataset.source, dataset.format).sidecar]
+            inputs["sources"] = [self.scenes(key, dataset.source, str(dataset.reader.scene_layout)).sidecar]
         else:
             inputs["sources"] = [self.extraction(name).sidecar for name in _archives(key, dataset.source)]
         return self.plan.create(
@@ -67,26 +58,26 @@ class DataJobs:
             key,
             params=spec,
             inputs=inputs,
-            components=(f"reader.{dataset.format}", f"manifest.{spec['task']}"),
+            components=self.params.spelled((f"reader.{dataset.format}", f"manifest.{dataset.reader.task}")),
             note=note,
         )
 
-    def _folder(self, key: str, source: FolderSource, spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    def _folder(self, key: str, dataset: Dataset, spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """Root and fingerprint of a user's folder, and what changed in it.
 
         A folder that was merely touched keeps the old fingerprint.
         """
         try:
-            root = expand_path(source.root)
+            root = expand_path(dataset.source.root)
         except InputError as error:
             raise InputError(f"datasets.{key}.source.root: {error}") from None
         if not self.look:
             return {"root": str(root), "fingerprint": None}, ""
         manifest = Path(self.plan.path(MANIFEST, "sidecar", key))
         try:
-            state = folder_state(spec["format"], root, spec["splits"], manifest, cache_path(key))
+            state = folder_state(dataset.reader, root, spec["splits"], manifest, cache_path(key))
         except InputError as error:
-            raise InputError(f"datasets.{key}.source.root ({source.root}): {error}") from None
+            raise InputError(f"datasets.{key}.source.root ({dataset.source.root}): {error}") from None
         fingerprint = Manifest.load(manifest).fingerprint if state.current else state.fingerprint
         note = state.explain() if state.state == "changed" else ""
         return {"root": str(root), "fingerprint": fingerprint}, note
@@ -180,10 +171,6 @@ def without_missing_data(params: Params, experiments: Experiments) -> Experiment
         },
         experiments.architectures,
     )
-
-
-def _split_params(split: Split) -> dict[str, Any]:
-    return {key: value for key, value in split.model_dump().items() if value is not None}
 
 
 def _archives(key: str, source: ArchivesSource) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.config.detection_data import DetectionDataset
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Study, Table
 from pipeline_src.planning.graph import GraphBuilder
@@ -100,7 +99,7 @@ class SummaryJobs:
             "kind": kinds.pop() if len(kinds) == 1 else "",
             "tests": self.tests(self.graph.experiments.rows[key]),
         }
-        if any(isinstance(self.params.datasets[name], DetectionDataset) for name in names):
+        if any(self.params.datasets[name].reader.task == "detection" for name in names):
             data["task"] = "detection"
         if study.paper and all(name in PAPER_DATASETS for name in names):
             data["paper_dataset"] = " and ".join(PAPER_DATASETS[name] for name in names)

@@ -6,7 +6,6 @@ Writes the index of records, then manifest.json, whose `content` is what trainin
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.components import load
 from pipeline_src.data.fingerprint import DigestCache, cache_path
@@ -22,15 +21,18 @@ def make_manifest(job: Job, workers: int | None = None) -> None:
     `workers` is the number of processes that decode files; None: all cores.
     """
     params = job.params
-    read = load(f"reader.{params['format']}")
+    reader = load(f"reader.{params['format']}")
     roots = _roots(job)
-    listings = {name: read(roots, name, _split_spec(params, spec)) for name, spec in params["splits"].items()}
+    listings = {
+        name: reader.read(roots, name, {"classes": params["classes"], **spec})
+        for name, spec in params["splits"].items()
+    }
     owned = params.get("root") is not None
     cache = DigestCache(cache_path(params["dataset"]), next(iter(listings.values())).root) if owned else None
     sidecar = Path(job.outputs["sidecar"])
     problems_path = sidecar.with_name(f"{sidecar.name}.problems.txt")
     try:
-        checks = load(f"manifest.{params.get('task', 'segmentation')}").of(params)
+        checks = load(f"manifest.{reader.task}").of(params)
         built = build_manifest(listings, checks, workers or _available_cores(), problems_path, cache)
     except InputError as error:
         raise InputError(f"data set {params['dataset']!r}: {error}") from None
@@ -48,12 +50,6 @@ def make_manifest(job: Job, workers: int | None = None) -> None:
         classes=params.get("classes") or [str(label) for label in range(params["num_classes"])],
         **built.facts,
     )
-
-
-def _split_spec(params: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    if params.get("task") == "detection":
-        return {"classes": params["classes"], **spec}
-    return {"mask_suffix": params.get("mask_suffix"), **spec}
 
 
 def _roots(job: Job) -> list[Path]:

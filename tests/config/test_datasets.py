@@ -5,7 +5,6 @@ import pytest
 from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
-from pipeline_src.config.resolve import label_params
 from pipeline_src.errors import InputError
 
 SETS = {
@@ -146,8 +145,9 @@ def drawn(classes, **images):
     ],
 )
 def test_detection_counts_the_background_as_class_0(dataset, classes, first):
-    params = label_params(load(dataset))
-    assert params["task"] == "detection" and params["num_classes"] == classes == len(params["classes"])
+    dataset = load(dataset)
+    params = dataset.manifest_params()
+    assert dataset.reader.task == "detection" and params["num_classes"] == classes == len(params["classes"])
     assert params["classes"][:2] == ["background", first]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline_src.components import load
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
@@ -142,7 +143,9 @@ def test_own_folder_needs_no_code_and_later_changes_are_named(layout, touched, o
     assert manifest.fingerprint is not None
 
     def state():
-        return folder_state(layout, own, job.params["splits"], manifest.path, cache_path("mine"))
+        return folder_state(
+            load(f"reader.{layout}"), own, job.params["splits"], manifest.path, cache_path("mine")
+        )
 
     assert state().state == "unchanged"
     os.utime(own / touched, ns=(OLD_NS, OLD_NS + 77))

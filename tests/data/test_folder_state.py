@@ -9,14 +9,17 @@ from pipeline_src.data import fingerprint as fingerprint_module
 from pipeline_src.data.fingerprint import DigestCache
 from pipeline_src.data.folder_state import folder_fingerprint, folder_state
 from pipeline_src.data.manifest import build_manifest
-from pipeline_src.data.readers.masks import read_masks
-from pipeline_src.data.readers.voc2012 import read_voc2012
+from pipeline_src.data.readers.masks import MasksReader
+from pipeline_src.data.readers.voc2012 import Voc2012Reader
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, write_json
 from pipeline_src.tasks.segmentation.manifest import MaskChecks
 
 OLD_NS = 1_600_000_000_000_000_000
+
+
+READERS = {"masks": MasksReader, "voc2012": Voc2012Reader}
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ class Folder:
         self.make_manifest()
 
     def make_manifest(self):
-        read = read_masks if self.layout == "masks" else read_voc2012
+        read = READERS[self.layout].read
         listings = {name: read([self.root], name, spec) for name, spec in self.splits.items()}
         labels = (
             MaskChecks(LabelSpace.of(3, 11)) if self.layout == "masks" else MaskChecks(LabelSpace.of(21, 255))
@@ -45,7 +48,9 @@ class Folder:
         write_json(self.manifest, {"content": built.content, **facts})
 
     def state(self, **options):
-        return folder_state(self.layout, self.root, self.splits, self.manifest, self.cache, **options)
+        return folder_state(
+            READERS[self.layout], self.root, self.splits, self.manifest, self.cache, **options
+        )
 
     def repaint(self, name):
         path = self.root / name
@@ -65,7 +70,7 @@ def test_without_a_manifest_nothing_is_known(folder):
     found = folder.state()
     assert (found.state, found.current) == ("unknown", False)
     assert found.explain() == "data not compared: there is no manifest yet"
-    assert found.fingerprint == folder_fingerprint("masks", folder.root, folder.splits)
+    assert found.fingerprint == folder_fingerprint(MasksReader, folder.root, folder.splits)
 
 
 def test_changed_mask_is_named(folder):

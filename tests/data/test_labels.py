@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from torchvision.datasets import Cityscapes
 
-from pipeline_src.data.label_tables import ADE20K_CLASSES, CITYSCAPES_CLASSES, LABEL_TABLES
+from pipeline_src.data.label_tables import ADE20K_CLASSES, CITYSCAPES_CLASSES
+from pipeline_src.data.readers.ade20k import Ade20kReader
+from pipeline_src.data.readers.cityscapes import CityscapesReader
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError
 
@@ -32,8 +34,7 @@ def test_class_ids_say_which_mask_id_a_class_has():
 
 
 def test_ade20k_ids_move_down_by_one_and_zero_is_ignored():
-    table = LABEL_TABLES["ade20k"]
-    space = LabelSpace.of(150, None, table.class_ids, table.ignored_ids)
+    space = LabelSpace.of(150, None, Ade20kReader.class_ids, Ade20kReader.ignored_ids)
     assert space.label_map is not None and space.allowed == set(range(151))
     # what a subtraction in 8-bit arithmetic gives for the ids that may occur: 0 wraps around to 255
     assert list(space.label_map[:151]) == (np.arange(151, dtype=np.uint8) - np.uint8(1)).tolist()
@@ -45,8 +46,7 @@ def test_cityscapes_ids_become_the_published_train_ids():
     published = "7→0 8→1 11→2 12→3 13→4 17→5 19→6 20→7 21→8 22→9 23→10 24→11 25→12 26→13 27→14 28→15 "
     published += "31→16 32→17 33→18"
     expected = {int(a): int(b) for a, b in (pair.split("→") for pair in published.split())}
-    table = LABEL_TABLES["cityscapes"]
-    space = LabelSpace.of(19, None, table.class_ids, table.ignored_ids)
+    space = LabelSpace.of(19, None, CityscapesReader.class_ids, CityscapesReader.ignored_ids)
     assert space.label_map is not None and space.allowed == set(range(34))
     assert {label: train for label, train in enumerate(space.label_map) if train != 255} == expected
     assert space.described == (

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline_src.config.data import SCENE_CLASSES, SCENE_SPLITS
+from pipeline_src.components import COMPONENTS, load
+from pipeline_src.config.data import SCENE_CLASSES
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
-from pipeline_src.config.resolve import dataset_classes
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest
-from pipeline_src.data.label_tables import LABEL_TABLES
 from pipeline_src.data.readers.cityscapes import cityscapes_root
 from pipeline_src.data.scenes import ade20k, cityscapes, coco, voc2012, voc_detection
 from pipeline_src.data.scenes.generator import generate_scenes
@@ -76,7 +75,7 @@ def test_training_ids_are_those_of_the_scenes(plan, describe, write_job, layout,
     run_job(write_job("scenes", scenes.params, scenes.outputs))
     manifest = describe(job)
     assert manifest.num_classes == classes + 1
-    assert manifest.classes == LABEL_TABLES[layout].classes[: classes + 1]
+    assert manifest.classes == load(f"reader.{layout}").names[: classes + 1]
     settings = scenes_step.scene_settings(scenes.params)
     for split, count in (("train", 4), ("val", 3)):
         expected = [(scene.image, scene) for scene in generate_scenes(settings, split, count)]
@@ -207,7 +206,9 @@ def test_own_folder_is_compared_with_its_manifest(
     manifest = describe(job)
 
     def state():
-        return folder_state(layout, root, job.params["splits"], manifest.path, cache_path("mine"))
+        return folder_state(
+            load(f"reader.{layout}"), root, job.params["splits"], manifest.path, cache_path("mine")
+        )
 
     assert manifest.fingerprint is not None and state().state == "unchanged"
     mask = manifest.root / manifest.records("val")[1].mask
@@ -228,7 +229,9 @@ def test_a_city_more_is_seen_although_folders_are_not_entered(plan, describe, ci
             target = root / kind / "val/fourthtown" / path.name.replace("thirdtown", "fourthtown")
             target.parent.mkdir(exist_ok=True)
             shutil.copy(path, target)
-    found = folder_state("cityscapes", root, job.params["splits"], manifest.path, cache_path("mine"))
+    found = folder_state(
+        load("reader.cityscapes"), root, job.params["splits"], manifest.path, cache_path("mine")
+    )
     assert len(found.added) == 3 and found.added[0].startswith("leftImg8bit/val/fourthtown/fourthtown_")
     assert cityscapes_root([root]) == root
 
@@ -253,7 +256,7 @@ def test_the_real_data_sets_have_150_and_19_classes():
         "city": own("cityscapes", "/somewhere"),
     }
     params = load_params(overlays=[Layer("my.yaml", {"datasets": sections})], scale="paper")
-    assert [len(dataset_classes(params.datasets[name])) for name in sections] == [150, 19]
+    assert [len(params.datasets[name].classes_by_id) for name in sections] == [150, 19]
 
 
 def test_the_configuration_allows_the_splits_and_classes_that_can_be_drawn():
@@ -264,5 +267,7 @@ def test_the_configuration_allows_the_splits_and_classes_that_can_be_drawn():
         "voc2012": voc2012.SPLITS,
         "voc_detection": voc_detection.SETS,
     }
-    assert {layout: tuple(splits) for layout, splits in written.items()} == SCENE_SPLITS
+    declared = {kind: load(kind) for kind in COMPONENTS if kind.startswith("reader.")}
+    drawn = {reader.scene_layout: reader.scene_splits for reader in declared.values() if reader.scene_layout}
+    assert {layout: tuple(splits) for layout, splits in written.items()} == drawn
     assert SCENE_CLASSES == NUM_CLASSES

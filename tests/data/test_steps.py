@@ -11,6 +11,7 @@ from pipeline_src.components import load
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest
+from pipeline_src.data.readers.masks import MasksReader
 from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, digest_file
 from tests.jobs import run_job
@@ -148,7 +149,7 @@ def test_manifest_of_an_own_folder_and_what_a_later_plan_finds(masks_folder, mas
     cache = cache_path("own")
 
     def state():
-        return folder_state("masks", root, masks_splits, manifest.path, cache)
+        return folder_state(MasksReader, root, masks_splits, manifest.path, cache)
 
     assert cache.is_file() and state().state == "unchanged"
     os.utime(root / "train/a.png", ns=(1, 1))
@@ -166,7 +167,11 @@ def test_mask_suffix_of_the_data_set_holds_for_its_splits(masks_folder, masks_sp
     for folder in ("trainannot", "valannot"):
         for path in (root / folder).iterdir():
             path.rename(path.with_stem(f"{path.stem}_L"))
-    manifest = describe({**own(root, masks_splits), "mask_suffix": "_L"})
+    options = MasksReader.Options(classes=["x", "y", "z"], mask_suffix="_L")
+    splits = {
+        name: MasksReader.spec(options, MasksReader.Split(**split)) for name, split in masks_splits.items()
+    }
+    manifest = describe(own(root, splits))
     assert manifest.records("train")[0].mask == "trainannot/a_L.png"
 
 

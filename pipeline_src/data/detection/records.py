@@ -9,9 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BACKGROUND = "background"
-"""Name of class 0, which no annotation has."""
-
 
 @dataclass(frozen=True)
 class AnnotatedObject:

@@ -6,12 +6,16 @@ Standard library only.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pipeline_src.data.label_tables import ADE20K_CLASSES
+from pipeline_src.data.readers.mask_reader import MaskReader
 from pipeline_src.data.readers.pairing import with_masks
 from pipeline_src.data.records import Record, SplitListing, list_folder, take
 from pipeline_src.errors import InputError
+from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 
 FOLDER, IMAGES, MASKS = "ADEChallengeData2016", "images", "annotations"
 SETS = ("training", "validation")
@@ -69,3 +73,39 @@ def ade20k_root(roots: Sequence[Path]) -> Path:
     raise InputError(
         f"{places}: no {FOLDER} with a folder {IMAGES}; is the archive {FOLDER}.zip extracted there?"
     )
+
+
+@dataclass(frozen=True)
+class Ade20kOptions:
+    """ADE20K's scene parsing benchmark in the layout of the official archive; mask id 0 is unlabelled."""
+
+    classes: Annotated[list[str], Bounds(min_length=2, max_length=150)] | None = option(
+        None, "Class names of the mask ids from 1 on; null: ADE20K's 150."
+    )
+
+
+@dataclass(frozen=True)
+class Ade20kSplit:
+    """A split of ADE20K."""
+
+    set: Literal["training", "validation"] = option(REQUIRED, "Image set: a folder of the archive.")
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class Ade20kReader(MaskReader):
+    """ADE20K's scene parsing benchmark (SceneParse150)."""
+
+    Options, Split = Ade20kOptions, Ade20kSplit
+    names = ADE20K_CLASSES
+    class_ids = tuple(range(1, len(ADE20K_CLASSES) + 1))
+    ignored_ids = (0,)
+    source_kinds = ("archives", "scenes", "folder")
+    scene_layout = "ade20k"
+    scene_splits = ("train", "val")
+    read = staticmethod(read_ade20k)
+    sources = staticmethod(ade20k_sources)
+
+    @classmethod
+    def root(cls, roots: Sequence[Path]) -> Path:
+        """The `ADEChallengeData2016` folder."""
+        return ade20k_root(roots)

@@ -6,13 +6,18 @@
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pipeline_src.data.label_tables import CITYSCAPES_CLASSES, CITYSCAPES_LAST_ID
+from pipeline_src.data.readers.mask_reader import MaskReader
 from pipeline_src.data.readers.pairing import with_masks
+from pipeline_src.data.readers.reader import Finding, Server
 from pipeline_src.data.records import Record, SplitListing, list_folder, relative_path, take
 from pipeline_src.errors import InputError
+from pipeline_src.options import REQUIRED, PositiveInt, option
 
 IMAGES, MASKS = "leftImg8bit", "gtFine"
 IMAGE_END, MASK_END = "_leftImg8bit.png", "_gtFine_labelIds.png"
@@ -95,3 +100,49 @@ def _cities(folder: Path) -> list[str]:
             )
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+
+
+@dataclass(frozen=True)
+class CityscapesOptions:
+    """Cityscapes with fine annotations, in the layout of the official archives; 19 classes."""
+
+
+@dataclass(frozen=True)
+class CityscapesSplit:
+    """A split of Cityscapes."""
+
+    set: Literal["train", "val"] = option(REQUIRED, "Image set: a folder of both archives.")
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class CityscapesReader(MaskReader):
+    """Cityscapes with fine annotations."""
+
+    Options, Split = CityscapesOptions, CityscapesSplit
+    names = tuple(one.name for one in CITYSCAPES_CLASSES)
+    class_ids = tuple(one.label_id for one in CITYSCAPES_CLASSES)
+    ignored_ids = tuple(
+        label
+        for label in range(CITYSCAPES_LAST_ID + 1)
+        if label not in {one.label_id for one in CITYSCAPES_CLASSES}
+    )
+    source_kinds = ("archives", "scenes", "folder")
+    scene_layout = "cityscapes"
+    scene_splits = ("train", "val")
+    server = Server("cityscapes", ("cityscapes_images",), "{name}.zip")
+    read = staticmethod(read_cityscapes)
+    sources = staticmethod(cityscapes_sources)
+
+    @classmethod
+    def root(cls, roots: Sequence[Path]) -> Path:
+        """The folder that holds `leftImg8bit`."""
+        return cityscapes_root(roots)
+
+    @classmethod
+    def check(
+        cls, options: Any, splits: Mapping[str, Any], archives: Sequence[str] | None
+    ) -> Iterator[Finding]:
+        """Images and labels are two archives."""
+        parts = {"cityscapes_images", "cityscapes_gtfine"}
+        if archives is not None and len(lacking := sorted(parts - set(archives))) == 1:
+            yield ["source", "names"], f"images and labels are two archives; add {lacking[0]}"

@@ -10,12 +10,17 @@ import math
 import os
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.data.detection.records import AnnotatedObject, DetectionRecord, box_problem
+from pipeline_src.data.readers.box_reader import BoxReader
+from pipeline_src.data.readers.reader import Server
 from pipeline_src.data.records import SplitListing, relative_path, take
 from pipeline_src.errors import InputError
+from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 
 SECTIONS = ("images", "annotations", "categories")
 
@@ -249,3 +254,78 @@ def _number(value: Any) -> float | None:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class CocoOptions:
+    """COCO 2017 detection in the layout of the official archives; 80 classes."""
+
+    classes: Annotated[list[str], Bounds(min_length=1)] | None = option(
+        None, "Names in order of their labels; null: COCO's 80."
+    )
+
+
+@dataclass(frozen=True)
+class CocoSplit:
+    """A split of COCO."""
+
+    set: Literal["train2017", "val2017"] = option(
+        REQUIRED, "Image set: a folder and an annotation file, annotations/instances_<set>.json."
+    )
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class CocoReader(BoxReader):
+    """COCO 2017 detection."""
+
+    Options, Split = CocoOptions, CocoSplit
+    names = tuple(category.name for category in COCO_CATEGORIES)
+    source_kinds = ("archives", "scenes", "folder")
+    scene_layout = "coco"
+    scene_splits = ("train", "val")
+    server = Server(
+        "coco",
+        ("coco2017_test", "coco2017_test_info"),
+        archive="detections_{list}_{name}_results.zip",
+        sidecar="{name}_{list}.json",
+        default="test-dev2017",
+        # test-challenge2017 is a part of test2017 that only the server knows: it takes all of test2017
+        lists={"test-dev2017": "test-dev2017", "test2017": "test-challenge2017"},
+    )
+    read = staticmethod(read_coco)
+    sources = staticmethod(coco_sources)
+
+    @classmethod
+    def submission_params(cls, classes: Sequence[str]) -> dict[str, Any]:
+        """COCO's own ids of the labels 1, 2, ..."""
+        ids = {category.name: category.id for category in COCO_CATEGORIES}
+        if unknown := [name for name in classes[1:] if name not in ids]:
+            raise InputError(
+                f"classes: {unknown[0]!r} is none of COCO's 80 categories, and its server knows no others; "
+                "train with classes: null or with some of COCO's"
+            )
+        return {"categories": [ids[name] for name in classes[1:]]}
+
+
+@dataclass(frozen=True)
+class CocoJsonOptions:
+    """Your own images and boxes, annotated in COCO's JSON format: a file and a folder for each split."""
+
+    classes: list[str] = option(REQUIRED, "Names of the categories, in order of their labels.", min_length=1)
+
+
+@dataclass(frozen=True)
+class CocoJsonSplit:
+    """A split of your own data, as paths below `source.root`."""
+
+    images: str = option(REQUIRED, "Folder that the file names of the annotations start from.")
+    annotations: str = option(REQUIRED, "Annotation file in COCO's JSON format.")
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class CocoJsonReader(BoxReader):
+    """A user's own annotation files in COCO's JSON format."""
+
+    Options, Split = CocoJsonOptions, CocoJsonSplit
+    read = staticmethod(read_coco_json)
+    sources = staticmethod(coco_json_sources)

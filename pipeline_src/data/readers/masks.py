@@ -5,18 +5,20 @@ its image's stem, plus `mask_suffix` where there is one. Standard library only: 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data.records import Record, SplitListing, list_folder, read_list, take
+from pipeline_src.data.readers.mask_reader import MaskReader
+from pipeline_src.data.records import IMAGE_SUFFIXES, Record, SplitListing, list_folder, read_list, take
 from pipeline_src.errors import InputError
+from pipeline_src.options import REQUIRED, PositiveInt, option
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".pgm")
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 
 
-def masks_sources(spec: Mapping[str, Any]) -> tuple[str, ...]:
+def masks_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
     """The folders and the list file of a split, relative to the root."""
     return (spec["images"], spec["masks"], *([spec["list"]] if spec.get("list") else []))
 
@@ -49,7 +51,7 @@ def read_masks(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Sp
     return SplitListing(
         root=root,
         records=take(records, spec.get("limit")),
-        sources=masks_sources(spec),
+        sources=masks_sources(roots, spec),
         problems=tuple(finder.problems),
         warnings=tuple(warnings),
     )
@@ -142,3 +144,38 @@ def _split_suffix(name: str, suffixes: tuple[str, ...]) -> tuple[str, bool]:
 
 def _join(folder: str, name: str) -> str:
     return (Path(folder) / name).as_posix()
+
+
+@dataclass(frozen=True)
+class MasksOptions:
+    """Your own images and index masks, in folders."""
+
+    classes: list[str] = option(REQUIRED, "Class names by mask id.", min_length=2)
+    ignore_index: int = option(255, "Mask id that is neither trained nor evaluated on.", ge=0, le=255)
+    mask_suffix: str = option("", "What a mask's stem has after the image's, such as `_L`.")
+
+
+@dataclass(frozen=True)
+class MasksSplit:
+    """A split of a folder of images and masks, as paths below `source.root`."""
+
+    images: str = option(REQUIRED, "Folder of the images.")
+    masks: str = option(REQUIRED, "Folder of the index masks (PNG), one per image, with the same stem.")
+    list: str | None = option(
+        None, "Text file with one image stem or file name a line; null: the whole folder."
+    )
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class MasksReader(MaskReader):
+    """A user's own folders of images and index masks."""
+
+    Options, Split = MasksOptions, MasksSplit
+    read = staticmethod(read_masks)
+    sources = staticmethod(masks_sources)
+
+    @classmethod
+    def spec(cls, options: Any, split: Any) -> dict[str, Any]:
+        """With the suffix of the data set's masks."""
+        suffix = {"mask_suffix": options.mask_suffix} if options.mask_suffix else {}
+        return {**super().spec(options, split), **suffix}

@@ -5,12 +5,17 @@ usual larger training set: VOC's `train` plus the images that SBD annotates (mas
 `SegmentationClassAug`) and that are in neither VOC's `train` nor `val`. Standard library only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pipeline_src.data.readers.mask_reader import MaskReader
+from pipeline_src.data.readers.reader import Finding, Server
+from pipeline_src.data.readers.voc_classes import VOC_CLASSES
 from pipeline_src.data.records import Record, SplitListing, list_folder, read_list, relative_path, take
 from pipeline_src.errors import InputError
+from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 
 IMAGES, MASKS, AUG_MASKS, SETS = (
     "JPEGImages",
@@ -84,3 +89,51 @@ def _aug_folder(root: Path, roots: Sequence[Path]) -> Path:
             return folder / AUG_MASKS
     places = ", ".join(dict.fromkeys(map(str, (root, *roots))))
     raise InputError(f"{places}: no {AUG_MASKS} folder, which {TRAINAUG} takes SBD's masks from")
+
+
+@dataclass(frozen=True)
+class Voc2012Options:
+    """VOC2012 segmentation in the layout of the official archive (`VOCdevkit/VOC2012`)."""
+
+    classes: Annotated[list[str], Bounds(min_length=2)] | None = option(
+        None, "Class names by mask id; null: VOC's 21."
+    )
+    ignore_index: int = option(255, "Mask id that is neither trained nor evaluated on.", ge=0, le=255)
+
+
+@dataclass(frozen=True)
+class Voc2012Split:
+    """A split of VOC2012."""
+
+    set: Literal["train", "trainval", "trainaug", "val"] = option(
+        REQUIRED, "Image set; `trainaug` adds the masks of SBD."
+    )
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class Voc2012Reader(MaskReader):
+    """PASCAL VOC2012 segmentation."""
+
+    Options, Split = Voc2012Options, Voc2012Split
+    names = VOC_CLASSES
+    source_kinds = ("archives", "scenes", "folder")
+    scene_layout = "voc2012"
+    scene_splits = ("train", "val", "aug")  # `aug` is what `trainaug` adds
+    server = Server("voc2012", ("voc2012_test",), "{name}.tar.gz")
+    read = staticmethod(read_voc2012)
+    sources = staticmethod(voc2012_sources)
+
+    @classmethod
+    def root(cls, roots: Sequence[Path]) -> Path:
+        """The `VOC2012` folder."""
+        return voc_root(roots)
+
+    @classmethod
+    def check(
+        cls, options: Any, splits: Mapping[str, Any], archives: Sequence[str] | None
+    ) -> Iterator[Finding]:
+        """SBD's masks are an archive of their own."""
+        yield from super().check(options, splits, archives)
+        augmented = any(split.set == TRAINAUG for split in splits.values())
+        if augmented and archives is not None and "sbd" not in archives:
+            yield ["source", "names"], "trainaug takes its masks from SBD; add sbd"

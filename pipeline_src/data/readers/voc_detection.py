@@ -7,13 +7,23 @@ library only.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pipeline_src.data.detection.records import DetectionRecord
-from pipeline_src.data.readers.masks import IMAGE_SUFFIXES
-from pipeline_src.data.records import SplitListing, list_folder, read_list, relative_path, take
+from pipeline_src.data.readers.box_reader import BoxReader
+from pipeline_src.data.readers.voc_classes import VOC_CLASSES
+from pipeline_src.data.records import (
+    IMAGE_SUFFIXES,
+    SplitListing,
+    list_folder,
+    read_list,
+    relative_path,
+    take,
+)
 from pipeline_src.errors import InputError
+from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 
 IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
 
@@ -112,3 +122,66 @@ def _set_list(roots: Sequence[Path], name: str) -> tuple[Path, Path]:
     raise InputError(
         f"{places}: no VOCdevkit/VOC{year}/{SETS}/{image_set}.txt, the list of VOC{year}'s {image_set}"
     )
+
+
+VocSet = Annotated[str, Bounds(pattern="^(2007|2012)/(train|val|trainval|test)$")]
+
+
+@dataclass(frozen=True)
+class VocDetectionOptions:
+    """VOC2007 and VOC2012 detection in the layout of the official archives; 20 classes."""
+
+    classes: Annotated[list[str], Bounds(min_length=1)] | None = option(
+        None, "Names in order of their labels; null: VOC's 20."
+    )
+
+
+@dataclass(frozen=True)
+class VocDetectionSplit:
+    """A split of VOC detection."""
+
+    sets: list[VocSet] = option(
+        REQUIRED, "Image sets, joined, such as [2007/trainval, 2012/trainval].", min_length=1
+    )
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class VocDetectionReader(BoxReader):
+    """PASCAL VOC2007 and VOC2012 detection."""
+
+    Options, Split = VocDetectionOptions, VocDetectionSplit
+    names = VOC_CLASSES[1:]
+    source_kinds = ("archives", "scenes", "folder")
+    scene_layout = "voc_detection"
+    scene_splits = ("train", "val", "extra")  # `extra` is VOC2012's trainval, which "07+12" adds
+    read = staticmethod(read_voc_detection)
+    sources = staticmethod(voc_detection_sources)
+
+
+@dataclass(frozen=True)
+class VocXmlOptions:
+    """Your own images and boxes, annotated in VOC's XML format: a folder of images and one of XML files."""
+
+    classes: list[str] = option(REQUIRED, "Names of the objects, in order of their labels.", min_length=1)
+
+
+@dataclass(frozen=True)
+class VocXmlSplit:
+    """A split of your own data, as paths below `source.root`."""
+
+    images: str = option(REQUIRED, "Folder of the images.")
+    annotations: str = option(REQUIRED, "Folder of the XML files, one per image, with the same stem.")
+    list: str | None = option(None, "Text file with one image stem a line; null: the whole folder.")
+    boxes: Literal["pixels", "borders"] = option(
+        "pixels",
+        "How boxes count: `pixels` as VOC, from 1 and with the last one; `borders` from 0.",
+    )
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class VocXmlReader(BoxReader):
+    """A user's own folders of images and XML files."""
+
+    Options, Split = VocXmlOptions, VocXmlSplit
+    read = staticmethod(read_voc_xml)
+    sources = staticmethod(voc_xml_sources)
