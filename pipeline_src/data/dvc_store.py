@@ -1,10 +1,9 @@
-"""Finding a file in DVC's cache or remote, without importing DVC.
+"""DVC's cache and remote as a source of files, through the `dvc` command, which may be absent.
 
-DVC keeps a file under its MD5 (`<cache>/files/md5/ab/cdef...`); its settings are INI files. Only a
-configured remote needs the `dvc` command, which is run as a program and may be absent.
+DVC keeps a file under its MD5, and `dvc pull` puts it where it is looked for: beside its `.dvc` file, from
+the cache or else from the default remote. Where the cache is, and whether there is a remote, DVC knows.
 """
 
-import configparser
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import sys
 from pathlib import Path
 
 from pipeline_src.data.locking import locked
+from pipeline_src.errors import InputError
 from pipeline_src.files import atomic_path
 
 
@@ -21,13 +21,20 @@ def find_dvc_root(folder: str | Path) -> Path | None:
     return next((path for path in (start, *start.parents) if (path / ".dvc").is_dir()), None)
 
 
-def cached_file(root: Path, md5: str) -> Path | None:
-    """Path of the file with this MD5 in the cache of the DVC repository at `root`, or None.
+def pull(target: Path) -> str | None:
+    """Have DVC put a tracked file in its place, unverified by us; DVC's own last line where it cannot.
 
-    `cache.dir` is honoured from DVC's system, global, repository and local settings.
+    Where the file is not tracked, or there is no repository, DVC is not asked, and the line is empty.
     """
-    path = _cache_path(root, md5)
-    return path if path.is_file() else None
+    pointer = target.with_name(f"{target.name}.dvc")
+    root = find_dvc_root(target.parent)
+    if root is None or not pointer.is_file():
+        return ""
+    done = _dvc(root, "pull", "--quiet", str(pointer.resolve()))
+    if done.returncode == 0 and target.is_file():
+        return None
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1] if lines else f"dvc pull ended with status {done.returncode}"
 
 
 def keep_in_cache(root: Path, md5: str, file: Path) -> None:
@@ -35,7 +42,10 @@ def keep_in_cache(root: Path, md5: str, file: Path) -> None:
 
     DVC's own way (`dvc commit`) asks the address again and rewrites the tracked `.dvc` file.
     """
-    path = _cache_path(root, md5)
+    found = _dvc(root, "cache", "dir")
+    if found.returncode:
+        raise InputError(f"{root}: dvc cannot say where its cache is ({found.stderr.strip()})")
+    path = Path(found.stdout.strip(), "files", "md5", md5[:2], md5[2:])
     if path.exists():
         return
     with atomic_path(path) as temporary:
@@ -43,57 +53,9 @@ def keep_in_cache(root: Path, md5: str, file: Path) -> None:
     path.chmod(0o444)
 
 
-def has_remote(root: Path) -> bool:
-    """Whether the DVC repository at `root` has a default remote."""
-    return _setting(root, "core", "remote") is not None
-
-
-def fetch_from_remote(root: Path, dvc_file: Path) -> str | None:
-    """Ask DVC to bring the file of `dvc_file` from the default remote into its cache.
-
-    Returns None on success, else DVC's own last line. DVC allows one process at a time in a
-    repository, so callers wait for each other here.
-    """
-    command = [sys.executable, "-m", "dvc", "fetch", "--quiet", str(dvc_file.resolve())]
-    with locked(root / ".dvc" / "tmp" / "fetch"):
-        done = subprocess.run(
-            command, cwd=root, capture_output=True, text=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"}
-        )
-    if done.returncode == 0:
-        return None
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"dvc fetch ended with status {done.returncode}"
-
-
-def _cache_path(root: Path, md5: str) -> Path:
-    setting = _setting(root, "cache", "dir")
-    # a relative path counts from the settings file that holds it
-    cache = setting[0].parent / Path(setting[1]).expanduser() if setting else root / ".dvc" / "cache"
-    return cache / "files" / "md5" / md5[:2] / md5[2:]
-
-
-def _setting(root: Path, section: str, key: str) -> tuple[Path, str] | None:
-    """The settings file nearest to the repository that has `key`, and its value."""
-    for file in (root / ".dvc" / "config.local", root / ".dvc" / "config", *_user_config_files()):
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        try:
-            parser.read(file, encoding="utf-8")
-            value = parser.get(section, key, fallback="").strip().strip("\"'")
-        except (configparser.Error, UnicodeDecodeError):
-            continue
-        if value:
-            return file, value
-    return None
-
-
-def _user_config_files() -> list[Path]:
-    """DVC's global and system settings, where DVC itself looks for them."""
-    mac = sys.platform == "darwin"
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    user = os.environ.get("DVC_GLOBAL_CONFIG_DIR") or (
-        "~/Library/Application Support/dvc" if mac else f"{home}/dvc"
-    )
-    system = os.environ.get("DVC_SYSTEM_CONFIG_DIR") or (
-        "/Library/Application Support/dvc" if mac else "/etc/xdg/dvc"
-    )
-    return [Path(user).expanduser() / "config", Path(system).expanduser() / "config"]
+def _dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `dvc`; it allows one process at a time in a repository, so callers wait for each other here."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    with locked(root / ".dvc" / "tmp" / "pull"):
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)

@@ -1,13 +1,13 @@
 """Bringing one file into its folder, verified: from DVC, from a mirror, or from its addresses.
 
-The order: the file is already there; DVC's cache; DVC's remote; the mirror; the addresses. Whatever
+The order: the file is already there; DVC's cache and remote; the mirror; the addresses. Whatever
 the way, size and checksums are verified before the file gets its final name, so that a file under
 its final name can be used.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from pipeline_src.data.archives import RemoteFile
 from pipeline_src.data.checksums import FileFacts, measure, mismatch, remember, remembered
 from pipeline_src.data.disk import require_space
-from pipeline_src.data.dvc_store import cached_file, fetch_from_remote, find_dvc_root, has_remote
+from pipeline_src.data.dvc_store import pull
 from pipeline_src.data.http import DownloadError, HttpOptions, discard, download
 from pipeline_src.data.locking import locked
 from pipeline_src.data.places import is_http, local_path, mirror_candidates
@@ -76,15 +76,16 @@ def fetch(
         )
     failures: list[str] = []
     with locked(target):
-        present = _present(row, target, check, failures)
+        present = _present(row, target, check, failures) or _pulled(row, target, check, failures)
         if present is not None:
             return present
-        for origin, source in _local_candidates(row, target, mirrors):
-            try:
-                return _place(row, source, target, origin, check)
-            except _Rejected as problem:
-                failures.append(f"{origin}: {problem}")
-                say(f"{row.file} from {origin} is refused: {problem}")
+        for place in mirrors:
+            if not is_http(place) and local_path(place).is_file():
+                try:
+                    return _place(row, local_path(place), target, f"mirror {place}", check)
+                except _Rejected as problem:
+                    failures.append(f"mirror {place}: {problem}")
+                    say(f"{row.file} from mirror {place} is refused: {problem}")
         if row.login is not None and not any(is_http(place) for place in mirrors):
             raise InputError(_login_message(row, folder, failures))
         for url in (*(place for place in mirrors if is_http(place)), *row.urls):
@@ -101,36 +102,30 @@ def fetch(
     )
 
 
-def _local_candidates(row: RemoteFile, target: Path, mirrors: list[str]) -> Iterator[tuple[str, Path]]:
-    """Yield `(origin, path)` of copies on this machine, asking DVC's remote only when needed."""
-    root = find_dvc_root(target.parent) if row.md5 else None
-    if root is not None and row.md5:
-        cached = cached_file(root, row.md5)
-        if cached:
-            yield "DVC cache", cached
-        pointer = target.with_name(f"{target.name}.dvc")
-        if not cached and pointer.is_file() and has_remote(root):
-            problem = fetch_from_remote(root, pointer)
-            cached = cached_file(root, row.md5)
-            if cached:
-                yield "DVC remote", cached
-            else:
-                say(f"{row.file}: not in DVC's remote" + (f" ({problem})" if problem else ""))
-    for place in mirrors:
-        if not is_http(place) and local_path(place).is_file():
-            yield f"mirror {place}", local_path(place)
+def _pulled(
+    row: RemoteFile, target: Path, check: Callable[[Path], None] | None, failures: list[str]
+) -> Fetched | None:
+    """The file from DVC's cache or remote, which know files by their MD5; a wrong one is set aside."""
+    if row.md5 is None:
+        return None
+    problem = pull(target)
+    if problem:
+        say(f"{row.file}: not from DVC ({problem})")
+    return None if problem is not None else _present(row, target, check, failures, origin="DVC")
 
 
 def _present(
-    row: RemoteFile, target: Path, check: Callable[[Path], None] | None, failures: list[str]
+    row: RemoteFile,
+    target: Path,
+    check: Callable[[Path], None] | None,
+    failures: list[str],
+    origin: str = "already there",
 ) -> Fetched | None:
     """The file when it is in place and right; a wrong one is set aside as `<file>.bad`."""
     if not target.exists():
         return None
     try:
-        return Fetched(
-            target, _verify(row, remembered(target), target, check), "already there", _verified(row)
-        )
+        return Fetched(target, _verify(row, remembered(target), target, check), origin, _verified(row))
     except _Rejected as problem:
         aside = target.with_name(f"{target.name}.bad")
         os.replace(target, aside)

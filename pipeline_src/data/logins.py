@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline_src.data.archives import ARCHIVES_TABLE, RemoteFile, load_archives
-from pipeline_src.data.dvc_store import cached_file, find_dvc_root, has_remote
 from pipeline_src.data.places import is_http, local_path, mirror_candidates
 from pipeline_src.errors import InputError
 
@@ -18,8 +17,8 @@ def missing_logins(
     """Rows of those archives that a fetch would refuse to bring without its user's help, in order.
 
     An archive is there when it was fetched before (`data/archives/<name>.json`), when its file lies in
-    the table's folder (`data/archives/`), in DVC's cache or in the `mirror` folder. It may be there
-    when an http mirror or DVC's remote can be asked for it: such archives are not in the result either.
+    the table's folder (`data/archives/`, where `dvc pull` puts it too) or in the `mirror` folder. It may be
+    there when an http mirror can be asked for it: such archives are not in the result either.
     `login` of a row says what the user has to do. What lies there is not verified here; fetching does.
 
     Raises `InputError` for a name that the table does not have, and for a mirror folder that is not there.
@@ -40,10 +39,4 @@ def _obtainable(row: RemoteFile, folder: Path, mirror: str | Path | None) -> boo
     target = folder / row.file
     if (folder / f"{row.name}.json").is_file() or target.is_file():
         return True
-    if any(is_http(place) or local_path(place).is_file() for place in mirror_candidates(row, mirror)):
-        return True
-    root = find_dvc_root(folder) if row.md5 else None
-    if root is None or row.md5 is None:  # DVC knows files by their MD5
-        return False
-    pointer = target.with_name(f"{target.name}.dvc")
-    return cached_file(root, row.md5) is not None or (pointer.is_file() and has_remote(root))
+    return any(is_http(place) or local_path(place).is_file() for place in mirror_candidates(row, mirror))

@@ -4,13 +4,15 @@ import hashlib
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline_src.data import dvc_store
 from pipeline_src.data.archives import RemoteFile
 from pipeline_src.data.dvc_files import dvc_text
-from pipeline_src.data.dvc_store import cached_file, find_dvc_root, has_remote, keep_in_cache
+from pipeline_src.data.dvc_store import find_dvc_root, keep_in_cache
 from pipeline_src.data.fetch import fetch
 from pipeline_src.errors import InputError
 
@@ -32,26 +34,28 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Empty global and system settings of DVC, whatever this machine has."""
-    folder = tmp_path / "settings"
-    for level in ("global", "system"):
-        (folder / level).mkdir(parents=True)
-        monkeypatch.setenv(f"DVC_{level.upper()}_CONFIG_DIR", str(folder / level))
-    return folder
-
-
-@pytest.fixture
-def repository(tmp_path: Path, settings: Path) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DVC repository that tracks `set.tar` and lacks it, with no settings of this machine."""
+    for level in ("GLOBAL", "SYSTEM"):
+        (tmp_path / level).mkdir()
+        monkeypatch.setenv(f"DVC_{level}_CONFIG_DIR", str(tmp_path / level))
     root = tmp_path / "repository"
     (root / ".dvc").mkdir(parents=True)
     (root / "data" / "archives").mkdir(parents=True)
-    (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
+    track(root, ROW)
     return root
 
 
-def put(cache: Path, data: bytes = DATA, md5: str = MD5) -> Path:
-    path = cache / "files" / "md5" / md5[:2] / md5[2:]
+def track(root: Path, row: RemoteFile) -> Path:
+    """The `.dvc` file of a row, as the tables write it."""
+    pointer = root / "data" / "archives" / f"{row.file}.dvc"
+    pointer.write_text(dvc_text(row, Path("data/archives.csv")))
+    return pointer
+
+
+def put(cache: Path, data: bytes = DATA) -> Path:
+    path = cache / "files" / "md5" / MD5[:2] / MD5[2:]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -62,81 +66,61 @@ def test_the_repository_is_found_from_below_and_only_there(repository: Path, tmp
     assert find_dvc_root(tmp_path) is None
 
 
-def test_a_file_is_taken_from_the_cache_by_its_md5(repository: Path):
-    put(repository / ".dvc" / "cache")
+@pytest.mark.parametrize("cache", [".dvc/cache", "../shared cache"])
+def test_a_file_is_taken_from_the_cache_wherever_that_is(repository: Path, cache: str):
+    if cache != ".dvc/cache":
+        dvc(repository, "cache", "dir", cache)
+    put(repository / cache)
     fetched = fetch(ROW, repository / "data" / "archives")
-    assert fetched.origin == "DVC cache"
+    assert (fetched.origin, fetched.verified) == ("DVC", ("bytes", "md5"))
     assert fetched.path.read_bytes() == DATA
 
 
 def test_a_damaged_cache_is_not_trusted(repository: Path):
     put(repository / ".dvc" / "cache", DATA[:-1] + b"?")
-    with pytest.raises(InputError, match="DVC cache: md5: expected"):
+    with pytest.raises(InputError, match=r"set\.tar could not be fetched"):
         fetch(RemoteFile("set", "set.tar", (), len(DATA), MD5), repository / "data" / "archives")
     assert not (repository / "data" / "archives" / "set.tar").exists()
 
 
-@pytest.mark.parametrize("level", ["local", "repository", "global", "system"])
-def test_the_cache_folder_may_be_set_at_any_level(
-    repository: Path, settings: Path, tmp_path: Path, level: str
-):
-    cache = put(tmp_path / "shared cache") and tmp_path / "shared cache"
-    file = {
-        "local": repository / ".dvc" / "config.local",
-        "repository": repository / ".dvc" / "config",
-        "global": settings / "global" / "config",
-        "system": settings / "system" / "config",
-    }[level]
-    # the repository's own file gives a path that counts from `.dvc`
-    value = "../../shared cache" if level == "repository" else str(cache)
-    with open(file, "a") as text:
-        text.write(f'[cache]\n    dir = "{value}"\n')
-    found = cached_file(repository, MD5)
-    assert found is not None and found.read_bytes() == DATA
+def test_what_dvc_brings_is_verified_again(repository: Path):
+    put(repository / ".dvc" / "cache")
+    row = RemoteFile("set", "set.tar", (), len(DATA), MD5, sha256="0" * 64)
+    with pytest.raises(InputError, match=r"set\.tar: sha256: expected 0000.* \(set aside as set\.tar\.bad\)"):
+        fetch(row, repository / "data" / "archives")
+    assert not (repository / "data" / "archives" / "set.tar").exists()
 
 
-def test_the_cache_folder_is_the_one_that_dvc_names(repository: Path, tmp_path: Path):
-    run(repository, "git", "init", "-q")
-    for value in (None, "../elsewhere"):
-        if value:
-            dvc(repository, "cache", "dir", value)
-        cache = Path(dvc(repository, "cache", "dir").strip())
-        put(cache)
-        found = cached_file(repository, MD5)
-        assert found is not None and found.resolve().is_relative_to(cache.resolve())
-        found.unlink()
-
-
-def test_a_remote_is_noticed_at_any_level(repository: Path, settings: Path):
-    assert not has_remote(repository)
-    (settings / "global" / "config").write_text("[core]\nremote = team\n")
-    assert has_remote(repository)
+def test_dvc_is_not_asked_for_what_it_does_not_track(repository: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dvc_store, "_dvc", lambda *arguments: pytest.fail("dvc was asked"))
+    (repository / "data" / "archives" / "set.tar.dvc").unlink()
+    with pytest.raises(InputError, match="it has no address"):
+        fetch(RemoteFile("set", "set.tar", (), len(DATA), MD5), repository / "data" / "archives")
+    track(repository, ROW)
+    with pytest.raises(InputError, match="no checksum of set is known"):
+        fetch(RemoteFile("set", "set.tar", (), len(DATA)), repository / "data" / "archives")
 
 
 def test_a_file_goes_through_a_remote_to_another_clone(repository: Path, tmp_path: Path):
     archives = repository / "data" / "archives"
-    run(repository, "git", "init", "-q")
     dvc(repository, "remote", "add", "-q", "-d", "team", str(tmp_path / "remote"))
-    (archives / "set.tar.dvc").write_text(dvc_text(ROW, Path("data/archives.csv")))
     (archives / "set.tar").write_bytes(DATA)
     keep_in_cache(repository, MD5, archives / "set.tar")
     dvc(repository, "push", "-q", "data/archives/set.tar.dvc")
-    cached = cached_file(repository, MD5)
-    assert cached is not None and not cached.stat().st_mode & 0o222
+    cached = repository / ".dvc" / "cache" / "files" / "md5" / MD5[:2] / MD5[2:]
+    assert not cached.stat().st_mode & 0o222
 
     # as in another clone: no file, no cache
     (archives / "set.tar").unlink()
     cached.unlink()
     fetched = fetch(ROW, archives)
-    assert fetched.origin == "DVC remote"
+    assert fetched.origin == "DVC"
     assert fetched.path.read_bytes() == DATA
 
     # what the remote does not have comes from the next source
     other = DATA[::-1]
     row = RemoteFile("other", "other.tar", (), len(other), hashlib.md5(other).hexdigest())
-    (archives / "other.tar.dvc").write_text(
-        dvc_text(ROW, Path("data/archives.csv")).replace("set.tar", "other.tar")
-    )
+    track(repository, replace(row, urls=ROW.urls))
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "other.tar").write_bytes(other)
     assert fetch(row, archives, mirror=tmp_path / "mirror").origin.startswith("mirror ")

@@ -1,6 +1,5 @@
 """Archives that need an account: which of them only a person can bring."""
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from .conftest import REPOSITORY
 
 IMAGES, LABELS = "leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"
 NAMES = ["ade20k", "cityscapes_images", "cityscapes_gtfine"]
-MD5 = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(autouse=True)
@@ -61,29 +59,6 @@ def test_a_mirror_may_hold_it_in_either_place(checkout: Path):
     assert missing("https://mirror.example/archives") == []
     with pytest.raises(InputError, match=r"mirror .*nowhere: no such folder"):
         missing(checkout / "nowhere")
-
-
-def test_dvc_may_have_it_where_the_table_states_an_md5(checkout: Path):
-    table = checkout / ARCHIVES_TABLE
-    with open(table, newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        row["md5"] = MD5 if row["name"] == "cityscapes_images" else row["md5"]
-    with open(table, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    (checkout / ".dvc").mkdir()
-    assert "cityscapes_images" in missing()
-    (checkout / "data/archives" / f"{IMAGES}.dvc").write_text("")
-    assert "cityscapes_images" in missing()
-    (checkout / ".dvc/config").write_text("[core]\n    remote = ours\n")
-    assert missing() == ["cityscapes_gtfine"]
-    (checkout / ".dvc/config").unlink()
-    cached = checkout / ".dvc/cache/files/md5" / MD5[:2] / MD5[2:]
-    cached.parent.mkdir(parents=True)
-    cached.write_bytes(b"x")
-    assert missing() == ["cityscapes_gtfine"]
 
 
 def test_a_name_that_the_table_does_not_have_is_named():
