@@ -5,23 +5,9 @@ with the data set's own ids. NumPy only.
 """
 
 import json
-import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from pipeline_src.errors import InputError
-from pipeline_src.evaluation.detections import Detections, ImageId
-from pipeline_src.files import read_json, write_text
-
-_KEYS = ("image_id", "category_id", "bbox", "score")
-
-
-def write_results(path: str | Path, detections: Detections, categories: Sequence[int]) -> None:
-    """Write detections in COCO's results format, as `results_text` does."""
-    write_text(path, "".join(results_text(detections, categories)))
+from pipeline_src.evaluation.detections import Detections
 
 
 def results_text(detections: Detections, categories: Sequence[int]) -> Iterator[str]:
@@ -44,50 +30,6 @@ def results_text(detections: Detections, categories: Sequence[int]) -> Iterator[
             )
             before = ",\n"
     yield "[]\n" if before == "[" else "]\n"
-
-
-def read_results(path: str | Path, categories: Sequence[int]) -> Detections:
-    """Read a file in COCO's results format; its numbers are kept as they are.
-
-    Raises `InputError` that names file and record for what is no such file, a category that is not
-    among `categories`, and numbers that make no box.
-    """
-    _check_categories(categories, len(categories) + 1)
-    records = read_json(path)
-    if not isinstance(records, list):
-        raise InputError(f"{path}: holds a {type(records).__name__}, expected a list of COCO results")
-    label_of = {category: label for label, category in enumerate(categories, start=1)}
-    rows: dict[ImageId, list[tuple[list[float], float, int]]] = {}
-    for number, record in enumerate(records):
-        where = f"{path}: record {number}"
-        missing = [key for key in _KEYS if not isinstance(record, dict) or key not in record]
-        if missing:
-            raise InputError(f"{where}: has no {missing[0]}; a result has {', '.join(_KEYS)}")
-        image_id, category, bbox, score = (record[key] for key in _KEYS)
-        if not isinstance(image_id, int | str):
-            raise InputError(f"{where}: image_id is {image_id!r}, it has to be a number or a name")
-        if not isinstance(category, int) or category not in label_of:
-            raise InputError(
-                f"{where} (image {image_id}): category_id {category!r} is unknown to the data set"
-            )
-        if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(_is_finite, bbox))):
-            raise InputError(f"{where} (image {image_id}): bbox is {bbox}, expected four numbers x, y, w, h")
-        if bbox[2] < 0 or bbox[3] < 0:
-            raise InputError(f"{where} (image {image_id}): bbox {bbox} has a negative width or height")
-        if not _is_finite(score):
-            raise InputError(f"{where} (image {image_id}): score is {score!r}, expected a number")
-        rows.setdefault(image_id, []).append((bbox, score, label_of[category]))
-    detections = Detections(len(categories) + 1)
-    for image_id, found in rows.items():
-        boxes, scores, labels = zip(*found, strict=True)
-        detections.add_rows(
-            image_id, np.asarray(boxes, dtype=np.float64), np.asarray(scores, dtype=np.float64), labels
-        )
-    return detections
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _check_categories(categories: Sequence[int], num_classes: int) -> None:
