@@ -18,7 +18,7 @@ from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_json
 from pipeline_src.models.backbones.table import lookup
 from pipeline_src.planning.summary_jobs import PAPER_VALUES
-from pipeline_src.reporting.reference import paper_values_of, read_paper_values
+from pipeline_src.reporting.reference import printed_in, read_paper_values
 from pipeline_src.steps.cost import count_cost, time_cost
 
 DEPTHS = (5, 4, 3, 2, 1, 0)
@@ -106,8 +106,8 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def print_table(results: list[dict[str, Any]]) -> None:
     """A line per depth: value and ratio to depth 0 of every measure, and the paper's two ratios."""
-    values = paper_values_of(read_paper_values(PAPER_VALUES), "dfp_table1")
-    paper = {(value["row"], value["metric"]): value["value"] for value in values}
+    values = printed_in(read_paper_values(PAPER_VALUES), "dfp_table1")
+    paper = {(value.row, value.metric): value.value for value in values}
     base = next((result for result in results if result["depth"] == 0), None)
     measures = [key for key in MEASURES if results[0].get(key) is not None]
     headings = [f"{MEASURES[key][0]} [{MEASURES[key][2]}]" for key in measures]

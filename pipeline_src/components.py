@@ -59,14 +59,14 @@ COMPONENTS = {
     "scenes.cityscapes": "pipeline_src.data.scenes.cityscapes:write_cityscapes",
     "scenes.coco": "pipeline_src.data.scenes.coco:write_coco",
     "scenes.voc_detection": "pipeline_src.data.scenes.voc_detection:write_voc_detection",
-    "figure.tradeoff": "pipeline_src.reporting.figures.tradeoff:draw_tradeoff",
-    "figure.predictions": "pipeline_src.reporting.figures.predictions:draw_predictions",
-    "figure.ap_by_size": "pipeline_src.reporting.figures.ap_by_size:draw_ap_by_size",
-    "figure.detections": "pipeline_src.reporting.figures.detections:draw_detections",
-    "figure.curves": "pipeline_src.reporting.figures.curves:draw_curves",
-    "figure.upsampled_variance": "pipeline_src.reporting.figures.upsampled_variance:draw_upsampled_variance",
-    "figure.branch_scales": "pipeline_src.reporting.figures.branch_scales:draw_branch_scales",
-    "figure.gradient_scales": "pipeline_src.reporting.figures.gradient_scales:draw_gradient_scales",
+    "figure.tradeoff": "pipeline_src.reporting.figures.tradeoff:Tradeoff",
+    "figure.predictions": "pipeline_src.reporting.figures.predictions:Predictions",
+    "figure.ap_by_size": "pipeline_src.reporting.figures.ap_by_size:ApBySize",
+    "figure.detections": "pipeline_src.reporting.figures.detections:DetectionsFigure",
+    "figure.curves": "pipeline_src.reporting.figures.curves:Curves",
+    "figure.upsampled_variance": "pipeline_src.reporting.figures.upsampled_variance:UpsampledVariance",
+    "figure.branch_scales": "pipeline_src.reporting.figures.branch_scales:BranchScales",
+    "figure.gradient_scales": "pipeline_src.reporting.figures.gradient_scales:GradientScales",
 }
 
 

@@ -6,7 +6,7 @@ variance the first images are really upsampled as well, a few channels at a time
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from pipeline_src.calibration.moments import (
     upsampled_moments,
     variance_factor,
 )
-from pipeline_src.errors import InputError
+from pipeline_src.calibration.simulation_options import Simulation
 from pipeline_src.progress import track
 from pipeline_src.training.seeding import derive
 
@@ -32,34 +32,17 @@ TOLERANCE = 1e-9
 """Relative difference that is allowed between exact and really upsampled moments."""
 
 
-def check_simulation(params: Mapping[str, Any]) -> None:
-    """Refuse what cannot be simulated (`InputError` naming the key)."""
-    images, (low, high) = params["maps"][0], params["variances"]
-    if not 0 < low < high:
-        raise InputError(f"simulation.variances: {low:g} to {high:g}; use two positive numbers that rise")
-    if params["points"] < 2:
-        raise InputError(f"simulation.points: {params['points']}; use at least 2")
-    if len(set(params["ratios"])) != len(params["ratios"]) or min(params["ratios"], default=0) < 1:
-        raise InputError(f"simulation.ratios: {params['ratios']}; use different whole numbers of at least 1")
-    if not 0 <= params["confirm"] <= images:
-        raise InputError(
-            f"simulation.confirm: {params['confirm']} images are to be upsampled, the batch has {images}"
-        )
-
-
-def simulate(params: Mapping[str, Any], name: str = "simulate") -> dict[str, Any]:
-    """Measure every variance at every ratio; `params` is the section `Simulation` of the configuration.
+def simulate(params: Simulation, name: str = "simulate") -> dict[str, Any]:
+    """Measure every variance at every ratio; one after another.
 
     Returns `maps`, `mean`, `ratios`, `points`, `confirmed` and `closed_form` as `steps/simulate.py` writes
-    them. Raises `InputError` for parameters that cannot be simulated, and `ArithmeticError` when a map
-    that was really upsampled has other moments than the exact ones.
+    them. Raises `ArithmeticError` when a map that was really upsampled has other moments than the exact ones.
     """
-    check_simulation(params)
-    (_, _, height, width), ratios = params["maps"], params["ratios"]
-    low, high = params["variances"]
-    variances = spaced(low, high, params["points"])
+    (_, _, height, width), ratios = params.maps, params.ratios
+    low, high = params.variances
+    variances = spaced(low, high, params.points)
     sizes = [(height * ratio, width * ratio) for ratio in ratios]
-    total = len(variances) * params["maps"][0]
+    total = len(variances) * params.maps[0]
     progress = iter(track(range(total), total, f"{name}: exact moments"))
     points = []
     for number, variance in enumerate(variances):
@@ -77,11 +60,11 @@ def simulate(params: Mapping[str, Any], name: str = "simulate") -> dict[str, Any
         )
     next(progress, None)
     return {
-        "maps": list(params["maps"]),
-        "mean": params["mean"],
+        "maps": list(params.maps),
+        "mean": params.mean,
         "ratios": list(ratios),
         "points": points,
-        "confirmed": _confirm(params, variances, name) if params["confirm"] else [],
+        "confirmed": _confirm(params, variances, name) if params.confirm else [],
         "closed_form": {
             "finite": {
                 str(ratio): variance_factor(height, height * ratio) * variance_factor(width, width * ratio)
@@ -97,13 +80,13 @@ def spaced(low: float, high: float, count: int) -> list[float]:
     return [round(low + (high - low) * number / (count - 1), 12) for number in range(count)]
 
 
-def images_of(params: Mapping[str, Any], number: int, variance: float) -> Iterator[Tensor]:
+def images_of(params: Simulation, number: int, variance: float) -> Iterator[Tensor]:
     """The images `(1, C, H, W)` of the `number`-th variance, float32, each from a seed of its own."""
-    images, *shape = params["maps"]
+    images, *shape = params.maps
     for image in range(images):
-        generator = torch.Generator().manual_seed(derive(params["seed"], "simulation", number, image))
+        generator = torch.Generator().manual_seed(derive(params.seed, "simulation", number, image))
         maps = torch.empty((1, *shape), dtype=torch.float32)
-        yield maps.normal_(params["mean"], math.sqrt(variance), generator=generator)
+        yield maps.normal_(params.mean, math.sqrt(variance), generator=generator)
 
 
 def moments_by_upsampling(image: Tensor, ratio: int) -> Moments:
@@ -123,10 +106,10 @@ def moments_by_upsampling(image: Tensor, ratio: int) -> Moments:
     return merge_all(parts)
 
 
-def _confirm(params: Mapping[str, Any], variances: list[float], name: str) -> list[dict[str, Any]]:
+def _confirm(params: Simulation, variances: list[float], name: str) -> list[dict[str, Any]]:
     """Exact and really upsampled variance of the first images of the middle variance, for every ratio."""
     number = len(variances) // 2
-    count, ratios = params["confirm"], params["ratios"]
+    count, ratios = params.confirm, params.ratios
     exact: dict[int, list[Moments]] = {ratio: [] for ratio in ratios}
     real: dict[int, list[Moments]] = {ratio: [] for ratio in ratios}
     images = images_of(params, number, variances[number])

@@ -31,6 +31,8 @@ CONTRACTS = {
     "decoder": "pipeline_src.models.decoders.head:DecodeHead",
     "detector": "pipeline_src.models.detectors.detector:Detector",
     "reader": "pipeline_src.data.readers.reader:Reader",
+    "figure": "pipeline_src.reporting.figures.kind:FigureKind",
+    "metric": "pipeline_src.reporting.metrics:Metric",
 }
 """What a component of a kind must be: a subclass of this class, or an instance of it."""
 

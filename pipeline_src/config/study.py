@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, create_model, model_validator
+from pydantic import Field, PrivateAttr, create_model
 
 from pipeline_src.config.base import (
     Fraction,
@@ -18,11 +18,12 @@ from pipeline_src.config.base import (
 from pipeline_src.config.data import Dataset, dataset_section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted
+from pipeline_src.config.figures import FigureSection, figure_sections
 from pipeline_src.config.layers import Layer, locate
 from pipeline_src.config.model import Backbone, ModelSpec, Outside, model_spec
 from pipeline_src.config.recipe import Evaluation, Recipe
 from pipeline_src.errors import InputError
-from pipeline_src.reporting.metrics import METRICS
+from pipeline_src.reporting.metrics import METRICS, Metric
 
 
 class Table(Section):
@@ -41,66 +42,6 @@ class Table(Section):
         "line, with their paired difference; null: no such overview.",
     )
     note: str = Field(default="", description="Printed under the table.")
-
-
-class Simulation(Section):
-    """Random maps whose variance is compared before and after upsampling (Scale Equalization, Figure 3)."""
-
-    maps: Annotated[list[PositiveInt], Field(min_length=4, max_length=4)] = Field(
-        default=[16, 256, 128, 128], description="Batch, channels, height and width."
-    )
-    mean: float = Field(default=0.3989, description="Mean of the normal distribution; 1 / sqrt(2 pi).")
-    variances: Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)] = Field(
-        default=[0.01, 0.99], description="Smallest and largest variance."
-    )
-    points: Annotated[int, Field(ge=2)] = Field(default=99, description="Number of variances, evenly spaced.")
-    ratios: Annotated[list[PositiveInt], Field(min_length=1)] = Field(
-        default=[2, 4, 8], description="Upsampling ratios."
-    )
-    seed: NonNegativeInt = Field(default=0, description="Seed of the maps.")
-    confirm: NonNegativeInt = Field(
-        default=16, description="Images of the batch that are really upsampled, for one variance per ratio."
-    )
-
-
-class Figure(Section):
-    """One figure of a study."""
-
-    kind: Literal[
-        "tradeoff",
-        "curves",
-        "predictions",
-        "branch_scales",
-        "gradient_scales",
-        "upsampled_variance",
-        "detections",
-        "ap_by_size",
-    ] = Field(
-        description="`tradeoff`: accuracy against cost; `curves`: loss and validation over training; "
-        "`predictions`: image, ground truth and predictions side by side; `branch_scales`: scale of each "
-        "branch of the equalised concatenations at the start of training; `gradient_scales`: scale of the "
-        "gradient of each branch's fusion weights there; `upsampled_variance`: variance of random maps after "
-        "upsampling against before; `detections`: ground truth and detections on images; `ap_by_size`: AP of "
-        "small, medium and large objects."
-    )
-    subject: Name = Field(description="Names the file `<study>_<subject>`.")
-    title: str = Field(description="Caption.")
-    rows: list[str] | None = Field(
-        default=None,
-        description="Labels of the rows that it shows; null: all (predictions, detections: first and last).",
-    )
-    simulation: Simulation | None = Field(
-        default=None, description="What `upsampled_variance` simulates; null for the other kinds."
-    )
-    on_demand: bool = Field(
-        default=False, description="Drawn only where its file is asked for, and not part of the report."
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Figure":
-        if (self.kind == "upsampled_variance") != (self.simulation is not None):
-            raise ValueError("simulation belongs to the kind upsampled_variance, and only to it")
-        return self
 
 
 class ExtraSeeds(Section):
@@ -155,7 +96,12 @@ class Study(Section):
     seeds: PositiveInt | None = Field(default=None, description="Seeds per row; null: the root's `seeds`.")
     extra_seeds: list[ExtraSeeds] = Field(default_factory=list, description="More seeds for some rows.")
     tables: list[Table] = Field(default_factory=list, description="Tables.")
-    figures: list[Figure] = Field(default_factory=list, description="Figures.")
+    figures: list[FigureSection] = Field(default_factory=list, description="Figures.")
+
+    @property
+    def task(self) -> str:
+        """What its runs are for: `segmentation` or `detection`."""
+        return "segmentation" if self.model.detector is None else "detection"
 
 
 class Compute(Section):
@@ -239,6 +185,22 @@ class Params(Section):
         """Kinds as jobs name them: one of the user's own with the file that it stands in."""
         return tuple(f"{kind}={self.components[kind]}" if kind in self.components else kind for kind in kinds)
 
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Every metric by name, those of the user's own last."""
+        own = {kind: self.component(kind) for kind in self.components if kind.startswith("metric.")}
+        for kind, metric in own.items():
+            if not isinstance(metric, Metric):
+                raise self.wrong(
+                    ["components", kind], f"{self.components[kind]} is a class; name an instance"
+                )
+            if kind != f"metric.{metric.name}" or metric.name in METRICS:
+                explanation = (
+                    f"its name is {metric.name!r}; a kind is metric.<name>, and no name of the package"
+                )
+                raise self.wrong(["components", kind], explanation)
+        return METRICS | {metric.name: metric for metric in own.values()}
+
     def table_name(self, study: str, table: Table) -> str:
         """Name of a study's table, and of its files."""
         return f"{self.studies[study].prefix or study}_table{table.number}"
@@ -252,9 +214,11 @@ class Params(Section):
 @cache
 def params_model(outside: Outside = ()) -> type[Params]:
     """`Params` with the sections of all components, those of the user's own included."""
-    description = Study.model_fields["model"].description
-    model: Any = (model_spec(outside), Field(description=description))
-    study = create_model("Study", __base__=Study, __doc__=Study.__doc__, model=model)
+    described = {name: Study.model_fields[name].description for name in ("model", "figures")}
+    model: Any = (model_spec(outside), Field(description=described["model"]))
+    entry: Any = figure_sections(dict(outside))
+    figures: Any = (list[entry], Field(default_factory=list, description=described["figures"]))
+    study = create_model("Study", __base__=Study, __doc__=Study.__doc__, model=model, figures=figures)
     studies: Any = (dict[Name, study], Field(description=Params.model_fields["studies"].description))  # type: ignore[valid-type]
     section = dataset_section(outside)
     datasets: Any = (dict[Name, section], Field(description=Params.model_fields["datasets"].description))  # type: ignore[valid-type]

@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.explain import one_of, suggest
+from pipeline_src.config.figures import figure_kinds
 from pipeline_src.config.study import Params
-from pipeline_src.reporting.metrics import METRICS, metrics_of
 
 
 def with_baselines(params: Params, key: str, rows: list[Row], axis_labels: list[dict[str, str]]) -> list[Row]:
@@ -68,34 +68,37 @@ def row_label(
     return re.sub(r"\{([^}]+)\}", value_of, template)
 
 
-OF_MASKS = ("predictions",)
-OF_BOXES = ("detections", "ap_by_size")
-"""Figures that one task has; the others are of both."""
+NEEDS = {"segmentation": "masks", "detection": "boxes"}
+"""What a task's data sets have."""
 
 
 def check_task(params: Params, key: str) -> None:
-    """Refuse columns and figures that a study's task does not have, and unknown columns (`InputError`)."""
+    """Refuse metrics and figures that a study's task does not have, and unknown metrics (`InputError`)."""
     study = params.studies[key]
-    boxes = study.model.detector is not None
-    needed, has = ("masks", "boxes") if boxes else ("boxes", "masks")
-    known = [metric.name for metric in metrics_of("detection" if boxes else "segmentation")]
     for index, table in enumerate(study.tables):
-        for place, metric in enumerate(table.metrics):
-            if metric not in known:
-                why = (
-                    f"{metric!r} needs {needed}, and this study has {has}"
-                    if metric in METRICS
-                    else f"there is no metric {metric!r}{suggest(metric, known)}"
-                )
-                path: list[str | int] = ["studies", key, "tables", index, "metrics", place]
-                raise params.wrong(path, f"{why}; use {one_of(known)}")
-    wrong, right = (OF_MASKS, OF_BOXES) if boxes else (OF_BOXES, OF_MASKS)
+        for place, name in enumerate(table.metrics):
+            _check_metric(params, study.task, name, ["studies", key, "tables", index, "metrics", place])
     for index, figure in enumerate(study.figures):
-        if figure.kind in wrong:
-            path = ["studies", key, "figures", index, "kind"]
-            raise params.wrong(
-                path, f"{figure.kind!r} needs {needed}, and this study has {has}; use {one_of(right)}"
-            )
+        where: list[str | int] = ["studies", key, "figures", index]
+        kind = params.component(f"figure.{figure.kind}")
+        if kind.tasks and study.task not in kind.tasks:
+            wrong = _of_another_task(study.task, kind.tasks[0])
+            use = one_of(figure_kinds(study.task, params.components))
+            raise params.wrong([*where, "kind"], f"{figure.kind!r} {wrong}; use {use}")
+        for name in kind.metrics(figure.given(), study.task):
+            _check_metric(params, study.task, name, where)
+
+
+def _check_metric(params: Params, task: str, name: str, place: list[str | int]) -> None:
+    metrics = params.metrics
+    known = [metric.name for metric in metrics.values() if metric.task in (None, task)]
+    if name not in known:
+        wrong = _of_another_task(task, metrics[name].task) if name in metrics else "is no metric"
+        raise params.wrong(place, f"{name!r} {wrong}{suggest(name, known)}; use {one_of(known)}")
+
+
+def _of_another_task(task: str, other: str | None) -> str:
+    return f"needs {NEEDS.get(str(other), other)}, and this study has {NEEDS.get(task, task)}"
 
 
 def check_rows(params: Params, key: str, rows: list[Row]) -> None:

@@ -1,74 +1,73 @@
-"""The jobs that draw figures, with what each kind of figure reads."""
+"""The jobs that draw figures, with what each kind of figure says that it reads."""
 
-from typing import Any
+from dataclasses import replace
 
 from pipeline_src.config.experiments import Row
-from pipeline_src.config.study import Figure, Study
+from pipeline_src.config.figures import FigureSection
+from pipeline_src.config.study import Study
+from pipeline_src.errors import InputError
+from pipeline_src.options import to_json
 from pipeline_src.planning.jobs import PlannedJob
-from pipeline_src.planning.steps import EVALUATE, FIGURE, SIMULATE, TRAIN
+from pipeline_src.planning.steps import FIGURE, SIMULATE
 from pipeline_src.planning.summary_jobs import SummaryJobs
+from pipeline_src.reporting.figures.kind import READABLE
+from pipeline_src.reporting.metrics import RUN_FILES
+from pipeline_src.reporting.parameters import DrawFigure
 
 
 class FigureJobs(SummaryJobs):
     """Adds figures to a plan, and the probes and simulations that they alone ask for."""
 
-    def figure(self, key: str, study: Study, figure: Figure) -> PlannedJob:
+    def figure(self, key: str, study: Study, figure: FigureSection) -> PlannedJob:
         """One figure of a study, with the inputs that its kind asks for."""
+        kind = self.params.component(f"figure.{figure.kind}")
+        if unknown := [name for name in kind.reads if name not in READABLE]:
+            raise InputError(
+                f"figure.{figure.kind} reads {unknown[0]!r}, which is not there; use {', '.join(READABLE)}"
+            )
         name = f"{study.prefix or key}_{figure.subject}"
-        rows = self._figure_rows(key, figure)
-        params: dict[str, Any] = {
-            "study": key,
-            "figure": name,
-            "kind": figure.kind,
-            "title": figure.title,
-            "row_header": study.tables[0].row_header if study.tables else "row",
-            "rows": self.rows_of(rows),
-            "scale": self.scale(),
-            "compared": bool(study.paper),
-        }
-        inputs = self._figure_inputs(key, study, figure, name, rows, params)
+        rows = self._rows(key, figure, kind.pictures)
+        params = DrawFigure(
+            study=key,
+            figure=name,
+            kind=figure.kind,
+            title=figure.title,
+            task=study.task,
+            scale=self.scale(),
+            compared=bool(study.paper),
+            row_header=study.tables[0].row_header if study.tables else "row",
+            rows=[],
+            options=to_json(figure.given()),
+        )
+        inputs: dict[str, str | list[str]] = {}
+        if "probe" in kind.reads:
+            rows, inputs["probe"] = self._probes(key, figure, rows)
+        if "simulation" in kind.reads:
+            inputs["simulation"] = self._simulation(figure, name).outputs["simulation"]
+        for table in ("experiments", "timed"):
+            if table in kind.reads:
+                inputs[table] = self.tidy_inputs(key)[table]
+                paper = self.printed(study, study.tables[0] if study.tables else None)
+                params = replace(params, paper=paper, split=self.data(key).split)
+        inputs |= {file: self.of_runs(file, rows) for file in RUN_FILES if file in kind.reads}
+        if "evaluate" in kind.reads:
+            scorings = [self.graph.experiments.scorings[one] for row in rows for one in row.scorings]
+            kept = min((one.evaluation["overlays"] for one in scorings), default=0)
+            params = replace(params, images=kept)
+        if kind.reads != ("simulation",):
+            params = replace(params, rows=self.rows_of(rows))
+        shown = self.own(kind.metrics(figure.given(), study.task))
         return self.plan.create(
             FIGURE,
             name,
-            params=params,
+            params=to_json(params),
             inputs=inputs,
-            components=(f"figure.{figure.kind}",),
+            components=self.params.spelled((f"figure.{figure.kind}", *shown)),
             on_demand=figure.on_demand,
         )
 
-    def _figure_inputs(
-        self, key: str, study: Study, figure: Figure, name: str, rows: list[Row], params: dict[str, Any]
-    ) -> dict[str, str | list[str]]:
-        """What the figure's kind reads; adds to `params` what else it asks for."""
-        runs = [run for row in rows for run in row.runs]
-        scorings = [scoring for row in rows for scoring in row.scorings]
-        match figure.kind:
-            case "tradeoff" | "ap_by_size":
-                params |= self.comparison(key, study, study.tables[0] if study.tables else None)
-                params |= self._score_of(rows) if figure.kind == "tradeoff" else {}
-                return self.tidy_inputs(key)
-            case "curves":
-                params |= self._score_of(rows)
-                return {name: [self.plan.path(TRAIN, name, run) for run in runs] for name in ("log", "curve")}
-            case "predictions" | "detections":
-                params["images"] = min(
-                    (self.graph.experiments.scorings[one].evaluation["overlays"] for one in scorings),
-                    default=0,
-                )
-                return {"evaluate": [self.plan.path(EVALUATE, "sidecar", scoring) for scoring in scorings]}
-            case "upsampled_variance":
-                params["rows"] = []
-                return {"simulation": self.simulation(figure, name).outputs["simulation"]}
-        return {"probe": self._probes(key, figure, rows, params)}
-
-    def _score_of(self, rows: list[Row]) -> dict[str, Any]:
-        """The score that a figure shows, where it is not mIoU: AP of detectors."""
-        runs = self.graph.experiments.runs
-        detectors = any(runs[run].model["detector"] is not None for row in rows for run in row.runs)
-        return {"score": "ap"} if detectors else {}
-
-    def _probes(self, key: str, figure: Figure, rows: list[Row], params: dict[str, Any]) -> list[str]:
-        """Probes of the first run of every row with equalizers to calibrate; `params` names these rows."""
+    def _probes(self, key: str, figure: FigureSection, rows: list[Row]) -> tuple[list[Row], list[str]]:
+        """The rows with equalizers to calibrate, and the probes of the first run of each."""
         found = []
         for row in rows:
             probe = self.graph.probe(self.graph.experiments.runs[row.runs[0]]) if row.runs else None
@@ -80,23 +79,23 @@ class FigureJobs(SummaryJobs):
                 ["studies", key, "figures", index],
                 f"{figure.kind} needs a row with a model.equalizer of form folded or module",
             )
-        params["rows"] = self.rows_of([row for row, _ in found])
-        return [path for _, path in found]
+        return [row for row, _ in found], [path for _, path in found]
 
-    def simulation(self, figure: Figure, name: str) -> PlannedJob:
+    def _simulation(self, figure: FigureSection, name: str) -> PlannedJob:
         """The job that simulates what a figure shows."""
-        assert figure.simulation is not None
         return self.plan.create(
             SIMULATE,
             name,
-            params={**figure.simulation.model_dump(), "threads": self.params.compute.threads},
+            params={
+                "simulation": to_json(figure.given().simulation),
+                "threads": self.params.compute.threads,
+            },
             on_demand=figure.on_demand,
         )
 
-    def _figure_rows(self, key: str, figure: Figure) -> list[Row]:
+    def _rows(self, key: str, figure: FigureSection, pictures: bool) -> list[Row]:
         rows = self.graph.experiments.rows[key]
         if figure.rows is not None:
             by_label = {row.label: row for row in rows}
             return [by_label[label] for label in figure.rows]
-        pictures = figure.kind in ("predictions", "detections")
         return [rows[0], rows[-1]] if pictures and len(rows) > 2 else rows

@@ -7,6 +7,8 @@ its jobs, what they read and write, and what a machine has to grant them. Standa
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline_src.reporting.figures.kind import READABLE
+
 OWN_THREADS = "own"
 """As many threads as the job's own parameters say: they can change a result's bits."""
 
@@ -239,6 +241,7 @@ TABULATE = Step(
     wildcard="study",
     inputs={
         "metrics": "the scores of every run",
+        **{name: READABLE[name] for name in ("evaluate", "train", "log", "curve")},
         "cost": "the counted costs of every architecture",
         "timing": "its times and memory",
     },
@@ -292,14 +295,7 @@ FIGURE = Step(
     message="figure {name}",
     function="pipeline_src.steps.figure:make_figure",
     wildcard="figure",
-    inputs={
-        **TIDY,
-        "log": "the losses of every run",
-        "curve": "the validation scores of every run",
-        "evaluate": "the records of evaluations, which name the pictures",
-        "probe": "the scales at the start of every run",
-        "simulation": "what was simulated for the figure",
-    },
+    inputs=READABLE,
     outputs={
         "sidecar": "results/{scale}/figures/{figure}.json",
         "svg": "results/{scale}/figures/{figure}.svg",

@@ -1,11 +1,15 @@
 """The jobs that summarise: tidy tables, tables beside the papers' numbers, figures, the report."""
 
 from pipeline_src.config.study import Params, Study, Table
+from pipeline_src.options import to_json
 from pipeline_src.planning.figure_jobs import FigureJobs
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.steps import COST, EVALUATE, JOIN, REPORT, TABLE, TABULATE, TRAIN
 from pipeline_src.planning.summary_jobs import SummaryJobs
+from pipeline_src.reporting.metrics import RUN_FILES
+from pipeline_src.reporting.parameters import ListedRun, MakeTable, Report, StudyPart, Tabulate
+from pipeline_src.reporting.reference import printed_in
 
 
 def plan_everything(params: Params) -> Plan:
@@ -37,19 +41,28 @@ class Summaries(SummaryJobs):
         """The tidy tables of a study."""
         rows = self.graph.experiments.rows[key]
         architectures = list(dict.fromkeys(row.architecture for row in rows))
+        study = self.params.studies[key]
+        shown = [name for table in study.tables for name in table.metrics]
+        for figure in study.figures:
+            kind = self.params.component(f"figure.{figure.kind}")
+            shown += kind.metrics(figure.given(), study.task)
+        own = self.own(shown)
+        read = {source.file for one in own for source in self.params.component(one).sources}
         return self.plan.create(
             TABULATE,
             key,
-            params={
-                "study": key,
-                "tables": [self.params.table_name(key, table) for table in self.params.studies[key].tables],
-                "rows": self.rows_of(rows),
-                "architectures": architectures,
-            },
+            params=to_json(
+                Tabulate(
+                    study=key,
+                    tables=[self.params.table_name(key, table) for table in self.params.studies[key].tables],
+                    rows=self.rows_of(rows),
+                    architectures=architectures,
+                    own_metrics=[name.partition(".")[2] for name in own],
+                )
+            ),
+            components=self.params.spelled(own),
             inputs={
-                "metrics": [
-                    self.plan.path(EVALUATE, "metrics", scoring) for row in rows for scoring in row.scorings
-                ],
+                **{file: self.of_runs(file, rows) for file in RUN_FILES if file == "metrics" or file in read},
                 "cost": [self.plan.path(COST, "cost", name) for name in architectures],
                 "timing": [self.plan.path(COST, "timing", name) for name in architectures],
             },
@@ -60,7 +73,7 @@ class Summaries(SummaryJobs):
         return self.plan.create(
             JOIN,
             JOIN.only,
-            params={"studies": [job.name for job in tidy]},
+            params={},
             inputs={
                 "experiments": [job.outputs["experiments"] for job in tidy],
                 "timed": [job.outputs["timed"] for job in tidy],
@@ -74,23 +87,29 @@ class Summaries(SummaryJobs):
         return self.plan.create(
             TABLE,
             name,
-            params={
-                "study": key,
-                "table": name,
-                "number": table.number if study.paper else None,
-                "title": table.title,
-                "row_header": table.row_header,
-                "metrics": table.metrics,
-                "note": table.note,
-                "rows": self.rows_of(rows),
-                "cost": self.cost_settings(rows),
-                "weights": self.weights(rows),
-                "fixed_at_random": self.fixed_at_random(rows),
-                "assumptions": self.assumptions_under(key, self.paper_table(study, table)),
-                "verdicts": self.params.verdicts.model_dump(),
-                **self.comparison(key, study, table),
-            },
+            params=to_json(
+                MakeTable(
+                    study=key,
+                    table=name,
+                    number=table.number if study.paper else None,
+                    title=table.title,
+                    row_header=table.row_header,
+                    metrics=table.metrics,
+                    rows=self.rows_of(rows),
+                    scale=self.scale(),
+                    data=self.data(key),
+                    costs=self.cost_settings(rows),
+                    paper=self.printed(study, table),
+                    quoted=printed_in(self.quoted_values, self.paper_table(study, table)),
+                    assumptions=self.assumptions_under(key, self.paper_table(study, table)),
+                    weights=self.weights(rows),
+                    rules=self.rules(),
+                    fixed_at_random=self.fixed_at_random(rows),
+                    note=table.note,
+                )
+            ),
             inputs=self.tidy_inputs(key),
+            components=self.params.spelled(self.own(table.metrics)),
         )
 
     # --- all studies --------------------------------------------------------------------------
@@ -106,29 +125,31 @@ class Summaries(SummaryJobs):
             for scoring in row.scorings
         }
         studies = [
-            {
-                "study": key,
-                "title": self.params.studies[key].title,
-                "tables": [job.name for job in tables if job.params["study"] == key],
-                "figures": [job.name for job in figures if job.params["study"] == key],
-            }
+            StudyPart(
+                study=key,
+                title=self.params.studies[key].title,
+                tables=[job.name for job in tables if job.params["study"] == key],
+                figures=[job.name for job in figures if job.params["study"] == key],
+            )
             for key in experiments.rows
         ]
         return self.plan.create(
             REPORT,
             REPORT.only,
-            params={
-                "title": "Fusebench",
-                "scale": self.scale(),
-                "studies": studies,
-                "runs": [
-                    {"run": one.name, "row": row_of[one.name].label, "seed": experiments.runs[one.run].seed}
-                    for one in scorings
-                ],
-                "architectures": list(experiments.architectures),
-                "assumptions": self.assumptions_of_papers(experiments.rows),
-                "verdicts": self.params.verdicts.model_dump(),
-            },
+            params=to_json(
+                Report(
+                    title="Fusebench",
+                    scale=self.scale(),
+                    studies=studies,
+                    runs=[
+                        ListedRun(one.name, row_of[one.name].label, experiments.runs[one.run].seed)
+                        for one in scorings
+                    ],
+                    architectures=list(experiments.architectures),
+                    assumptions=self.assumptions_of_papers(experiments.rows),
+                    rules=self.rules(),
+                )
+            ),
             inputs={
                 "tables": [job.sidecar for job in tables],
                 "figures": [job.sidecar for job in figures],

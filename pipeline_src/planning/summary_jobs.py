@@ -2,20 +2,33 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Study, Table
 from pipeline_src.planning.graph import GraphBuilder
-from pipeline_src.planning.steps import TABULATE
+from pipeline_src.planning.steps import EVALUATE, TABULATE, TRAIN
+from pipeline_src.reporting.metrics import METRICS
+from pipeline_src.reporting.parameters import (
+    Assumption,
+    CostSetting,
+    EvaluatedData,
+    Printed,
+    Rules,
+    Scale,
+    Testing,
+)
 from pipeline_src.reporting.reference import (
-    assumptions_of,
-    paper_values_of,
+    assumption_of,
+    printed_in,
     read_assumptions,
     read_paper_values,
     read_quoted_values,
 )
+from pipeline_src.reporting.rows import RowRun, TableRow
+from pipeline_src.reporting.status import DONE
 
 PAPER_VALUES = "workflow/reference/paper_values.csv"
 QUOTED_VALUES = "workflow/reference/quoted_values.csv"
@@ -42,20 +55,24 @@ class SummaryJobs:
         self.quoted_values = read_quoted_values(QUOTED_VALUES)
         self.assumptions = read_assumptions(ASSUMPTIONS)
 
-    def rows_of(self, rows: list[Row]) -> list[dict[str, Any]]:
+    def own(self, metrics: Iterable[str]) -> tuple[str, ...]:
+        """The components of those metrics that are the user's own."""
+        return tuple(f"metric.{name}" for name in dict.fromkeys(metrics) if name not in METRICS)
+
+    def rows_of(self, rows: list[Row]) -> list[TableRow]:
         """The rows, with their baselines where these are among them; runs have their scorings' names."""
         labels = {row.label for row in rows}
         return [
-            {
-                "row": row.label,
-                "architecture": row.architecture,
-                "baseline_row": row.baseline if row.baseline in labels else None,
-                "runs": [
-                    {"run": name, "seed": seed} for name, seed in zip(row.scorings, row.seeds, strict=True)
-                ],
-                **{name: value for name in ("pair", "status", "reason") if (value := getattr(row, name))},
-                **({"init_from": start} if (start := self._start(row)) else {}),
-            }
+            TableRow(
+                name=row.label,
+                architecture=row.architecture,
+                baseline=row.baseline if row.baseline in labels else None,
+                runs=[RowRun(name, seed) for name, seed in zip(row.scorings, row.seeds, strict=True)],
+                status=row.status or DONE,
+                reason=row.reason,
+                pair=row.pair,
+                init_from=self._start(row),
+            )
             for row in rows
         ]
 
@@ -81,70 +98,70 @@ class SummaryJobs:
             )
         return " and ".join(parts) or None
 
-    def scale(self) -> dict[str, Any]:
+    def scale(self) -> Scale:
         """The scale, as captions name it."""
-        return {
-            "name": self.params.scale,
-            "comparable": self.params.comparable,
-            "note": self.params.scale_note,
-        }
+        return Scale(self.params.scale, self.params.comparable, self.params.scale_note)
 
-    def comparison(self, key: str, study: Study, table: Table | None) -> dict[str, Any]:
-        """What is compared with what: the scale, our data, the paper's numbers."""
-        names = list(dict.fromkeys(row.dataset for row in self.graph.experiments.rows[key]))
+    def rules(self) -> Rules:
+        """The rules of the verdicts."""
+        return Rules(**self.params.verdicts.model_dump())
+
+    def data(self, key: str) -> EvaluatedData:
+        """The data that a study's scores are measured on, and how."""
+        study, rows = self.params.studies[key], self.graph.experiments.rows[key]
+        names = list(dict.fromkeys(row.dataset for row in rows))
         kinds = {self.params.datasets[name].source.kind for name in names}
-        data: dict[str, Any] = {
-            "dataset": " and ".join(names),
-            "split": "val",
-            "kind": kinds.pop() if len(kinds) == 1 else "",
-            "tests": self.tests(self.graph.experiments.rows[key]),
-        }
-        if any(self.params.datasets[name].reader.task == "detection" for name in names):
-            data["task"] = "detection"
-        if study.paper and all(name in PAPER_DATASETS for name in names):
-            data["paper_dataset"] = " and ".join(PAPER_DATASETS[name] for name in names)
-        name = self.paper_table(study, table)
-        paper = paper_values_of(self.paper_values, name) if name else []
-        quoted = [value for value in self.quoted_values if value["table"] == name]
-        return {"scale": self.scale(), "data": data, "paper": paper, "quoted": quoted or None}
+        of_paper = study.paper and all(name in PAPER_DATASETS for name in names)
+        return EvaluatedData(
+            dataset=" and ".join(names),
+            split="val",
+            task=study.task,
+            kind=kinds.pop() if len(kinds) == 1 else "",
+            paper_dataset=" and ".join(PAPER_DATASETS[name] for name in names) if of_paper else None,
+            testing=self._testing(rows),
+        )
 
-    def tests(self, rows: list[Row]) -> list[dict[str, Any]]:
+    def _testing(self, rows: list[Row]) -> list[Testing]:
         """The ways in which the rows are evaluated, each once, with the number of rows."""
-        found: list[dict[str, Any]] = []
+        ways: list[dict[str, Any]] = []
         for row in rows:
             for scoring in row.scorings[:1]:
-                whole = self.graph.experiments.scorings[scoring].evaluation
-                way = {key: value for key, value in whole.items() if key != "overlays"}
-                same = next((one for one in found if one["way"] == way), None)
-                if same is None:
-                    found.append(same := {"way": way, "rows": 0})
-                same["rows"] += 1
-        return found
+                evaluation = self.graph.experiments.scorings[scoring].evaluation
+                ways.append({key: value for key, value in evaluation.items() if key != "overlays"})
+        different = [way for place, way in enumerate(ways) if way not in ways[:place]]
+        return [Testing(rows=ways.count(way), **way) for way in different]
+
+    def printed(self, study: Study, table: Table | None) -> list[Printed]:
+        """The paper's numbers for a table."""
+        return printed_in(self.paper_values, self.paper_table(study, table))
 
     @staticmethod
     def paper_table(study: Study, table: Table | None) -> str:
         """The paper's table that a study's table re-creates, as the reference names it."""
         return f"{study.paper}_table{table.number}" if study.paper and table else ""
 
+    def of_runs(self, file: str, rows: Iterable[Row]) -> list[str]:
+        """A result file of `RUN_FILES` of every run of the rows, or of its evaluation there."""
+        output = "sidecar" if file in ("evaluate", "train") else file
+        if file in ("metrics", "evaluate"):
+            return [self.plan.path(EVALUATE, output, one) for row in rows for one in row.scorings]
+        return [self.plan.path(TRAIN, output, run) for row in rows for run in row.runs]
+
     def tidy_inputs(self, key: str) -> dict[str, str | list[str]]:
         """The tidy tables of a study."""
         return {name: self.plan.path(TABULATE, name, key) for name in ("experiments", "timed")}
 
-    def cost_settings(self, rows: list[Row]) -> list[dict[str, Any]]:
+    def cost_settings(self, rows: list[Row]) -> list[CostSetting]:
         """Batch and crop at which costs were measured, each once."""
         settings = [self.graph.experiments.architectures[row.architecture].setting for row in rows]
-        found: list[dict[str, Any]] = []
-        for setting in settings:
-            entry = {"batch": setting["batch"], "crop": setting["crop"]}
-            if entry not in found:
-                found.append(entry)
-        return found
+        found = [CostSetting(setting["batch"], list(setting["crop"])) for setting in settings]
+        return [one for place, one in enumerate(found) if one not in found[:place]]
 
-    def assumptions_under(self, key: str, table: str) -> list[dict[str, Any]]:
+    def assumptions_under(self, key: str, table: str) -> list[Assumption]:
         """The assumptions of a paper's table that a study re-creates, with what each switch says here."""
-        return [self._told(row, [key], key) for row in assumptions_of(self.assumptions, table)]
+        return [self._assumption(row, [key], key) for row in self.assumptions if table in row["tables"]]
 
-    def assumptions_of_papers(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+    def assumptions_of_papers(self, keys: Iterable[str]) -> list[Assumption]:
         """The assumptions of the papers that studies re-create; a switch of a study names any of them."""
         studies = {key: self.params.studies[key] for key in keys}
         papers = {study.paper for study in studies.values()}
@@ -152,14 +169,14 @@ class SummaryJobs:
             key: {self.paper_table(study, table) for table in study.tables} for key, study in studies.items()
         }
         return [
-            self._told(row, [key for key in studies if tables[key] & set(row["tables"])], "<study>")
+            self._assumption(row, [key for key in studies if tables[key] & set(row["tables"])], "<study>")
             for row in self.assumptions
             if row["study"] in papers
         ]
 
-    def _told(self, assumption: dict[str, Any], keys: list[str], study: str) -> dict[str, Any]:
-        switch = assumption["switch"].replace("{study}", study)
-        return {**assumption, "switch": switch, "value": self.switched(assumption["switch"], keys)}
+    def _assumption(self, row: dict[str, Any], keys: list[str], study: str) -> Assumption:
+        switch = row["switch"].replace("{study}", study)
+        return replace(assumption_of(row), switch=switch, value=self.switched(row["switch"], keys))
 
     def switched(self, switch: str, studies: Iterable[str] = ()) -> str | None:
         """What an assumption's switch says here, as the file would write it; None without a switch.

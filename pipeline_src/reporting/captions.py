@@ -3,29 +3,28 @@
 from typing import Any
 
 from pipeline_src.reporting.blocks import sentence
+from pipeline_src.reporting.parameters import CostSetting, EvaluatedData, MakeTable, Scale, Testing
 
 NEVER_EVIDENCE = "Its numbers are never evidence about a paper."
 
 
-def scale_sentence(scale: dict[str, Any], compared: bool = True) -> str:
+def scale_sentence(scale: Scale, compared: bool = True) -> str:
     """Name and note of the scale; one that is not to be compared says so, where there is a paper."""
-    note = scale.get("note") or ""
-    parts = [f"Scale {scale['name']}{': ' + note.rstrip('.') if note else ''}."]
-    if compared and not scale["comparable"]:
+    parts = [f"Scale {scale.name}{': ' + scale.note.rstrip('.') if scale.note else ''}."]
+    if compared and not scale.comparable:
         parts.append(NEVER_EVIDENCE)
     return " ".join(parts)
 
 
-def describe_table(params: dict[str, Any], table: dict[str, Any]) -> list[str]:
+def describe_table(params: MakeTable, table: dict[str, Any]) -> list[str]:
     """Sentences below a table's title, from its `params` and from what `Comparison.table` found."""
-    notes = [scale_sentence(params["scale"], compared=bool(params["paper"]))]
+    notes = [scale_sentence(params.scale, compared=bool(params.paper))]
     columns = table["columns"]
-    data = params.get("data")
     scores = [column for column in columns if column["kind"] == "score"]
-    if data and scores:
-        notes.append(_data_sentence(data, table, scores))
-    boxes = data is not None and data.get("task") == "detection"
-    notes += [_column_sentence(column, params.get("cost") or [], boxes) for column in columns]
+    if scores:
+        notes.append(_data_sentence(params.data, table, scores))
+    boxes = params.data.task == "detection"
+    notes += [_column_sentence(column, params.costs, boxes) for column in columns]
     baselines = {row["baseline_row"] for row in table["rows"] if not row["is_baseline"]}
     if baselines:
         which = (
@@ -42,66 +41,58 @@ def describe_table(params: dict[str, Any], table: dict[str, Any]) -> list[str]:
         for row in table["rows"]
         if row["reason"]
     ]
-    started = {row["row"]: row["init_from"] for row in params["rows"] if row.get("init_from")}
-    if "none" in params.get("weights", []):
+    started = {row.name: row.init_from for row in params.rows if row.init_from}
+    if "none" in params.weights:
         rest = "the backbones of the other rows" if started else "the backbone"
-        fixed = params.get("fixed_at_random")
+        fixed = params.fixed_at_random
         never = f"; of it {fixed} stayed as it was, and never learned" if fixed else ""
         notes.append(f"Backbone weights: none, so {rest} started from a random initialisation{never}.")
     notes += [f"{row}: started from the weights of {run}." for row, run in started.items()]
-    if params["assumptions"] and not params["scale"]["comparable"]:
+    if params.assumptions and not params.scale.comparable:
         notes.append(
             "The assumptions describe the paper's recipe; this scale replaces its data, sizes and lengths."
         )
-    if params.get("note"):
-        notes.append(params["note"])
+    if params.note:
+        notes.append(params.note)
     return notes
 
 
-def _data_sentence(data: dict[str, Any], table: dict[str, Any], scores: list[dict[str, Any]]) -> str:
+def _data_sentence(data: EvaluatedData, table: dict[str, Any], scores: list[dict[str, Any]]) -> str:
     kinds = {"scenes": " (generated scenes)", "folder": " (a user's own folder)"}
-    ours = f"{data['dataset']} {data['split']}{kinds.get(data.get('kind', ''), '')}"
+    ours = f"{data.dataset} {data.split}{kinds.get(data.kind, '')}"
     seeds = sorted(
         {cell["n"] for row in table["rows"] for cell in [row["cells"][scores[0]["key"]]] if cell["n"]}
     )
     n = f", n = {seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "") if seeds else ""
     n += " (seeds)" if n else ""
     splits = {column["paper_split"] for column in scores if column["paper_split"]}
-    paper = (
-        f"Paper: {data.get('paper_dataset') or data['dataset']} {', '.join(sorted(splits))}; "
-        if splits
-        else ""
-    )
-    ways = [_way(test["way"]) for test in data["tests"]]
-    if len(ways) > 1:
-        ways = [f"{way} ({test['rows']} rows)" for way, test in zip(ways, data["tests"], strict=True)]
+    paper = f"Paper: {data.paper_dataset or data.dataset} {', '.join(sorted(splits))}; " if splits else ""
+    ways = [_way(one) + (f" ({one.rows} rows)" if len(data.testing) > 1 else "") for one in data.testing]
     parts = [ours, *([" or ".join(ways)] if ways else [])]
-    if data.get("task") == "detection":
+    if data.task == "detection":
         parts.append("boxes in pixels of the original image")
     return f"{paper}{'here' if paper else 'Data'}: {', '.join(parts)}{n}."
 
 
-def _way(evaluation: dict[str, Any]) -> str:
-    """How a network is tested, from a resolved `evaluation`."""
-    sizes = evaluation.get("scales") or [evaluation.get("resize")]
-    if sizes == [None]:
+def _way(testing: Testing) -> str:
+    """How a network is tested."""
+    sizes = testing.scales or ([testing.resize] if testing.resize else [])
+    if not sizes:
         text = "images at their original size"
     else:
         text = f"images fitted into {' and '.join(f'{long}x{short}' for long, short in sizes)}"
         text += ", detections merged" if len(sizes) > 1 else ""
-        text += "" if evaluation.get("scales") else " and scored at their original size"
-    if evaluation.get("mode") == "slide":
-        (height, width), (down, across) = evaluation["window"], evaluation["stride"]
+        text += "" if testing.scales else " and scored at their original size"
+    if testing.window and testing.stride:
+        (height, width), (down, across) = testing.window, testing.stride
         text += f", in windows of {width}x{height} every {across}x{down} pixels"
     return text
 
 
-def _column_sentence(column: dict[str, Any], settings: list[dict[str, Any]], boxes: bool) -> str:
+def _column_sentence(column: dict[str, Any], settings: list[CostSetting], boxes: bool) -> str:
     text = f"{sentence(column['header'])}: {column['meaning']}"
     if column["kind"] == "cost" and settings and column["key"] != "parameters":
-        batches = (
-            (1 if column["key"] == "flops" else setting["batch"], setting["crop"]) for setting in settings
-        )
+        batches = ((1 if column["key"] == "flops" else setting.batch, setting.crop) for setting in settings)
         texts = [f"{'one image' if n == 1 else f'a batch of {n}'} of {w}x{h}" for n, (h, w) in batches]
         text += f", for {' or '.join(dict.fromkeys(texts))}"
     if boxes and column["key"] == "flops":

@@ -16,13 +16,14 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_src.reporting.metrics import METRICS, Metric, Source
+from pipeline_src.reporting.metrics import Metric, Source, metric_named
+from pipeline_src.reporting.parameters import Printed, Rules, Scale
 from pipeline_src.reporting.reference import SERVER_SPLITS
-from pipeline_src.reporting.rows import Row
+from pipeline_src.reporting.rows import TableRow
 from pipeline_src.reporting.statistics import Summary, paired_difference, summarise
-from pipeline_src.reporting.status import DONE, SERVER_ONLY, Scale
+from pipeline_src.reporting.status import DONE, SERVER_ONLY
 from pipeline_src.reporting.tidy import TIMED_COLUMNS
-from pipeline_src.reporting.verdict import Rules, Verdict, judge_ratio, judge_score
+from pipeline_src.reporting.verdict import Verdict, judge_ratio, judge_score
 
 Cell = dict[str, Any]
 
@@ -30,16 +31,16 @@ Cell = dict[str, Any]
 class Comparison:
     """All values of one table.
 
-    `measured` are the lines of both long tables that belong to it; `paper` lists the printed numbers
-    as `{"row", "metric", "value", "unit", "split"}`; `split` is the split of the data that we
+    `measured` are the lines of both long tables that belong to it; `paper` are the printed numbers;
+    `split` is the split of the data that we
     evaluate on.
     """
 
     def __init__(
         self,
-        rows: list[Row],
+        rows: list[TableRow],
         measured: pd.DataFrame,
-        paper: list[dict[str, Any]],
+        paper: list[Printed],
         scale: Scale,
         rules: Rules,
         split: str = "val",
@@ -48,7 +49,7 @@ class Comparison:
         self.scale = scale
         self.rules = rules
         self.split = split
-        self._paper = {(entry["row"], entry["metric"]): entry for entry in paper}
+        self._paper = {(one.row, one.metric): one for one in paper}
         of_runs = measured["seed"].notna()
         scores, costs = measured[of_runs], measured[~of_runs].reindex(columns=TIMED_COLUMNS)
         self._scores = {
@@ -60,7 +61,7 @@ class Comparison:
 
     def table(self, metrics: list[str]) -> dict[str, Any]:
         """`{"confidence", "columns": [...], "rows": [{"row", "label", ..., "cells": {column: cell}}]}`."""
-        columns = [METRICS[metric] for metric in metrics]
+        columns = [metric_named(metric) for metric in metrics]
         sources = {column.name: self._source(column) for column in columns}
         return {
             "confidence": self.rules.confidence,
@@ -68,8 +69,8 @@ class Comparison:
             "rows": [
                 {
                     "row": row.name,
-                    "label": row.label,
-                    "baseline_row": row.baseline_row,
+                    "label": row.name,
+                    "baseline_row": row.baseline,
                     "is_baseline": row.is_baseline,
                     **({"pair": row.pair} if row.pair else {}),
                     "status": row.status,
@@ -98,7 +99,7 @@ class Comparison:
         return column.sources[-1]
 
     def _describe(self, column: Metric, source: Source) -> dict[str, Any]:
-        printed = [e for (_, metric), e in self._paper.items() if metric == column.name]
+        printed = [one for one in self._paper.values() if one.metric == column.name]
         devices = sorted(set(self._devices.get(source.name, ())) - {""})
         return {
             "key": column.name,
@@ -111,27 +112,27 @@ class Comparison:
             "timed": source.timed,
             "devices": devices if source.timed else [],
             "published": bool(printed),
-            "paper_unit": printed[0]["unit"] if printed else None,
-            "paper_split": (printed[0]["split"] or None) if printed else None,
-            "paper_digits": max((_decimals(entry["value"]) for entry in printed), default=0),
-            "paper_source": printed[0].get("source") if printed else None,
+            "paper_unit": printed[0].unit if printed else None,
+            "paper_split": (printed[0].split or None) if printed else None,
+            "paper_digits": max((_decimals(one.value) for one in printed), default=0),
+            "paper_source": printed[0].source if printed else None,
         }
 
     def _printed(self, row: str | None, metric: str) -> float | None:
-        entry = self._paper.get((row, metric)) if row is not None else None
-        return None if entry is None else float(entry["value"])
+        found = self._paper.get((row, metric)) if row is not None else None
+        return None if found is None else found.value
 
-    def _score_cell(self, row: Row, column: Metric, source: Source) -> Cell:
+    def _score_cell(self, row: TableRow, column: Metric, source: Source) -> Cell:
         ours_by_seed = self._values(row, source)
         ours = summarise(list(ours_by_seed.values()), self.rules.confidence) if ours_by_seed else None
         paper = self._printed(row.name, column.name)
         difference, paper_difference = None, None
         if not row.is_baseline:
-            baseline = next(other for other in self.rows if other.name == row.baseline_row)
+            baseline = next(other for other in self.rows if other.name == row.baseline)
             difference = paired_difference(
                 ours_by_seed, self._values(baseline, source), self.rules.confidence
             )
-            paper_baseline = self._printed(row.baseline_row, column.name)
+            paper_baseline = self._printed(row.baseline, column.name)
             if paper is not None and paper_baseline is not None:
                 paper_difference = paper - paper_baseline
         verdict = judge_score(
@@ -146,7 +147,7 @@ class Comparison:
         )
         if ours is None and row.status == DONE and any(name == row.name for name, _ in self._scores):
             verdict = Verdict("undefined", "there is nothing to score, such as no object of that size")
-        split = self._paper[row.name, column.name]["split"] if paper is not None else None
+        split = self._paper[row.name, column.name].split if paper is not None else None
         on_server = split in SERVER_SPLITS and split != self.split and self.scale.comparable
         return {
             **_summary(ours),
@@ -160,9 +161,9 @@ class Comparison:
             "runs": [run.name for run in row.runs if run.seed in ours_by_seed],
         }
 
-    def _cost_cell(self, row: Row, column: Metric, source: Source) -> Cell:
+    def _cost_cell(self, row: TableRow, column: Metric, source: Source) -> Cell:
         value = self._costs.get((row.name, source.name))
-        reference = row.baseline_row or row.name
+        reference = row.baseline or row.name
         baseline = self._costs.get((reference, source.name))
         paper = self._printed(row.name, column.name)
         paper_baseline = self._printed(reference, column.name)
@@ -188,12 +189,12 @@ class Comparison:
             "architecture": row.architecture if value is not None else None,
         }
 
-    def _quartiles(self, row: Row, source: Source) -> list[float] | None:
+    def _quartiles(self, row: TableRow, source: Source) -> list[float] | None:
         found = [self._costs.get((row.name, quartile.name)) for quartile in source.spread]
         values = [value / source.divisor for value in found if value is not None]
         return values if len(values) == 2 else None
 
-    def _values(self, row: Row, source: Source) -> dict[int, float]:
+    def _values(self, row: TableRow, source: Source) -> dict[int, float]:
         """Value by seed, of the row's own runs only."""
         found = self._scores.get((row.name, source.name), {}) if row.status == DONE else {}
         return {run.seed: found[run.seed] for run in row.runs if run.seed in found}

@@ -4,14 +4,17 @@ All else asks `METRICS`: which columns `params.yaml` may name, what of the resul
 tables, and how tables, figures and the report print it. Standard library only, since planning reads it.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-ResultFile = Literal["metrics", "cost", "timing"]
-"""`metrics.json` of a run; `cost.json` or `timing.json` of an architecture.
+from pipeline_src.components import load
 
-The last differs from machine to machine.
-"""
+RUN_FILES = ("metrics", "evaluate", "train", "log", "curve")
+"""Result files of a run: metrics.json, the sidecars of its evaluation and training, log.csv and curve.csv."""
+
+ResultFile = Literal["metrics", "evaluate", "train", "log", "curve", "cost", "timing"]
+"""A file of a run; or cost.json or timing.json of an architecture, of which the latter differs by machine."""
 
 MIB = float(2**20)
 
@@ -20,21 +23,23 @@ MIB = float(2**20)
 class Source:
     """One number of a result file.
 
-    `keys` lead to it in the `file`. The long tables hold it under `name`, times `factor`, in `stored_unit`;
-    a table shows that value over `divisor`, in `unit`, with `digits` decimals. `meaning` says what it is.
+    `keys` lead to it in a JSON `file`; or `compute` finds it in the file, whose path it is given, and may
+    say None where it is undefined. The long tables hold it under `name`, times `factor`, in `stored_unit`; a
+    table shows that value over `divisor`, in `unit`, with `digits` decimals. `meaning` says what it is.
     `spread` are the lower and upper quartile of a repeated measurement.
     """
 
     name: str
     file: ResultFile
-    keys: tuple[str | int, ...]
-    meaning: str
-    unit: str
-    stored_unit: str
+    keys: tuple[str | int, ...] = ()
+    meaning: str = ""
+    unit: str = "%"
+    stored_unit: str = "%"
     factor: float = 1
     divisor: float = 1
     digits: int = 2
     spread: tuple["Source", ...] = ()
+    compute: Callable[[str], float | None] | None = None
 
     @property
     def timed(self) -> bool:
@@ -53,6 +58,8 @@ class Metric:
     Of `sources` the first one is taken that was measured for every row, so that a column never mixes two
     quantities. `task` is the only one that has the metric; None: every task has it. A `headline` stands in
     the list of runs.
+
+    One of the user's own is an instance in a file of theirs, named under `components:` as `metric.<name>`.
     """
 
     name: str
@@ -65,12 +72,12 @@ class Metric:
     @property
     def kind(self) -> Literal["score", "cost"]:
         """A `score` belongs to a run, and a table shows its mean over seeds; a `cost` to an architecture."""
-        return "score" if self.sources[0].file == "metrics" else "cost"
+        return "score" if self.sources[0].file in RUN_FILES else "cost"
 
 
 def fraction(name: str, meaning: str = "") -> Source:
     """A score that `metrics.json` holds under its name as a fraction, and that is printed in percent."""
-    return Source(name, "metrics", (name,), meaning, unit="%", stored_unit="%", factor=100)
+    return Source(name, "metrics", (name,), meaning, factor=100)
 
 
 def _of_masks(name: str, header: str, meaning: str, headline: bool = False) -> Metric:
@@ -185,10 +192,16 @@ def headlines(task: str) -> list[Metric]:
     return [metric for metric in metrics_of(task) if metric.headline]
 
 
-def sources_in(file: ResultFile) -> list[Source]:
+def metric_named(name: str) -> Metric:
+    """A metric of the package, or one of the user's own that the job names."""
+    found: Metric = METRICS[name] if name in METRICS else load(f"metric.{name}")
+    return found
+
+
+def sources_in(file: ResultFile, metrics: Iterable[Metric] = METRICS.values()) -> list[Source]:
     """Every number that the long tables take from a kind of result file, each once."""
     found: dict[str, Source] = {}
-    for metric in METRICS.values():
+    for metric in metrics:
         for source in metric.sources:
             for one in (source, *source.spread):
                 if one.file == file:

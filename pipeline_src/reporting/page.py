@@ -14,6 +14,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.reporting.metrics import METRICS, Metric
 from pipeline_src.reporting.overlays import read_panels
+from pipeline_src.reporting.parameters import ListedRun, Report, StudyPart
 from pipeline_src.reporting.tidy import describe_device
 
 _SVG_LIMIT = 400_000
@@ -31,44 +32,44 @@ class Page:
     `cost-...`.
     """
 
-    def __init__(self, params: dict[str, Any], inputs: dict[str, Any], folder: Path):
+    def __init__(self, params: Report, inputs: dict[str, Any], folder: Path):
         self.params = params
         self.folder = folder
         self._inputs = inputs
         self.tables = {sidecar["table"]["name"]: sidecar for _, sidecar in self._read("tables")}
         self.figures = {sidecar["figure"]["name"]: sidecar for _, sidecar in self._read("figures")}
-        runs = [run["run"] for run in params["runs"]]
+        runs = [run.name for run in params.runs]
         self._train = self._by_name("train", runs)
         self._evaluate = self._by_name("evaluate", runs)
-        self._cost = self._by_name("cost", params.get("architectures", []))
+        self._cost = self._by_name("cost", params.architectures)
 
     def context(self) -> dict[str, Any]:
         """What the template prints."""
-        runs = [self._run(run) for run in self.params["runs"]]
+        runs = [self._run(run) for run in self.params.runs]
         return {
-            "title": self.params["title"],
-            "scale": self.params["scale"],
+            "title": self.params.title,
+            "scale": self.params.scale,
             "compared": self._compared(),
             "weights_none": self._weights_none(),
             "code_states": self._code_states(),
-            "studies": [self._study(study) for study in self.params["studies"]],
+            "studies": [self._study(study) for study in self.params.studies],
             "runs": runs,
             "scores": [
                 metric for name, metric in METRICS.items() if any(name in run["scores"] for run in runs)
             ],
-            "costs": [self._architecture(name) for name in self.params.get("architectures", [])],
+            "costs": [self._architecture(name) for name in self.params.architectures],
             "datasets": [self._dataset(path, manifest) for path, manifest in self._read("manifests")],
-            "assumptions": self.params["assumptions"],
-            "verdicts": self.params["verdicts"],
+            "assumptions": self.params.assumptions,
+            "rules": self.params.rules,
             "environments": self._environments(),
         }
 
     # --- parts ------------------------------------------------------------------------------------
 
-    def _study(self, study: dict[str, Any]) -> dict[str, Any]:
+    def _study(self, study: StudyPart) -> dict[str, Any]:
         tables = [
             {**self.tables[name]["table"], "files": self._output_links(self.tables[name])}
-            for name in study["tables"]
+            for name in study.tables
         ]
         figures = [
             {
@@ -76,27 +77,25 @@ class Page:
                 "picture": self._picture(self.figures[name]),
                 "files": self._output_links(self.figures[name]),
             }
-            for name in study["figures"]
+            for name in study.figures
         ]
-        return {"key": study["study"], "title": study["title"], "tables": tables, "figures": figures}
+        return {"key": study.study, "title": study.title, "tables": tables, "figures": figures}
 
-    def _run(self, run: dict[str, Any]) -> dict[str, Any]:
-        (train_path, train), (evaluate_path, evaluate) = self._train[run["run"]], self._evaluate[run["run"]]
+    def _run(self, run: ListedRun) -> dict[str, Any]:
+        (train_path, train), (evaluate_path, evaluate) = self._train[run.name], self._evaluate[run.name]
         files = [("train.json", train_path), ("evaluate.json", evaluate_path)]
         for sidecar in (train, evaluate):
             files += [(Path(o["path"]).name, o["path"]) for o in sidecar.get("outputs", {}).values()]
         if "statistics" in train.get("inputs", {}):
             files.append(("statistics.json", train["inputs"]["statistics"]["path"]))
         # Names end in the seed: pictures of one seed are enough.
-        siblings = [
-            r["run"] for r in self.params["runs"] if _without_seed(r["run"]) == _without_seed(run["run"])
-        ]
-        shown = run["run"] == siblings[0] and evaluate["overlays"]["images"]
+        siblings = [r.name for r in self.params.runs if _without_seed(r.name) == _without_seed(run.name)]
+        shown = run.name == siblings[0] and evaluate["overlays"]["images"]
         return {
-            "name": run["run"],
-            "anchor": anchor("run", run["run"]),
-            "row": run["row"],
-            "seed": run["seed"],
+            "name": run.name,
+            "anchor": anchor("run", run.name),
+            "row": run.row,
+            "seed": run.seed,
             "scores": {metric.name: text for metric, text in _scores(evaluate) if metric.headline},
             "facts": run_facts(train, evaluate),
             "links": [(name, self._link(path)) for name, path in files if not name.endswith(".safetensors")],

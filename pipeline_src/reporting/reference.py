@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import InputError
+from pipeline_src.reporting.parameters import Assumption, Printed
 
 PAPER_COLUMNS = ("study", "table", "row", "metric", "value", "unit", "split", "source")
 QUOTED_COLUMNS = ("table", "group", "row", "metric", "value", "unit", "split", "source")
@@ -56,22 +57,18 @@ def read_assumptions(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def paper_values_of(rows: list[dict[str, Any]], table: str) -> list[dict[str, Any]]:
-    """The printed numbers of one table, without the columns that name it, in file order."""
+def printed_in(rows: list[dict[str, Any]], table: str) -> list[Printed]:
+    """The printed (or quoted) numbers of one table, in file order."""
     return [
-        {key: value for key, value in row.items() if key not in ("study", "table")}
+        Printed(**{key: value for key, value in row.items() if key not in ("study", "table")})
         for row in rows
         if row["table"] == table
     ]
 
 
-def assumptions_of(rows: list[dict[str, Any]], table: str) -> list[dict[str, Any]]:
-    """The assumptions that apply to one table, in file order."""
-    return [
-        {key: row[key] for key in ("id", "text", "reason", "switch", "default")}
-        for row in rows
-        if table in row["tables"]
-    ]
+def assumption_of(row: dict[str, Any]) -> Assumption:
+    """An assumption without the tables that it applies to."""
+    return Assumption(**{key: value for key, value in row.items() if key != "tables"})
 
 
 def _values(path: str | Path, columns: tuple[str, ...], identity: tuple[str, ...]) -> list[dict[str, Any]]:

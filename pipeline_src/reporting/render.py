@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_src.reporting.blocks import Block
+from pipeline_src.reporting.parameters import Assumption
 from pipeline_src.reporting.status import QUOTED
 
 _LATEX = {
@@ -35,7 +36,7 @@ _SCORE_FIELDS = ("mean", "sd", "n", "paper", "difference", "verdict", "server_ve
 _COST_FIELDS = ("mean", "ratio", "paper", "paper_ratio", "difference", "verdict")
 
 
-def to_markdown(title: str, notes: list[str], blocks: list[Block], assumptions: list[dict[str, Any]]) -> str:
+def to_markdown(title: str, notes: list[str], blocks: list[Block], assumptions: list[Assumption]) -> str:
     """Title, blocks as pipe tables with padded columns, then notes and numbered assumptions."""
     lines = [f"# {title}", ""]
     for block in blocks:
@@ -51,7 +52,7 @@ def to_markdown(title: str, notes: list[str], blocks: list[Block], assumptions: 
 
 
 def to_latex(
-    name: str, title: str, notes: list[str], blocks: list[Block], assumptions: list[dict[str, Any]]
+    name: str, title: str, notes: list[str], blocks: list[Block], assumptions: list[Assumption]
 ) -> str:
     r"""One `table` environment for every block, for a document that loads `booktabs`.
 
@@ -147,13 +148,11 @@ def _latex_row(texts: list[str]) -> str:
     return " & ".join(escape_latex(text) for text in texts) + r" \\"
 
 
-def _assumption(entry: dict[str, Any], code: bool = True) -> str:
+def _assumption(entry: Assumption, code: bool = True) -> str:
     quote = "`" if code else ""
-    switch = entry.get("switch")
-    text = f"{entry['text'].rstrip('.')}. {entry['reason'].rstrip('.')}."
-    if switch:
-        here = entry.get("value")
-        changed = f", here {here}" if here is not None and str(here) != entry["default"] else ""
-        keys = ", ".join(f"{quote}{key}{quote}" for key in switch.split())
-        text += f" (switch: {keys}, default {entry['default']}{changed})"
+    text = f"{entry.text.rstrip('.')}. {entry.reason.rstrip('.')}."
+    if entry.switch:
+        changed = f", here {entry.value}" if entry.value not in (None, entry.default) else ""
+        keys = ", ".join(f"{quote}{key}{quote}" for key in entry.switch.split())
+        text += f" (switch: {keys}, default {entry.default}{changed})"
     return text

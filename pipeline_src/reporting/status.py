@@ -1,6 +1,4 @@
-"""Whether a row's values exist, and whether its scale may be compared with a paper. Standard library only."""
-
-from dataclasses import dataclass
+"""Whether a row's values exist. Standard library only."""
 
 DONE = "run"
 NO_DATA = "no data"
@@ -13,11 +11,3 @@ STATUSES = (DONE, NO_DATA, NOT_RUN, SERVER_ONLY)
 
 `quoted` is no status of ours: it marks rows of others that a paper prints.
 """
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Name of the scale that was run, and whether its numbers may stand beside a paper's."""
-
-    name: str
-    comparable: bool

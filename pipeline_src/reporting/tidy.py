@@ -10,56 +10,67 @@ its `seed` is empty. Which numbers there are says `metrics.py`; scores of a clas
 import math
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline_src.components import load
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json, write_text
 from pipeline_src.reporting.metrics import ResultFile, Source, fraction, sources_in
-from pipeline_src.reporting.rows import Row, pair_inputs
+from pipeline_src.reporting.parameters import Tabulate
+from pipeline_src.reporting.rows import pair_inputs, runs_with_results
 
 COLUMNS = ["study", "table", "row", "run", "seed", "metric", "value", "unit"]
 TIMED_COLUMNS = [*COLUMNS, "device"]
 
 
-def tidy_scores(study: str, tables: list[str], rows: list[Row], metrics: list[str]) -> pd.DataFrame:
-    """One line for every run, table and score; `metrics` are the runs' metrics.json files."""
+def tidy_scores(params: Tabulate, files: Mapping[str, list[str]]) -> pd.DataFrame:
+    """One line for every run, table and score.
+
+    `files` are the runs' result files by kind: metrics.json, and what else metrics of the user's own read.
+    """
+    own = [load(f"metric.{name}") for name in params.own_metrics]
+    found: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
+    for kind, paths in files.items():
+        for row, run, path in pair_inputs(params.rows, paths, kind):
+            values = _scores(path) if kind == "metrics" else []
+            values += _values(sources_in(kind, own), path)  # type: ignore[arg-type]
+            found.setdefault((row.name, run.name), []).extend(values)
     lines = []
-    for row, run, path in pair_inputs(rows, metrics, "metrics"):
-        values = _scores(path)
-        for table in tables:
-            head = (study, table, row.name, run.name, run.seed)
-            lines += [(*head, name, value, unit) for name, value, unit in values]
+    for row, run in runs_with_results(params.rows):
+        for table in params.tables or [""]:
+            head = (params.study, table, row.name, run.name, run.seed)
+            lines += [(*head, *value) for value in found[row.name, run.name]]
     return _frame(lines, COLUMNS)
 
 
-def tidy_costs(
-    study: str, tables: list[str], rows: list[Row], files: Mapping[str, str], kind: ResultFile
-) -> pd.DataFrame:
+def tidy_costs(params: Tabulate, files: list[str], kind: ResultFile) -> pd.DataFrame:
     """One line for every row, table and number that files of this `kind` hold.
 
-    `files` maps an architecture to its cost.json or timing.json; a value that was not measured
+    `files` are the cost.json or timing.json of every architecture; a value that was not measured
     (null, such as GPU memory on a CPU) makes no line, one that is not in the file is an
     `InputError`.
     """
+    if len(params.architectures) != len(files):
+        raise InputError(
+            f"inputs.{kind}: has {len(files)} files for {len(params.architectures)} architectures"
+        )
+    own = [load(f"metric.{name}") for name in params.own_metrics]
+    path_of = dict(zip(params.architectures, files, strict=True))
     lines = []
-    for row in rows:
-        if row.architecture is None or row.architecture not in files:
+    for row in params.rows:
+        if row.architecture is None:
             continue
-        path = files[row.architecture]
-        measured = read_json(path)
-        device = describe_device(measured.get("device"))
-        values = [(source, _at(measured, source.keys, path)) for source in sources_in(kind)]
-        for table in tables:
-            head = (study, table, row.name, row.architecture, None)
-            lines += [
-                (*head, source.name, _stored(value, source, path), source.stored_unit, device)
-                for source, value in values
-                if value is not None
-            ]
+        path = path_of[row.architecture]
+        device = describe_device(read_json(path).get("device"))
+        values = _values(sources_in(kind), path) + _values(sources_in(kind, own), path)
+        for table in params.tables or [""]:
+            head = (params.study, table, row.name, row.architecture, None)
+            lines += [(*head, *value, device) for value in values]
     return _frame(lines, TIMED_COLUMNS)
 
 
@@ -143,16 +154,26 @@ def _read_one(path: str | Path, columns: list[str]) -> pd.DataFrame:
 def _scores(path: str) -> list[tuple[str, float, str]]:
     """Name, value and unit of every score of a run that is defined, then of every class."""
     metrics = read_json(path)
-    values = [(source, metrics.get(source.keys[0])) for source in sources_in("metrics")]
+    # a task has some of the scores
+    sources = [source for source in sources_in("metrics") if source.keys[0] in metrics]
     for name, value in metrics.get("per_class", {}).items():
         # a mask has one score per class, boxes have several
-        own = value if isinstance(value, dict) else {"iou": value}
-        values += [(fraction(f"{metric}/{name}"), one) for metric, one in own.items()]
-    return [
-        (source.name, _stored(value, source, path), source.stored_unit)
-        for source, value in values
-        if value is not None
-    ]
+        several = isinstance(value, dict)
+        for metric in value if several else ["iou"]:
+            keys = ("per_class", name, *([metric] if several else []))
+            sources.append(replace(fraction(f"{metric}/{name}"), keys=keys))
+    return _values(sources, path)
+
+
+def _values(sources: list[Source], path: str) -> list[tuple[str, float, str]]:
+    """Name, value and unit of every number of a file that is defined."""
+    content = read_json(path) if any(source.compute is None for source in sources) else None
+    found = []
+    for source in sources:
+        value = _at(content, source.keys, path) if source.compute is None else source.compute(path)
+        if value is not None:
+            found.append((source.name, _stored(value, source, path), source.stored_unit))
+    return found
 
 
 def _at(value: Any, keys: tuple[str | int, ...], path: str) -> Any:

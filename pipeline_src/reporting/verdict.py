@@ -32,8 +32,9 @@ definition and gets no verdict.
 
 from dataclasses import dataclass
 
+from pipeline_src.reporting.parameters import Rules, Scale
 from pipeline_src.reporting.statistics import Summary
-from pipeline_src.reporting.status import DONE, NOT_RUN, STATUSES, Scale
+from pipeline_src.reporting.status import DONE, NOT_RUN, STATUSES
 
 AGREES = "agrees"
 DIRECTION_ONLY = "direction only"
@@ -41,16 +42,6 @@ DIFFERS = "differs"
 
 _ROUNDING = 1e-9
 """Slack for decimal numbers that are no binary fractions: 70.87 - 69.87 is 1 here."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Tolerances and confidence, from the configuration."""
-
-    points: float = 1.0
-    ratio: float = 0.10
-    confidence: float = 0.95
-    minimum_seeds: int = 3
 
 
 @dataclass(frozen=True)

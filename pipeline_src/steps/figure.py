@@ -1,9 +1,7 @@
 """Step `figure`: one figure as SVG and PNG, with the CSV that it was drawn from.
 
-    params   {"study": "dfp", "figure": "dfp_tradeoff", "kind": "tradeoff" | "curves" | "predictions",
-              "title": "...", "scale": {"name", "comparable", "note"}, "rows": [...],
-              "compared": true,          # optional: whether there is a paper that the study is compared with
-              and what the kind asks for: see pipeline_src/reporting/figures/<kind>.py}
+    params   `DrawFigure` of pipeline_src/reporting/parameters.py
+    inputs   what the kind reads, see pipeline_src/reporting/figures/kind.py
 
 The job's code is that of `figure.<kind>` in `pipeline_src/components.py`. Nothing in the pictures
 depends on the date, so the same inputs make the same bytes.
@@ -11,26 +9,31 @@ depends on the date, so the same inputs make the same bytes.
 
 from pipeline_src.components import load
 from pipeline_src.files import digest_file
+from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.captions import scale_sentence
 from pipeline_src.reporting.figures.drawing import save_drawing, styled
+from pipeline_src.reporting.figures.kind import FigureKind
+from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.rows import check_rows
 
 
 def make_figure(job: Job) -> None:
     """Draw, write the files, and end with the sidecar."""
-    params = job.params
-    draw = load(f"figure.{params['kind']}")
+    params = from_json(DrawFigure, job.params)
+    check_rows(params.rows)
+    kind: type[FigureKind] = load(f"figure.{params.kind}")
     with styled():
-        drawing = draw(params, job.inputs)
+        drawing = kind.draw(params, from_json(kind.Options, params.options), job.inputs)
     save_drawing(drawing, job.outputs["svg"], job.outputs["png"], job.outputs["csv"])
     job.write_sidecar(
         digest_file(job.outputs["csv"]),
         ("matplotlib", "pillow"),
         figure={
-            "name": params["figure"],
-            "study": params["study"],
-            "kind": params["kind"],
-            "title": params["title"],
-            "notes": [scale_sentence(params["scale"], params.get("compared", True)), *drawing.notes],
+            "name": params.figure,
+            "study": params.study,
+            "kind": params.kind,
+            "title": params.title,
+            "notes": [scale_sentence(params.scale, params.compared), *drawing.notes],
         },
     )

@@ -1,8 +1,6 @@
 """Step `join`: the tidy tables of all studies in one, and their means as metrics to compare by commit.
 
-    params   {"studies": ["dfp", ...]}
-    inputs   {"experiments": [experiments.csv of every study], "timed": [experiments_timed.csv ...]}
-    outputs  {"sidecar", "experiments", "timed", "metrics": metrics.json}
+    params   {}
 
 metrics.json holds `{study: {row: {metric: mean over seeds}}}`, without times and memory: `dvc metrics`
 shows and compares it.

@@ -1,7 +1,6 @@
 """Step `simulate`: variance of random maps before and after bilinear upsampling.
 
-    params   {"maps": [16, 256, 128, 128], "mean": 0.3989, "variances": [0.01, 0.99], "points": 99,
-              "ratios": [2, 4, 8], "seed": 0, "confirm": 16, "threads": 2}
+    params   {"simulation": `Simulation` of pipeline_src/calibration/simulation_options.py, "threads": 2}
 
     simulation.json
              {"content", "maps", "mean", "ratios",
@@ -18,7 +17,9 @@ import logging
 import torch
 
 from pipeline_src.calibration.simulation import simulate
+from pipeline_src.calibration.simulation_options import Simulation
 from pipeline_src.files import digest_of, write_json
+from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 
@@ -29,7 +30,8 @@ def simulate_job(job: Job) -> None:
     """Simulate, and write the result and the sidecar of `job`."""
     device = torch.device("cpu")
     settings = configure(threads=job.params["threads"], deterministic=True, device=device)
-    found = simulate(job.params, job.name)
+    simulation = from_json(Simulation, job.params["simulation"])
+    found = simulate(simulation, job.name)
     content = digest_of(found)
     write_json(job.outputs["simulation"], {"content": content, **found})
     for one in found["confirmed"]:
@@ -41,7 +43,7 @@ def simulate_job(job: Job) -> None:
         content,
         ("torch",),
         f"{len(found['points'])} variances, {len(found['ratios'])} ratios",
-        seeds={"simulation": job.params["seed"]},
+        seeds={"simulation": simulation.seed},
         settings=settings,
         device=describe_device(device),
         peak_memory_bytes=peak_memory(device),

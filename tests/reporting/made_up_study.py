@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline_src.components import load
+from pipeline_src.config.declarations import component
 from pipeline_src.evaluation.overlays import OverlayWriter
+from pipeline_src.options import from_json, to_json
 from pipeline_src.provenance.job import Job
+from pipeline_src.reporting.figures.drawing import styled
+from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.reference import (
-    assumptions_of,
-    paper_values_of,
+    assumption_of,
+    printed_in,
     read_assumptions,
     read_paper_values,
 )
@@ -19,7 +24,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCE = REPOSITORY / "workflow" / "reference"
 CLASSES = ["background", "aeroplane", "bicycle", "bird", "person"]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-VERDICTS = {"points": 1.0, "ratio": 0.1, "confidence": 0.95, "minimum_seeds": 3}
+RULES = {"points": 1.0, "ratio": 0.1, "confidence": 0.95, "minimum_seeds": 3}
+PAPER_VALUES = printed_in(read_paper_values(REFERENCE / "paper_values.csv"), "dfp_table1")
+ASSUMPTIONS = [
+    assumption_of(row)
+    for row in read_assumptions(REFERENCE / "assumptions.csv")
+    if "dfp_table1" in row["tables"]
+]
 MIOU = {0: 63.5, 1: 68.0, 2: 69.5, 3: 69.9, 4: 69.4, 5: 70.0}
 """Mean over seeds by depth, in percent."""
 
@@ -59,10 +70,10 @@ class FakeStudy:
         self.rng = np.random.default_rng(0)
         self.rows = [
             {
-                "row": f"depth {depth}",
+                "name": f"depth {depth}",
                 "architecture": f"dfp/depth-{depth}",
-                "baseline_row": "depth 0",
-                "runs": [{"run": f"dfp/depth-{depth}/seed-{seed}", "seed": seed} for seed in range(seeds)],
+                "baseline": "depth 0",
+                "runs": [{"name": f"dfp/depth-{depth}/seed-{seed}", "seed": seed} for seed in range(seeds)],
             }
             for depth in depths
         ]
@@ -73,7 +84,7 @@ class FakeStudy:
         for row, depth in zip(self.rows, self.depths, strict=True):
             if row.get("status", "run") == "run":
                 for run in row["runs"]:
-                    yield depth, run["run"], run["seed"]
+                    yield depth, run["name"], run["seed"]
 
     def files(self, name):
         """The file `name` of every run, in order."""
@@ -211,21 +222,19 @@ class FakeStudy:
             "data": {
                 "dataset": "voc2012",
                 "split": "val",
+                "task": "segmentation",
                 "kind": "archives" if self.scale["comparable"] else "scenes",
                 "paper_dataset": "PASCAL VOC2012",
-                "tests": [{"way": {"mode": "whole"}, "rows": len(self.rows)}],
+                "testing": [{"rows": len(self.rows)}],
             },
-            "cost": [{"batch": 3, "crop": [512, 512]}],
+            "costs": [{"batch": 3, "crop": [512, 512]}],
             "rows": self.rows,
             "metrics": ["training_memory", "testing_time", "miou", "parameters", "flops"],
-            "paper": paper_values_of(read_paper_values(REFERENCE / "paper_values.csv"), "dfp_table1")
-            if paper
-            else [],
-            "assumptions": assumptions_of(read_assumptions(REFERENCE / "assumptions.csv"), "dfp_table1")
-            if paper
-            else [],
+            "paper": [to_json(one) for one in PAPER_VALUES] if paper else [],
+            "quoted": [],
+            "assumptions": [to_json(one) for one in ASSUMPTIONS] if paper else [],
             "weights": ["pretrained"] if self.scale["comparable"] else ["none"],
-            "verdicts": VERDICTS,
+            "rules": RULES,
         }
 
     def table_job(self, paper=True):
@@ -237,10 +246,10 @@ class FakeStudy:
         name = f"{self.study}_{kind}"
         base = self.root / "figures" / name
         outputs = {key: f"{base}.{key}" for key in ("svg", "png", "csv")} | {"sidecar": f"{base}.json"}
-        by_name = {row["row"]: row for row in self.rows}
+        by_name = {row["name"]: row for row in self.rows}
         shown = self.rows if rows is None else [by_name[name] for name in rows]
-        keep = [row["row"] for row in shown]
-        runs = [run["run"] for row in shown if row.get("status", "run") == "run" for run in row["runs"]]
+        keep = [row["name"] for row in shown]
+        runs = [run["name"] for row in shown if row.get("status", "run") == "run" for run in row["runs"]]
 
         def of(file):
             return [str(self.root / "runs" / run / file) for run in runs]
@@ -255,9 +264,12 @@ class FakeStudy:
             "figure": name,
             "kind": kind,
             "title": f"A figure of {keep[0]} and others",
+            "task": "segmentation",
             "scale": self.scale,
+            "compared": True,
             "rows": shown,
             "row_header": "depth",
+            "images": 4,
             **more,
         }
         if kind == "tradeoff":
@@ -266,13 +278,13 @@ class FakeStudy:
 
     def report_job(self, tables=True, figures=()):
         runs = [
-            {"run": run["run"], "row": row["row"], "seed": run["seed"]}
+            {"name": run["name"], "row": row["name"], "seed": run["seed"]}
             for row in self.rows
             for run in row["runs"]
         ]
 
         def of(file):
-            return [str(self.root / "runs" / run["run"] / file) for run in runs]
+            return [str(self.root / "runs" / run["name"] / file) for run in runs]
 
         names = [f"{self.study}_{kind}" for kind in figures]
         study = {"study": self.study, "title": "Deep Feature Pyramid on VOC2012", "figures": names}
@@ -284,8 +296,8 @@ class FakeStudy:
                 "studies": [{**study, "tables": [self.table] if tables else []}],
                 "runs": runs,
                 "architectures": [row["architecture"] for row in self.rows],
-                "assumptions": [{**entry, "study": "dfp"} for entry in self.table_params()["assumptions"]],
-                "verdicts": VERDICTS,
+                "assumptions": self.table_params()["assumptions"],
+                "rules": RULES,
             },
             {
                 "tables": [str(self.root / "tables" / f"{self.table}.json")] if tables else [],
@@ -298,6 +310,20 @@ class FakeStudy:
             {"report": str(self.root / "report.html"), "sidecar": str(self.root / "report.json")},
             self.scale["name"],
         )
+
+
+def drawn(kind, rows=(), inputs=None, **told):
+    """The drawing of a figure's kind, with little told of it beside `rows`."""
+    found = component(f"figure.{kind}")
+    shared = {
+        "study": "s", "figure": "s_f", "kind": kind, "title": "t", "task": "detection", "compared": True,
+        "row_header": "row", "scale": {"name": "demo", "comparable": False, "note": "made up"}, "images": 4,
+    }  # fmt: skip
+    params = from_json(DrawFigure, {**shared, "rows": list(rows), **told})
+    kind_of = load(f"figure.{kind}")
+    assert (found.reads, found.tasks, found.pictures) == (kind_of.reads, kind_of.tasks, kind_of.pictures)
+    with styled():
+        return kind_of.draw(params, kind_of.Options(), inputs or {})
 
 
 def scene(index):

@@ -9,12 +9,9 @@ import pytest
 from PIL import Image
 
 from pipeline_src.errors import InputError
-from pipeline_src.reporting.figures.ap_by_size import draw_ap_by_size
-from pipeline_src.reporting.figures.detections import draw_detections
-from pipeline_src.reporting.figures.drawing import styled
 from pipeline_src.reporting.tidy import COLUMNS, write_tidy
+from tests.reporting.made_up_study import drawn
 
-SCALE = {"name": "demo", "comparable": False, "note": "made up"}
 VALUES = {
     "plain": {"ap_small": [10.0, 12.0], "ap_medium": [30.0, 32.0]},
     "ipg": {"ap_small": [13.0, 16.0], "ap_medium": [29.0, 33.0]},
@@ -23,9 +20,8 @@ VALUES = {
 
 def rows() -> list[dict]:
     return [
-        {"row": name, "label": name, "architecture": None,
-         "baseline_row": None if name == "plain" else "plain",
-         "runs": [{"run": f"{name}/seed-{seed}", "seed": seed} for seed in (0, 1)]}
+        {"name": name, "architecture": None, "baseline": None if name == "plain" else "plain",
+         "runs": [{"name": f"{name}/seed-{seed}", "seed": seed} for seed in (0, 1)]}
         for name in VALUES
     ]  # fmt: skip
 
@@ -38,8 +34,7 @@ def test_ap_by_size_holds_values_and_paired_differences(tmp_path):
         for seed, value in enumerate(values)
     ]  # fmt: skip
     write_tidy(path, pd.DataFrame(lines, columns=COLUMNS))
-    with styled():
-        drawing = draw_ap_by_size({"rows": rows(), "scale": SCALE, "paper": []}, {"experiments": str(path)})
+    drawing = drawn("ap_by_size", rows(), {"experiments": str(path)})
     found = {(record["row"], record["size"]): record for record in drawing.records.to_dict("records")}
     assert found["plain", "small"]["ap"] == 11 and found["ipg", "small"]["ap"] == 14.5
     assert found["ipg", "small"]["difference"] == 3.5
@@ -70,8 +65,7 @@ def evaluation(folder: Path, score: float) -> str:
 
 def test_detections_stand_beside_the_ground_truth(tmp_path):
     paths = [evaluation(tmp_path / str(number), 0.9 - 0.3 * number) for number in range(4)]
-    with styled():
-        drawing = draw_detections({"rows": rows()}, {"evaluate": paths})
+    drawing = drawn("detections", rows(), {"evaluate": paths})
     assert [axes.get_title(loc="left") or axes.get_title() for axes in drawing.figure.axes] == [
         "ground truth", "plain", "ipg",
     ]  # fmt: skip
@@ -90,4 +84,4 @@ def test_a_picture_that_is_gone_is_named(tmp_path):
     paths = [evaluation(tmp_path / str(number), 0.9) for number in range(4)]
     (tmp_path / "0" / "0_image.png").unlink()
     with pytest.raises(InputError, match=r"0_image\.png: no such file; evaluate 0 again"):
-        draw_detections({"rows": rows()}, {"evaluate": paths})
+        drawn("detections", rows(), {"evaluate": paths})

@@ -17,10 +17,9 @@ from pipeline_src.errors import InputError
 from pipeline_src.reporting.figures.curves import smoothed
 from pipeline_src.reporting.figures.drawing import COLOURS, look, styled
 from pipeline_src.reporting.figures.labels import label_points
-from pipeline_src.reporting.figures.tradeoff import draw_tradeoff
 from pipeline_src.steps.figure import make_figure
 from pipeline_src.steps.tabulate import tabulate
-from tests.reporting.made_up_study import read_csv
+from tests.reporting.made_up_study import drawn, read_csv
 
 KINDS = ("tradeoff", "curves", "predictions")
 
@@ -94,9 +93,7 @@ def test_tradeoff_of_an_own_study_has_no_panel_of_a_paper(make_study):
     study = make_study()
     tabulate(study.tabulate_job())
     job = study.figure_job("tradeoff")
-    job.params["paper"] = []
-    with styled():
-        drawing = draw_tradeoff(job.params, job.inputs)
+    drawing = drawn(inputs=job.inputs, **{**job.params, "paper": []})
     assert {record["source"] for record in drawing.records.to_dict("records")} == {"ours"}
     assert len(drawing.figure.axes) == 2
 

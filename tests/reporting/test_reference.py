@@ -12,8 +12,7 @@ from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.summary_jobs import SummaryJobs
 from pipeline_src.reporting.metrics import METRICS
 from pipeline_src.reporting.reference import (
-    assumptions_of,
-    paper_values_of,
+    printed_in,
     read_assumptions,
     read_paper_values,
     read_quoted_values,
@@ -51,7 +50,7 @@ def test_dfp_table_1_holds_the_printed_numbers(metric, unit, split, printed):
 def test_dfp_table_1_is_complete_and_has_no_more():
     rows = [row for row in read_paper_values(PAPER) if row["study"] == "dfp"]
     assert len(rows) == 18
-    assert len(paper_values_of(read_paper_values(PAPER), "dfp_table1")) == 18
+    assert len(printed_in(read_paper_values(PAPER), "dfp_table1")) == 18
 
 
 def test_every_metric_of_the_papers_is_a_column_that_a_table_can_have():
@@ -65,7 +64,7 @@ def test_quoted_rows_are_of_tables_and_columns_that_are_there_and_no_rows_of_our
         for key, study in params.studies.items()
         for table in study.tables
     }
-    rows = GraphBuilder(params, look=False).experiments.rows
+    rows = GraphBuilder(params).experiments.rows
     quoted = read_quoted_values(QUOTED)
     assert {value["table"] for value in quoted} == {"ipg_table1", "ipg_table6"}
     for value in quoted:
@@ -82,17 +81,21 @@ def test_quoted_rows_are_of_tables_and_columns_that_are_there_and_no_rows_of_our
 
 
 def test_values_are_those_of_one_table_without_its_name():
-    rows = paper_values_of(read_paper_values(PAPER), "dfp_table1")
-    assert set(rows[0]) == {"row", "metric", "value", "unit", "split", "source"}
-    assert paper_values_of(read_paper_values(PAPER), "nobody_table7") == []
+    found = printed_in(read_paper_values(PAPER), "dfp_table1")
+    rows = [row for row in read_paper_values(PAPER) if row["table"] == "dfp_table1"]
+    assert [(one.row, one.metric, one.value) for one in found] == [
+        (row["row"], row["metric"], row["value"]) for row in rows
+    ]
+    assert printed_in(read_paper_values(PAPER), "nobody_table7") == []
 
 
 def test_assumptions_belong_to_tables_and_keep_their_order():
     rows = read_assumptions(ASSUMPTIONS)
-    chosen = assumptions_of(rows, "dfp_table1")
-    assert [row["id"] for row in chosen] == [row["id"] for row in rows if "dfp_table1" in row["tables"]]
-    assert assumptions_of(rows, "nobody_table7") == []
-    assert all(row["text"] and row["reason"] for row in chosen)
+    parts = SummaryJobs(GraphBuilder(load_params(scale="paper")))
+    chosen = parts.assumptions_under("dfp", "dfp_table1")
+    assert [one.id for one in chosen] == [row["id"] for row in rows if "dfp_table1" in row["tables"]]
+    assert parts.assumptions_under("dfp", "nobody_table7") == []
+    assert all(one.text and one.reason for one in chosen)
 
 
 def test_every_assumption_that_the_experiments_mark_is_listed():
@@ -111,19 +114,19 @@ def test_every_switch_is_a_key_of_the_configuration():
 
 def test_defaults_are_what_the_papers_recipe_says():
     params = load_params(scale="paper")
-    parts = SummaryJobs(GraphBuilder(params, look=False))
+    parts = SummaryJobs(GraphBuilder(params))
     told = parts.assumptions_of_papers(params.studies)
     assert len(told) > 30
     for row in told:
-        assert row["value"] == (row["default"] or None), row["id"]
+        assert row.value == (row.default or None), row.id
 
 
 def test_a_switch_of_a_study_is_named_by_the_study_that_shows_it():
     layer = Layer("my.yaml", {"studies": {"ipg_voc": {"model": {"pyramid": {"identity_start": False}}}}})
-    parts = SummaryJobs(GraphBuilder(load_params(overlays=[layer], scale="paper"), look=False))
+    parts = SummaryJobs(GraphBuilder(load_params(overlays=[layer], scale="paper")))
 
     def start(rows):
-        return next((row["switch"], row["value"]) for row in rows if row["id"] == "ipg-start")
+        return next((row.switch, row.value) for row in rows if row.id == "ipg-start")
 
     key = "model.pyramid.identity_start"
     assert start(parts.assumptions_under("ipg_voc", "ipg_table6")) == (f"studies.ipg_voc.{key}", "false")
@@ -135,7 +138,7 @@ def test_a_switch_of_a_study_is_named_by_the_study_that_shows_it():
 
 def test_switches_that_differ_are_named_one_by_one():
     layer = Layer("my.yaml", {"recipes": {"uper_twins": {"batch": 8}}})
-    parts = SummaryJobs(GraphBuilder(load_params(overlays=[layer], scale="paper"), look=False))
+    parts = SummaryJobs(GraphBuilder(load_params(overlays=[layer], scale="paper")))
     said = parts.switched("recipes.uper_swin.batch recipes.uper_twins.batch")
     assert said == "recipes.uper_swin.batch: 16; recipes.uper_twins.batch: 8"
 

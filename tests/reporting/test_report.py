@@ -145,7 +145,7 @@ def test_an_own_study_has_neither_verdicts_nor_a_banner_about_papers(make_study)
 def test_two_studies_with_rows_of_one_name_both_show_pictures(make_study):
     study = make_study(seeds=2)
     for row in study.rows:
-        row["row"] = row["row"].replace("depth 5", "depth 4")
+        row["name"] = row["name"].replace("depth 5", "depth 4")
     job = study.report_job(tables=False)
     make_report(job)
     page = Path(job.outputs["report"]).read_text()
@@ -217,7 +217,7 @@ def test_predictions_are_shown_once_per_row(make_study):
 
 def test_text_from_files_cannot_become_markup(make_study):
     study = make_study()
-    study.rows[0]["label"] = "<script>alert(1)</script>"
+    study.rows[0]["name"] = "<script>alert(1)</script>"
     page, links, _ = made(study, title="A & B <i>")
     assert "script" not in links.tags
     assert "&lt;script&gt;" in page

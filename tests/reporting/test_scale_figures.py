@@ -8,12 +8,9 @@ from PIL import Image
 
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
-from pipeline_src.reporting.figures.branch_scales import draw_branch_scales
-from pipeline_src.reporting.figures.drawing import styled
-from pipeline_src.reporting.figures.gradient_scales import draw_gradient_scales, relative
-from pipeline_src.reporting.figures.upsampled_variance import draw_upsampled_variance
+from pipeline_src.reporting.figures.gradient_scales import relative
 from pipeline_src.steps.figure import make_figure
-from tests.reporting.made_up_study import read_csv
+from tests.reporting.made_up_study import drawn, read_csv
 
 SCALE = {"name": "demo", "comparable": False, "note": "made up"}
 FACTORS = {"2": 0.3943, "4": 0.4342}
@@ -55,14 +52,17 @@ def probe(*names: str) -> dict:
 
 def rows(*names: str) -> list[dict]:
     return [
-        {"row": name, "label": name.title(), "architecture": None, "baseline_row": None,
-         "runs": [{"run": f"{name}/seed-0", "seed": 0}, {"run": f"{name}/seed-1", "seed": 1}]}
+        {"name": name, "architecture": None, "baseline": None,
+         "runs": [{"name": f"{name}/seed-{seed}", "seed": seed} for seed in (0, 1)]}
         for name in names
     ]  # fmt: skip
 
 
 def job_of(folder: Path, kind: str, params: dict, inputs: dict) -> Job:
-    said = {"study": "scale", "figure": kind, "kind": kind, "title": "Scales", "scale": SCALE, **params}
+    said = {
+        "study": "scale", "figure": kind, "kind": kind, "title": "Scales", "scale": SCALE,
+        "task": "segmentation", "compared": True, "row_header": "row", **params,
+    }  # fmt: skip
     outputs = {"sidecar": "figure.json", **{name: f"figure.{name}" for name in ("svg", "png", "csv")}}
     outputs = {name: str(folder / file) for name, file in outputs.items()}
     return Job("figure", kind, "demo", said, inputs, outputs, {"digest": "c", "modules": {}}, "a" * 64)
@@ -98,8 +98,7 @@ def test_the_step_draws_every_kind_and_twice_the_same(tmp_path, kind):
 
 
 def test_variance_records_hold_every_point_and_both_closed_forms(tmp_path):
-    with styled():
-        drawing = draw_upsampled_variance({}, {"simulation": write(tmp_path, "s.json", SIMULATION)})
+    drawing = drawn("upsampled_variance", inputs={"simulation": write(tmp_path, "s.json", SIMULATION)})
     exact = [r for r in drawing.records.to_dict("records") if r["series"] == "exact"]
     assert [(r["ratio"], r["variance"]) for r in exact] == [(r, v) for r in (2, 4) for v in (0.01, 0.5, 0.99)]
     assert exact[1]["before"] == 1.001 * 0.5
@@ -130,28 +129,24 @@ def test_variance_records_hold_every_point_and_both_closed_forms(tmp_path):
 
 def test_a_simulation_without_confirmation_says_nothing_of_one(tmp_path):
     value = {**SIMULATION, "confirmed": []}
-    with styled():
-        drawing = draw_upsampled_variance({}, {"simulation": write(tmp_path, "s.json", value)})
+    drawing = drawn("upsampled_variance", inputs={"simulation": write(tmp_path, "s.json", value)})
     assert not any("really" in note for note in drawing.notes)
 
 
 def test_branch_records_hold_all_three_scales(tmp_path):
-    params = {"rows": rows("uper", "psp")}
-    with styled():
-        drawing = draw_branch_scales(params, probe_inputs(tmp_path, 2))
+    drawing = drawn("branch_scales", rows("uper", "psp"), probe_inputs(tmp_path, 2))
     assert [(r["row"], r["branch"]) for r in drawing.records.to_dict("records")] == [
         (row, f"level {level}") for row in ("uper", "psp") for level in (2, 3, 4)
     ]
     assert drawing.records.loc[2]["raw_std"] == 0.6
     assert drawing.records.loc[2]["upsampled_std"] == pytest.approx(0.15)
     assert drawing.records.loc[2]["equalised_std"] == 1
-    assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["Uper", "Psp"]
+    assert [axes.get_title(loc="left") for axes in drawing.figure.axes] == ["uper", "psp"]
     assert "4 training batches of 2 images" in drawing.notes[0]
 
 
 def test_gradients_are_relative_to_the_geometric_mean_of_their_network(tmp_path):
-    with styled():
-        drawing = draw_gradient_scales({"rows": rows("uper")}, probe_inputs(tmp_path))
+    drawing = drawn("gradient_scales", rows("uper"), probe_inputs(tmp_path))
     found = {(r["form"], r["branch"]): r["relative_gradient"] for r in drawing.records.to_dict("records")}
     for form in ("plain", "folded"):
         assert [found[form, f"level {level}"] for level in (2, 3, 4)] == pytest.approx([2, 1, 0.5])
@@ -165,8 +160,7 @@ def test_gradients_are_relative_to_the_geometric_mean_of_their_network(tmp_path)
 
 
 def test_the_caption_says_that_folding_leaves_the_gradient_as_it_was(tmp_path):
-    with styled():
-        notes = " ".join(draw_gradient_scales({"rows": rows("uper")}, probe_inputs(tmp_path)).notes)
+    notes = " ".join(drawn("gradient_scales", rows("uper"), probe_inputs(tmp_path)).notes)
     assert "Folding does not change that a gradient is proportional to the raw feature's scale" in notes
     assert "dL/dW of a folded network is that of an unequalised feature" in notes
 
@@ -176,38 +170,36 @@ def test_a_gradient_of_zero_is_left_out():
     assert relative([0.0]) == [None]
 
 
-@pytest.mark.parametrize("draw", [draw_branch_scales, draw_gradient_scales])
+@pytest.mark.parametrize("kind", ["branch_scales", "gradient_scales"])
 @pytest.mark.parametrize(
     ("count", "names", "panels"),
     [(18, ("decoder.concat",), 18), (2, ("pyramid.fusions.5", "decoder.concat"), 4)],
 )
-def test_one_panel_for_every_concatenation_of_a_row(tmp_path, draw, count, names, panels):
-    params = {"rows": rows(*(f"row {number}" for number in range(count)))}
-    with styled():
-        drawing = draw(params, probe_inputs(tmp_path, count, names))
+def test_one_panel_for_every_concatenation_of_a_row(tmp_path, kind, count, names, panels):
+    shown = rows(*(f"row {number}" for number in range(count)))
+    drawing = drawn(kind, shown, probe_inputs(tmp_path, count, names))
     shown = [axes for axes in drawing.figure.axes if axes.axison]
     assert len(shown) == panels
     titles = [axes.get_title(loc="left") for axes in shown]
-    assert titles[0] == ("Row 0" if len(names) == 1 else "Row 0: pyramid level 5")
+    assert titles[0] == ("row 0" if len(names) == 1 else "row 0: pyramid level 5")
     assert len({axes.get_ylim() for axes in shown}) == 1
 
 
-@pytest.mark.parametrize("draw", [draw_branch_scales, draw_gradient_scales])
-def test_a_study_without_calibrated_rows_has_an_empty_figure(draw):
-    with styled():
-        drawing = draw({"rows": []}, {"probe": []})
+@pytest.mark.parametrize("kind", ["branch_scales", "gradient_scales"])
+def test_a_study_without_calibrated_rows_has_an_empty_figure(kind):
+    drawing = drawn(kind, inputs={"probe": []})
     assert drawing.records.empty
     assert "Nothing was probed" in drawing.notes[0]
 
 
-@pytest.mark.parametrize("draw", [draw_branch_scales, draw_gradient_scales])
-def test_probes_that_do_not_fit_are_refused(tmp_path, draw):
+@pytest.mark.parametrize("kind", ["branch_scales", "gradient_scales"])
+def test_probes_that_do_not_fit_are_refused(tmp_path, kind):
     with pytest.raises(InputError, match=r"inputs\.probe: has 1 files for 2 rows"):
-        draw({"rows": rows("uper", "psp")}, probe_inputs(tmp_path))
+        drawn(kind, rows("uper", "psp"), probe_inputs(tmp_path))
     path = write(
         tmp_path, "bad.json", {"content": "0", "concatenations": {"decoder.concat": [{"branch": "a"}]}}
     )
     with pytest.raises(InputError, match=r"bad\.json: not the result of a probe \(KeyError\("):
-        draw({"rows": rows("uper")}, {"probe": [path]})
+        drawn(kind, rows("uper"), {"probe": [path]})
     with pytest.raises(InputError, match=r"bad\.json: not the result of a simulation"):
-        draw_upsampled_variance({}, {"simulation": path})
+        drawn("upsampled_variance", inputs={"simulation": path})

@@ -147,7 +147,7 @@ def test_an_own_study_has_no_columns_of_a_paper(make_study):
 def test_a_study_without_a_baseline_compares_nothing(make_study):
     study = make_study(seeds=2)
     for row in study.rows:
-        row["baseline_row"] = None
+        row["baseline"] = None
     table, _ = made(study, paper=False)
     assert "vs baseline" not in " ".join(name for block in table["blocks"] for name in block["header"])
 
@@ -258,7 +258,7 @@ def test_the_caption_says_what_was_measured_and_where(make_study):
 )
 def test_the_caption_says_how_the_rows_were_tested(make_study, tests, text):
     study = make_study(seeds=3)
-    data = study.table_params()["data"] | {"tests": [{"way": way, "rows": rows} for way, rows in tests]}
+    data = study.table_params()["data"] | {"testing": [way | {"rows": rows} for way, rows in tests]}
     (note,) = [note for note in made(study, change={"data": data})[0]["notes"] if "voc2012 val" in note]
     assert text in note.replace(" (generated scenes)", "")
 
@@ -269,7 +269,7 @@ def test_the_caption_of_a_detector_says_its_test_sizes(make_study):
         {"mode": "whole", "scales": [[1333, 800]]},
         {"mode": "whole", "scales": [[800, 500], [1000, 600]]},
     ]
-    data = {"task": "detection", "tests": [{"way": way, "rows": 3} for way in ways]}
+    data = {"task": "detection", "testing": [way | {"rows": 3} for way in ways]}
     (note,) = [
         note
         for note in made(study, change={"data": study.table_params()["data"] | data})[0]["notes"]
@@ -345,7 +345,7 @@ QUOTED = [
 
 def test_rows_of_others_are_quoted_beside_the_papers_own_and_never_measured(make_study):
     table, job = made(make_study(), change={"quoted": QUOTED})
-    assert len(table["rows"]) == 6 and table["quoted"] == QUOTED
+    assert len(table["rows"]) == 6 and table["quoted"] == [entry | {"source": ""} for entry in QUOTED]
     block = table["blocks"][-1]
     assert block["title"] == "As the paper prints it (test); rows of others are quoted, not run"
     lines = [[cell["text"] for cell in line] for line in block["rows"]]
@@ -376,7 +376,7 @@ def test_notes_say_where_rows_started_and_what_never_learned(make_study):
     rows[0]["init_from"] = "other/base/seed-0"
     change = {"rows": rows, "weights": ["none"], "fixed_at_random": "batch normalisation"}
     notes = made(study, change=change)[0]["notes"]
-    assert f"{rows[0]['row']}: started from the weights of other/base/seed-0." in notes
+    assert f"{rows[0]['name']}: started from the weights of other/base/seed-0." in notes
     (start,) = [note for note in notes if note.startswith("Backbone weights: none")]
     assert "the backbones of the other rows started from a random initialisation" in start
     assert start.endswith("; of it batch normalisation stayed as it was, and never learned.")

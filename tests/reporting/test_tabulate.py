@@ -187,8 +187,8 @@ def test_a_time_that_is_not_in_the_file_is_no_silent_gap(make_study, key):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"row": "depth 4"}, "'depth 4' stands for several rows"),
-        ({"baseline_row": "depth 9"}, "'depth 5' has the baseline 'depth 9', which is no row"),
+        ({"name": "depth 4"}, "'depth 4' stands for several rows"),
+        ({"baseline": "depth 9"}, "'depth 5' has the baseline 'depth 9', which is no row"),
         ({"status": "lost"}, "'depth 5' has status 'lost'; use run, no data, not run, server only"),
     ],
 )

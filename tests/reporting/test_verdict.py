@@ -4,9 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pipeline_src.reporting.parameters import Rules, Scale
 from pipeline_src.reporting.statistics import Summary, summarise
-from pipeline_src.reporting.status import Scale
-from pipeline_src.reporting.verdict import Rules, judge_ratio, judge_score
+from pipeline_src.reporting.verdict import judge_ratio, judge_score
 
 RULES = Rules()
 PAPER = Scale("paper", True)

@@ -1,8 +1,5 @@
 """AP by object size: small, medium and large objects of every row, and differences from the baseline row.
 
-    params   as for figure `tradeoff`
-    inputs   {"experiments": experiments.csv of the study, "timed": experiments_timed.csv}
-
 IPG-Net argues with small objects; the paper prints such columns and draws none.
 """
 
@@ -13,47 +10,55 @@ from matplotlib.figure import Figure
 
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
-from pipeline_src.reporting.rows import parse_rows, parse_scale
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
+from pipeline_src.reporting.parameters import DrawFigure, Rules
 from pipeline_src.reporting.tidy import first_table, read_tidy
-from pipeline_src.reporting.verdict import Rules
 
 SIZES = {"ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
 RECORD = ["row", "size", "ap", "sd", "n", "difference", "low", "high"]
+NOTES = (
+    "Small objects are below 32x32 pixels of area, large ones above 96x96, both in the original image. "
+    "Whiskers: standard deviation over seeds; of differences, their 95 % interval over the seeds that "
+    "both rows have.",
+    "A bar without height is an AP of 0.",
+)
 WIDTH = 0.8
 
 
-def draw_ap_by_size(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """Bars of AP by size, a colour per row; beside them paired differences with their interval."""
-    rows, measured = parse_rows(params), first_table(read_tidy(inputs["experiments"]))
-    table = Comparison(rows, measured, params["paper"], parse_scale(params), Rules()).table(list(SIZES))
-    records = [_record(row, key) for row in table["rows"] for key in SIZES]
-    labels = [row["label"] for row in table["rows"]]
-    compared = [label for label, row in zip(labels, table["rows"], strict=True) if not row["is_baseline"]]
+class ApBySize(FigureKind):
+    """`ap_by_size`: AP of small, medium and large objects."""
 
-    figure = Figure(figsize=(7.0, 2.9))
-    values, differences = figure.subplots(1, 2)
-    _bars(values, records, labels, labels, "ap")
-    _bars(differences, records, compared, labels, "difference")
-    differences.axhline(0, color=GREY, linewidth=0.8)
-    for axes in (values, differences):
-        axes.set_xlim(-0.5, len(SIZES) - 0.5)
-    if values.get_ylim()[0] <= 0 and not any(record["ap"] for record in records):
-        values.set_ylim(0, 1)
-    for place, size in enumerate(SIZES.values()):
-        if all(record["ap"] is None for record in records if record["size"] == size):
-            values.text(place, 0, "no objects", ha="center", va="bottom", color=GREY, fontsize="small")
-    values.set_title("AP (%)")
-    differences.set_title("Difference from baseline (points)")
-    handles, names = values.get_legend_handles_labels()
-    if names:
-        figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
-    notes = (
-        "Small objects are below 32x32 pixels of area, large ones above 96x96, both in the original image. "
-        "Whiskers: standard deviation over seeds; of differences, their 95 % interval over the seeds that "
-        "both rows have.",
-        "A bar without height is an AP of 0.",
-    )
-    return Drawing(figure, frame_of(records, RECORD), notes)
+    reads = ("experiments",)
+    tasks = ("detection",)
+
+    @staticmethod
+    def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:
+        """Bars of AP by size, a colour per row; beside them paired differences with their interval."""
+        measured = first_table(read_tidy(inputs["experiments"]))
+        comparison = Comparison(params.rows, measured, params.paper, params.scale, Rules(), params.split)
+        table = comparison.table(list(SIZES))
+        records = [_record(row, key) for row in table["rows"] for key in SIZES]
+        labels = [row["label"] for row in table["rows"]]
+        compared = [label for label, row in zip(labels, table["rows"], strict=True) if not row["is_baseline"]]
+
+        figure = Figure(figsize=(7.0, 2.9))
+        values, differences = figure.subplots(1, 2)
+        _bars(values, records, labels, labels, "ap")
+        _bars(differences, records, compared, labels, "difference")
+        differences.axhline(0, color=GREY, linewidth=0.8)
+        for axes in (values, differences):
+            axes.set_xlim(-0.5, len(SIZES) - 0.5)
+        if values.get_ylim()[0] <= 0 and not any(record["ap"] for record in records):
+            values.set_ylim(0, 1)
+        for place, size in enumerate(SIZES.values()):
+            if all(record["ap"] is None for record in records if record["size"] == size):
+                values.text(place, 0, "no objects", ha="center", va="bottom", color=GREY, fontsize="small")
+        values.set_title("AP (%)")
+        differences.set_title("Difference from baseline (points)")
+        handles, names = values.get_legend_handles_labels()
+        if names:
+            figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
+        return Drawing(figure, frame_of(records, RECORD), NOTES)
 
 
 def _record(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,8 +1,5 @@
 """Standard deviation of every branch of the equalised concatenations, at the start of training.
 
-    params   {"rows", "scale"} as for step `table`; the rows that have a probe
-    inputs   {"probe": [probe.json of every row]}
-
 What Figure 3 of Scale Equalization says of random maps, on the features of each head: before upsampling,
 after it, and behind the equalizer.
 """
@@ -14,7 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, sample_note
+from pipeline_src.reporting.parameters import DrawFigure
 
 RECORD = ["row", "concatenation", "branch", "raw_std", "upsampled_std", "equalised_mean", "equalised_std"]
 LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -27,29 +26,39 @@ LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 SPAN = 12.0
 """Above this quotient of the largest and the smallest std the axis is logarithmic."""
+NOTES = (
+    "Standard deviations are over all values of a branch. Before and after upsampling: in the network "
+    "without equalizers; equalised: measured behind equalizers of the form module, which should give 1.",
+    "A branch that is not upsampled has the same standard deviation before and after.",
+)
 
 
-def draw_branch_scales(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """A small panel per row (and concatenation), three markers per branch; `InputError` as `read_panels`."""
-    panels = read_panels(params, inputs, (*LOOKS, "equalised_mean"))
-    figure = grid_of(panels, _draw, "standard deviation")
-    values = [branch[key] for panel in panels for branch in panel.branches for key in LOOKS]
-    _scale_axis(figure, values)
-    handles = [Line2D([], [], linestyle="none", label=label, **look) for label, look in LOOKS.values()]
-    if panels:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    records = [
-        {"row": panel.row, "concatenation": panel.concatenation, **{key: branch[key] for key in RECORD[2:]}}
-        for panel in panels
-        for branch in panel.branches
-    ]
-    notes = (
-        sample_note(panels),
-        "Standard deviations are over all values of a branch. Before and after upsampling: in the network "
-        "without equalizers; equalised: measured behind equalizers of the form module, which should give 1.",
-        "A branch that is not upsampled has the same standard deviation before and after.",
-    )
-    return Drawing(figure, frame_of(records, RECORD), notes)
+class BranchScales(FigureKind):
+    """`branch_scales`: scale of each branch of the equalised concatenations at the start of training."""
+
+    reads = ("probe",)
+
+    @staticmethod
+    def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:
+        """A small panel per row (and concatenation), three markers per branch."""
+        panels = read_panels(params, inputs, (*LOOKS, "equalised_mean"))
+        figure = grid_of(panels, _draw, "standard deviation")
+        values = [branch[key] for panel in panels for branch in panel.branches for key in LOOKS]
+        _scale_axis(figure, values)
+        handles = [Line2D([], [], linestyle="none", label=label, **look) for label, look in LOOKS.values()]
+        if panels:
+            figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        records = [
+            {
+                "row": panel.row,
+                "concatenation": panel.concatenation,
+                **{key: branch[key] for key in RECORD[2:]},
+            }
+            for panel in panels
+            for branch in panel.branches
+        ]
+        notes = (sample_note(panels), *NOTES)
+        return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 def _scale_axis(figure: Figure, values: list[float]) -> None:

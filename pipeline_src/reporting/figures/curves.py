@@ -1,16 +1,13 @@
 """Training loss and validation score over the steps of every run.
 
-    params   {"rows", "row_header", "scale"} as for step `table`; "score": "miou", optional
-    inputs   {"log": [log.csv of every run], "curve": [curve.csv of every run]}
-
 A line is the mean over the seeds of a row, the band around it reaches from the lowest to the highest
 seed; the CSV holds every run. Losses are means over windows of steps,
 at most `WINDOWS` of them, since the loss of single batches hides its own course.
 """
 
 import math
+from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,42 +16,63 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pipeline_src.errors import InputError
+from pipeline_src.options import option
 from pipeline_src.reporting.figures.drawing import GREY, Drawing, look
-from pipeline_src.reporting.metrics import METRICS
-from pipeline_src.reporting.rows import Row, Run, pair_inputs, parse_rows
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
+from pipeline_src.reporting.metrics import headlines, metric_named
+from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.rows import RowRun, TableRow, pair_inputs
 from pipeline_src.reporting.tidy import read_csv
 
 RECORD = ["panel", "row", "run", "seed", "step", "value"]
 WINDOWS = 60
 
 
-def draw_curves(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """Two panels: training loss, and the validation score in percent."""
-    rows = parse_rows(params)
-    score = params.get("score", "miou")
-    parts = []
-    for row, run, path in pair_inputs(rows, inputs["log"], "log"):
-        parts.append(_of_run("training loss", row, run, smoothed(_read(path, "loss"))))
-    for row, run, path in pair_inputs(rows, inputs["curve"], "curve"):
-        points = _read(path, "value", metric=score)
-        parts.append(_of_run("validation", row, run, points.assign(value=100 * points["value"])))
-    lines = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=RECORD)
+class Curves(FigureKind):
+    """`curves`: loss and validation over training."""
 
-    figure = Figure(figsize=(7.0, 2.9))
-    loss, validation = figure.subplots(1, 2, sharex=True)
-    shown = [row for row in rows if row.name in set(lines["row"])]
-    looks = {row.name: look(number) for number, row in enumerate(shown)}
-    _draw_lines(loss, lines[lines["panel"] == "training loss"], looks)
-    _draw_lines(validation, lines[lines["panel"] == "validation"], looks)
-    loss.set_title("Training loss")
-    loss.set_ylabel("training loss")
-    validation.set_title(f"Validation {METRICS[score].header}")
-    validation.set_ylabel(f"{METRICS[score].header} (%)")
-    if shown:
-        handles = [Line2D([], [], label=row.name, **looks[row.name]) for row in shown]  # type: ignore[arg-type]
-        figure.legend(handles=handles, loc="outside right upper", title=f"scale {params['scale']['name']}")
-    note = "Lines are means over the seeds of a row, bands reach from its lowest to its highest seed."
-    return Drawing(figure, lines, (note,))
+    @dataclass(frozen=True)
+    class Options:
+        """Loss and validation over training."""
+
+        score: str | None = option(None, "The metric of the validation; null: the first of its task.")
+
+    reads = ("log", "curve")
+
+    @staticmethod
+    def metrics(options: "Curves.Options", task: str) -> list[str]:
+        """The score of the validation."""
+        return [options.score or headlines(task)[0].name]
+
+    @staticmethod
+    def draw(params: DrawFigure, options: "Curves.Options", inputs: Inputs) -> Drawing:
+        """Two panels: training loss, and the validation score in percent."""
+        rows = params.rows
+        metric = metric_named(*Curves.metrics(options, params.task))
+        parts = []
+        for row, run, path in pair_inputs(rows, inputs["log"], "log"):
+            parts.append(_of_run("training loss", row, run, smoothed(_read(path, "loss"))))
+        for row, run, path in pair_inputs(rows, inputs["curve"], "curve"):
+            points = _read(path, "value", metric=metric.name)
+            points["value"] *= metric.sources[0].factor
+            parts.append(_of_run("validation", row, run, points))
+        lines = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=RECORD)
+
+        figure = Figure(figsize=(7.0, 2.9))
+        loss, validation = figure.subplots(1, 2, sharex=True)
+        shown = [row for row in rows if row.name in set(lines["row"])]
+        looks = {row.name: look(number) for number, row in enumerate(shown)}
+        _draw_lines(loss, lines[lines["panel"] == "training loss"], looks)
+        _draw_lines(validation, lines[lines["panel"] == "validation"], looks)
+        loss.set_title("Training loss")
+        loss.set_ylabel("training loss")
+        validation.set_title(f"Validation {metric.header}")
+        validation.set_ylabel(f"{metric.header} ({metric.sources[0].unit})")
+        if shown:
+            handles = [Line2D([], [], label=row.name, **looks[row.name]) for row in shown]  # type: ignore[arg-type]
+            figure.legend(handles=handles, loc="outside right upper", title=f"scale {params.scale.name}")
+        note = "Lines are means over the seeds of a row, bands reach from its lowest to its highest seed."
+        return Drawing(figure, lines, (note,))
 
 
 def smoothed(points: pd.DataFrame, windows: int = WINDOWS) -> pd.DataFrame:
@@ -79,7 +97,7 @@ def _read(path: str, column: str, metric: str | None = None) -> pd.DataFrame:
         raise InputError(f"{path}: not a table of steps with a column {column!r} ({error})") from None
 
 
-def _of_run(panel: str, row: Row, run: Run, points: pd.DataFrame) -> pd.DataFrame:
+def _of_run(panel: str, row: TableRow, run: RowRun, points: pd.DataFrame) -> pd.DataFrame:
     return points.assign(panel=panel, row=row.name, run=run.name, seed=run.seed)[RECORD]
 
 

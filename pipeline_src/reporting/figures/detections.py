@@ -1,8 +1,5 @@
 """Images with ground truth and detections, one column per row of the study.
 
-    params   {"rows": the rows to show, in order} as for step `table`; "images": 4, optional
-    inputs   {"evaluate": [evaluate.json of every run of the rows]}
-
 Each row of the study is shown by its first run. Boxes come from the evaluations' index files; of the
 detections those are drawn whose score is at least `SHOWN_SCORE`, and where an image has none, its best
 ones, as many as there are objects, dotted.
@@ -18,51 +15,61 @@ from PIL import Image
 
 from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, frame_of
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.shown import shown_runs
 from pipeline_src.reporting.overlays import read_boxes
+from pipeline_src.reporting.parameters import DrawFigure
 
 SHOWN_SCORE = 0.5
 RECORD = ["image", "column", "run", "label", "score", "x", "y", "width", "height", "sha256"]
 
 
-def draw_detections(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """One line per image: ground truth, then every row's detections."""
-    shown = shown_runs(params, inputs["evaluate"], read_boxes, "detections")
-    labels, runs, indices, names = shown.labels, shown.runs, shown.indices, shown.images
-    first = indices[0]
+class DetectionsFigure(FigureKind):
+    """`detections`: ground truth and detections on images."""
 
-    columns = ["ground truth", *labels]
-    figure = Figure(figsize=(7.0, 0.5 + len(names) * 5.6 / len(columns)))
-    grid = figure.subplots(len(names), len(columns), squeeze=False)
-    records: list[dict[str, Any]] = []
-    for line, name in enumerate(names):
-        entries = [index["images"][line] for index in indices]
-        picture, digest = np.asarray(Image.open(entries[0]["image"])), digest_file(entries[0]["image"])
-        truth = entries[0]["truth"]
-        boxes = [truth, *(_shown(entry["detections"], len(truth)) for entry in entries)]
-        for place, (column, run, found) in enumerate(zip(columns, ["", *runs], boxes, strict=True)):
-            axes = grid[line][place]
-            _draw(axes, picture, found)
-            if line == 0:
-                axes.set_title(column, fontsize="small")
-            records += [
-                {
-                    "image": name, "column": column, "run": run, "label": first["classes"][box["label"]],
-                    "score": box.get("score"), "sha256": digest,
-                    **dict(zip(("x", "y", "width", "height"), box["bbox"], strict=True)),
-                }
-                for box in found
-            ]  # fmt: skip
-    occurring = sorted({first["classes"].index(record["label"]) for record in records})
-    handles = [Patch(color=_colour(label), label=first["classes"][label]) for label in occurring]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
-    notes = (
-        f"Detections with a score of at least {SHOWN_SCORE:g}, of the first seed; where an image has none, "
-        "its best ones, as many as there are objects, dotted. Images spread evenly over the validation "
-        "split. Dashed: objects that are ignored in scoring (crowds, difficult ones).",
-    )
-    return Drawing(figure, frame_of(records, RECORD), notes)
+    reads = ("evaluate",)
+    tasks = ("detection",)
+    pictures = True
+
+    @staticmethod
+    def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:
+        """One line per image: ground truth, then every row's detections."""
+        shown = shown_runs(params, inputs["evaluate"], read_boxes, "detections")
+        labels, runs, indices, names = shown.labels, shown.runs, shown.indices, shown.images
+        first = indices[0]
+
+        columns = ["ground truth", *labels]
+        figure = Figure(figsize=(7.0, 0.5 + len(names) * 5.6 / len(columns)))
+        grid = figure.subplots(len(names), len(columns), squeeze=False)
+        records: list[dict[str, Any]] = []
+        for line, name in enumerate(names):
+            entries = [index["images"][line] for index in indices]
+            picture, digest = np.asarray(Image.open(entries[0]["image"])), digest_file(entries[0]["image"])
+            truth = entries[0]["truth"]
+            boxes = [truth, *(_shown(entry["detections"], len(truth)) for entry in entries)]
+            for place, (column, run, found) in enumerate(zip(columns, ["", *runs], boxes, strict=True)):
+                axes = grid[line][place]
+                _draw(axes, picture, found)
+                if line == 0:
+                    axes.set_title(column, fontsize="small")
+                records += [
+                    {
+                        "image": name, "column": column, "run": run, "label": first["classes"][box["label"]],
+                        "score": box.get("score"), "sha256": digest,
+                        **dict(zip(("x", "y", "width", "height"), box["bbox"], strict=True)),
+                    }
+                    for box in found
+                ]  # fmt: skip
+        occurring = sorted({first["classes"].index(record["label"]) for record in records})
+        handles = [Patch(color=_colour(label), label=first["classes"][label]) for label in occurring]
+        if handles:
+            figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+        notes = (
+            f"Detections with a score of at least {SHOWN_SCORE:g}, of the first seed; where an image has "
+            "none, its best ones, as many as there are objects, dotted. Images spread evenly over the "
+            "validation split. Dashed: objects that are ignored in scoring (crowds, difficult ones).",
+        )
+        return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 def _shown(detections: list[dict[str, Any]], objects: int) -> list[dict[str, Any]]:

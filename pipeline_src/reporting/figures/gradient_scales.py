@@ -1,8 +1,5 @@
 """Scale of the gradient of every branch's group of fusion weights (Scale Equalization, Proposition 3.1).
 
-    params   {"rows", "scale"} as for step `table`; the rows that have a probe
-    inputs   {"probe": [probe.json of every row]}
-
 Root mean squares, relative to their geometric mean over the branches of the same concatenation in the
 same network, so that networks whose losses differ in scale can be compared: 1 everywhere is equilibrium.
 """
@@ -16,7 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, sample_note
+from pipeline_src.reporting.parameters import DrawFigure
 
 FORMS = ("plain", "module", "folded")
 RECORD = [
@@ -33,29 +32,37 @@ LOOKS: dict[str, tuple[str, float, dict[str, Any]]] = {
     ),
 }
 """Label, offset from the branch's place, and marker."""
+NOTES = (
+    "Gradients of the decoder's loss with respect to each branch's group of fusion weights, as root mean "
+    "squares, relative to their geometric mean over the branches of the same network; equilibrium is 1.",
+    "Folding does not change that a gradient is proportional to the raw feature's scale: dL/dW of a "
+    "folded network is that of an unequalised feature. Only its forward pass at the start is that of a "
+    "network with modules (up to padded borders), whose gradients are those of equalised features.",
+    "Equal scales of the features alone do not make the gradients equal: these also depend on how the "
+    "values of a branch vary together over positions.",
+)
 
 
-def draw_gradient_scales(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """A small panel per row (and concatenation), three markers per branch; `InputError` as `read_panels`."""
-    panels = read_panels(params, inputs, ("gradient", "weight", "upsampled_std"))
-    records = [record for panel in panels for record in _records(panel)]
-    figure = grid_of(panels, _draw, "gradient, relative to the geometric mean")
-    shown = [record["relative_gradient"] for record in records if record["relative_gradient"]]
-    if shown:
-        _logarithmic(figure, shown)
-        handles = [Line2D([], [], linestyle="none", label=label, **look) for label, _, look in LOOKS.values()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    notes = (
-        sample_note(panels),
-        "Gradients of the decoder's loss with respect to each branch's group of fusion weights, as root mean "
-        "squares, relative to their geometric mean over the branches of the same network; equilibrium is 1.",
-        "Folding does not change that a gradient is proportional to the raw feature's scale: dL/dW of a "
-        "folded network is that of an unequalised feature. Only its forward pass at the start is that of a "
-        "network with modules (up to padded borders), whose gradients are those of equalised features.",
-        "Equal scales of the features alone do not make the gradients equal: these also depend on how the "
-        "values of a branch vary together over positions.",
-    )
-    return Drawing(figure, frame_of(records, RECORD), notes)
+class GradientScales(FigureKind):
+    """`gradient_scales`: scale of the gradient of each branch's fusion weights at the start of training."""
+
+    reads = ("probe",)
+
+    @staticmethod
+    def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:
+        """A small panel per row (and concatenation), three markers per branch."""
+        panels = read_panels(params, inputs, ("gradient", "weight", "upsampled_std"))
+        records = [record for panel in panels for record in _records(panel)]
+        figure = grid_of(panels, _draw, "gradient, relative to the geometric mean")
+        shown = [record["relative_gradient"] for record in records if record["relative_gradient"]]
+        if shown:
+            _logarithmic(figure, shown)
+            handles = [
+                Line2D([], [], linestyle="none", label=label, **look) for label, _, look in LOOKS.values()
+            ]
+            figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        notes = (sample_note(panels), *NOTES)
+        return Drawing(figure, frame_of(records, RECORD), notes)
 
 
 def relative(values: list[float]) -> list[float | None]:

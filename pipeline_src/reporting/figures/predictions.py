@@ -1,8 +1,5 @@
 """Predicted masks beside image and ground truth, one column per row of the study (DFP, Figure 4).
 
-    params   {"rows": the rows to show, in order} as for step `table`; "images": 4, optional
-    inputs   {"evaluate": [evaluate.json of every run of the rows]}
-
 Each row of the study is shown by its first run. The images are those that every run's evaluation
 kept, so the columns show the same images.
 """
@@ -19,40 +16,50 @@ from PIL import Image
 from pipeline_src.evaluation.palette import colourise, voc_palette
 from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import Drawing, frame_of
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.shown import shown_runs
 from pipeline_src.reporting.overlays import read_overlays
+from pipeline_src.reporting.parameters import DrawFigure
 
 RECORD = ["image", "column", "run", "miou", "file", "sha256"]
 TILE = 320
 """Width in pixels that pictures are reduced to."""
 
 
-def draw_predictions(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """One line per image: image, ground truth, and every row's prediction."""
-    shown = shown_runs(params, inputs["evaluate"], read_overlays, "predictions")
-    labels, runs, overlays, names = shown.labels, shown.runs, shown.indices, shown.images
-    first = overlays[0]
+class Predictions(FigureKind):
+    """`predictions`: image, ground truth and predictions side by side."""
 
-    titles = ["image", "ground truth", *labels]
-    grid, records, occurring = [], [], set()
-    for number, name in enumerate(names):
-        entries = [other["images"][number] for other in overlays]
-        masks = [
-            ("", entries[0]["truth"]),
-            *((r, e["prediction"]) for r, e in zip(runs, entries, strict=True)),
-        ]
-        line = [_photo(entries[0]["image"])]
-        records.append(_record(name, titles[0], "", None, entries[0]["image"]))
-        for column, (run, file) in enumerate(masks):
-            ids = np.asarray(Image.open(file))
-            occurring |= {int(class_id) for class_id in np.unique(ids)}
-            # Hatch after resizing, so that the hatching is as fine everywhere.
-            line.append(colourise(_reduced(ids, Image.Resampling.NEAREST), first["ignore_index"]))
-            score = entries[column - 1]["miou"] if column else None
-            records.append(_record(name, titles[column + 1], run, score, file))
-        grid.append(line)
-    note = f"Predictions of {', '.join(runs)}."
-    return Drawing(_figure(grid, titles, first, occurring), frame_of(records, RECORD), (note,))
+    reads = ("evaluate",)
+    tasks = ("segmentation",)
+    pictures = True
+
+    @staticmethod
+    def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:
+        """One line per image: image, ground truth, and every row's prediction."""
+        shown = shown_runs(params, inputs["evaluate"], read_overlays, "predictions")
+        labels, runs, overlays, names = shown.labels, shown.runs, shown.indices, shown.images
+        first = overlays[0]
+
+        titles = ["image", "ground truth", *labels]
+        grid, records, occurring = [], [], set()
+        for number, name in enumerate(names):
+            entries = [other["images"][number] for other in overlays]
+            masks = [
+                ("", entries[0]["truth"]),
+                *((r, e["prediction"]) for r, e in zip(runs, entries, strict=True)),
+            ]
+            line = [_photo(entries[0]["image"])]
+            records.append(_record(name, titles[0], "", None, entries[0]["image"]))
+            for column, (run, file) in enumerate(masks):
+                ids = np.asarray(Image.open(file))
+                occurring |= {int(class_id) for class_id in np.unique(ids)}
+                # Hatch after resizing, so that the hatching is as fine everywhere.
+                line.append(colourise(_reduced(ids, Image.Resampling.NEAREST), first["ignore_index"]))
+                score = entries[column - 1]["miou"] if column else None
+                records.append(_record(name, titles[column + 1], run, score, file))
+            grid.append(line)
+        note = f"Predictions of {', '.join(runs)}."
+        return Drawing(_figure(grid, titles, first, occurring), frame_of(records, RECORD), (note,))
 
 
 def _figure(

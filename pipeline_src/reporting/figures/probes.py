@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
-from pipeline_src.reporting.rows import parse_rows
+from pipeline_src.reporting.figures.kind import Inputs
+from pipeline_src.reporting.parameters import DrawFigure
 
 COLUMNS = 3
 """Panels beside one another, at most."""
@@ -29,13 +30,13 @@ class Panel:
     batch: int
 
 
-def read_panels(params: dict[str, Any], inputs: dict[str, Any], needed: tuple[str, ...]) -> list[Panel]:
+def read_panels(params: DrawFigure, inputs: Inputs, needed: tuple[str, ...]) -> list[Panel]:
     """A panel for every concatenation of the probe of every row, in order.
 
     `needed`: entries that every branch must have. Raises `InputError` for a file that is no probe, and
     when there is not one file per row.
     """
-    rows, paths = parse_rows(params), inputs["probe"]
+    rows, paths = params.rows, inputs["probe"]
     if len(rows) != len(paths):
         raise InputError(f"inputs.probe: has {len(paths)} files for {len(rows)} rows")
     panels = []
@@ -48,7 +49,7 @@ def read_panels(params: dict[str, Any], inputs: dict[str, Any], needed: tuple[st
                     missing = [key for key in ("branch", *needed) if key not in branch]
                     if missing:
                         raise KeyError(missing[0])
-                title = row.label if len(found) == 1 else f"{row.label}: {_short(name)}"
+                title = row.name if len(found) == 1 else f"{row.name}: {_short(name)}"
                 panels.append(Panel(row.name, title, name, branches, probe["batches"], probe["batch"]))
         except (AttributeError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not the result of a probe ({error!r}); probe again") from None

@@ -6,7 +6,8 @@ from typing import Any
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
-from pipeline_src.reporting.rows import pair_inputs, parse_rows
+from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.rows import pair_inputs
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Shown:
 
 
 def shown_runs(
-    params: dict[str, Any],
+    params: DrawFigure,
     evaluations: list[str],
     read: Callable[[dict[str, Any]], dict[str, Any]],
     what: str,
@@ -34,14 +35,14 @@ def shown_runs(
     shown names it there.
     """
     first: dict[str, tuple[str, str, dict[str, Any]]] = {}
-    for row, run, path in pair_inputs(parse_rows(params), evaluations, "evaluate"):
+    for row, run, path in pair_inputs(params.rows, evaluations, "evaluate"):
         if row.name not in first:
-            first[row.name] = (row.label, run.name, read(read_json(path)))
+            first[row.name] = (row.name, run.name, read(read_json(path)))
     if not first:
         raise InputError(f"rows: no row has a run whose {what} could be shown")
     labels, runs, indices = (list(part) for part in zip(*first.values(), strict=True))
     kept = [[entry["id"] for entry in index["images"]] for index in indices]
-    images = kept[0][: params.get("images", 4)]
+    images = kept[0][: params.images]
     for run, others in zip(runs, kept, strict=True):
         if others[: len(images)] != images:
             raise InputError(f"{run}: its evaluation shows other images than that of {runs[0]}")

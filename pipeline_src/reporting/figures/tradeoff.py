@@ -2,85 +2,102 @@
 
 Costs are ratios to the baseline row, so that hardware cancels. Ours and the paper's have panels of
 their own, one above the other with a common cost axis: their scores may lie far apart.
-
-    params   {"rows", "row_header", "scale", "paper": [...], "data": {"split"}} as for step `table`;
-             "score": "miou" and "costs": ["training_memory", "testing_time"], both optional
-    inputs   {"experiments": experiments.csv, "timed": experiments_timed.csv}
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline_src.options import option
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.labels import label_points
-from pipeline_src.reporting.rows import Row, parse_rows, parse_scale
+from pipeline_src.reporting.metrics import headlines
+from pipeline_src.reporting.parameters import DrawFigure, Rules
+from pipeline_src.reporting.rows import TableRow
 from pipeline_src.reporting.tidy import first_table, read_study
-from pipeline_src.reporting.verdict import Rules
 
 RECORD = ["source", "row", "cost", "cost_ratio", "score", "score_sd", "n"]
 
 
-def draw_tradeoff(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """One column for every cost, one line of panels for our values and one for the paper's."""
-    score, costs = params.get("score", "miou"), params.get("costs", ["training_memory", "testing_time"])
-    rows, measured = parse_rows(params), first_table(read_study(inputs["experiments"], inputs["timed"]))
-    comparison = Comparison(rows, measured, params["paper"], parse_scale(params), Rules())
-    table = comparison.table([score, *costs])
-    points = _points(table, score, costs)
-    labels, labelled_by = _short_labels(rows, params.get("row_header"))
-    sources = [name for name in ("ours", "paper") if any(point["source"] == name for point in points)]
-    sources = sources or ["ours"]
-    scale = params["scale"]
-    not_comparable = params["paper"] and not scale["comparable"]
-    columns = {column["key"]: column for column in table["columns"]}
-    titles = {
-        "ours": f"Ours, scale {scale['name']}" + (" (not comparable)" if not_comparable else ""),
-        "paper": "Paper" + (f" ({columns[score]['paper_split']})" if columns[score]["paper_split"] else ""),
-    }
+class Tradeoff(FigureKind):
+    """`tradeoff`: accuracy against cost."""
 
-    figure = Figure(figsize=(7.0, 0.6 + 2.5 * len(sources)))
-    # A common cost axis only where both may be compared: else ours could squeeze the paper's.
-    shared: Literal["col", "none"] = "col" if scale["comparable"] else "none"
-    grid = figure.subplots(len(sources), len(costs), sharex=shared, sharey="row", squeeze=False)
-    for line, source in enumerate(sources):
-        for place, cost in enumerate(costs):
-            axes = grid[line][place]
-            shown = [point for point in points if (point["source"], point["cost"]) == (source, cost)]
-            _draw_points(axes, shown, COLOURS[0] if source == "ours" else GREY)
-            axes.margins(x=0.12, y=0.2)
-            if place == 0:
-                axes.set_ylabel(f"{columns[score]['header']} ({columns[score]['unit']})")
-                axes.set_title(titles[source] + (f", labelled by {labelled_by}" if labelled_by else ""))
-            if line == len(sources) - 1:
-                axes.set_xlabel(f"{columns[cost]['header']}, ratio to the baseline row")
-    # Fix limits and layout first; places of labels are found in pixels.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for line, source in enumerate(sources):
-        for place, cost in enumerate(costs):
-            shown = [point for point in points if (point["source"], point["cost"]) == (source, cost)]
-            label_points(
-                figure,
-                grid[line][place],
-                [(point["cost_ratio"], point["score"]) for point in shown],
-                [labels[point["row"]] for point in shown],
-                "#262626",
-                [point["score_sd"] or 0 for point in shown],
-            )
-    notes = [f"Our {columns[cost]['header']}: {columns[cost]['meaning']}." for cost in costs]
-    notes.append("Bars are one standard deviation over seeds.")
-    return Drawing(figure, frame_of(points, RECORD), tuple(notes))
+    @dataclass(frozen=True)
+    class Options:
+        """Accuracy against cost."""
+
+        score: str | None = option(None, "The metric on the upright axis; null: the first of its task.")
+        costs: list[str] = option(["training_memory", "testing_time"], "Costs, a column each.", min_length=1)
+
+    reads = ("experiments", "timed")
+
+    @staticmethod
+    def metrics(options: "Tradeoff.Options", task: str) -> list[str]:
+        """The score, then the costs."""
+        return [options.score or headlines(task)[0].name, *options.costs]
+
+    @staticmethod
+    def draw(params: DrawFigure, options: "Tradeoff.Options", inputs: Inputs) -> Drawing:
+        """One column for every cost, one line of panels for our values and one for the paper's."""
+        score, *costs = Tradeoff.metrics(options, params.task)
+        measured = first_table(read_study(inputs["experiments"], inputs["timed"]))
+        comparison = Comparison(params.rows, measured, params.paper, params.scale, Rules(), params.split)
+        table = comparison.table([score, *costs])
+        points = _points(table, score, costs)
+        labels, labelled_by = _short_labels(params.rows, params.row_header)
+        sources = [name for name in ("ours", "paper") if any(point["source"] == name for point in points)]
+        sources = sources or ["ours"]
+        not_comparable = params.paper and not params.scale.comparable
+        columns = {column["key"]: column for column in table["columns"]}
+        titles = {
+            "ours": f"Ours, scale {params.scale.name}" + (" (not comparable)" if not_comparable else ""),
+            "paper": "Paper" + (f" ({split})" if (split := columns[score]["paper_split"]) else ""),
+        }
+
+        figure = Figure(figsize=(7.0, 0.6 + 2.5 * len(sources)))
+        # A common cost axis only where both may be compared: else ours could squeeze the paper's.
+        shared: Literal["col", "none"] = "col" if params.scale.comparable else "none"
+        grid = figure.subplots(len(sources), len(costs), sharex=shared, sharey="row", squeeze=False)
+        for line, source in enumerate(sources):
+            for place, cost in enumerate(costs):
+                axes = grid[line][place]
+                shown = [point for point in points if (point["source"], point["cost"]) == (source, cost)]
+                _draw_points(axes, shown, COLOURS[0] if source == "ours" else GREY)
+                axes.margins(x=0.12, y=0.2)
+                if place == 0:
+                    axes.set_ylabel(f"{columns[score]['header']} ({columns[score]['unit']})")
+                    axes.set_title(titles[source] + (f", labelled by {labelled_by}" if labelled_by else ""))
+                if line == len(sources) - 1:
+                    axes.set_xlabel(f"{columns[cost]['header']}, ratio to the baseline row")
+        # Fix limits and layout first; places of labels are found in pixels.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for line, source in enumerate(sources):
+            for place, cost in enumerate(costs):
+                shown = [point for point in points if (point["source"], point["cost"]) == (source, cost)]
+                label_points(
+                    figure,
+                    grid[line][place],
+                    [(point["cost_ratio"], point["score"]) for point in shown],
+                    [labels[point["row"]] for point in shown],
+                    "#262626",
+                    [point["score_sd"] or 0 for point in shown],
+                )
+        notes = [f"Our {columns[cost]['header']}: {columns[cost]['meaning']}." for cost in costs]
+        notes.append("Bars are one standard deviation over seeds.")
+        return Drawing(figure, frame_of(points, RECORD), tuple(notes))
 
 
-def _short_labels(rows: list[Row], header: str | None) -> tuple[dict[str, str], str | None]:
+def _short_labels(rows: list[TableRow], header: str) -> tuple[dict[str, str], str | None]:
     """Label of every row, without the word that all begin with where that is the rows' heading."""
     prefix = f"{header} "
-    if header and all(row.label.startswith(prefix) for row in rows):
-        return {row.name: row.label.removeprefix(prefix) for row in rows}, header
-    return {row.name: row.label for row in rows}, None
+    if all(row.name.startswith(prefix) for row in rows):
+        return {row.name: row.name.removeprefix(prefix) for row in rows}, header
+    return {row.name: row.name for row in rows}, None
 
 
 def _points(table: dict[str, Any], score: str, costs: list[str]) -> list[dict[str, Any]]:

@@ -1,69 +1,90 @@
 """Variance after bilinear upsampling against the variance before (Scale Equalization, Figure 3).
 
-    params   {"scale"} as for step `table`
-    inputs   {"simulation": simulation.json, see `pipeline_src/steps/simulate.py`}
-
 On the left the variances, as in the paper; on the right their quotient, in which the two closed forms
 can be told apart: maps of this size, and maps without borders.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pipeline_src.calibration.simulation_options import Simulation
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
+from pipeline_src.options import option
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
+from pipeline_src.reporting.figures.kind import FigureKind, Inputs
+from pipeline_src.reporting.parameters import DrawFigure
 
 RECORD = ["series", "ratio", "variance", "before", "after", "factor"]
 EXACT, UPSAMPLED, FINITE, INTERIOR = "exact", "upsampled", "closed form, this size", "closed form, no borders"
 
 
-def draw_upsampled_variance(params: dict[str, Any], inputs: dict[str, Any]) -> Drawing:
-    """Two panels, a colour per ratio; `InputError` for a file that is no simulation."""
-    path = inputs["simulation"]
-    simulation = read_json(path)
-    try:
-        records = _records(simulation)
-        notes = _notes(simulation, records)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not the result of a simulation ({error!r}); simulate again") from None
-    colours = {ratio: COLOURS[i % len(COLOURS)] for i, ratio in enumerate(simulation["ratios"])}
+class UpsampledVariance(FigureKind):
+    """`upsampled_variance`: variance of random maps after upsampling against before."""
 
-    figure = Figure(figsize=(7.0, 3.4))
-    after, factor = figure.subplots(1, 2)
-    end = max(record["before"] for record in records) * 1.03
-    after.plot([0, end], [0, end], color=GREY, linewidth=1)
-    after.set_xlim(0, end)
-    after.set_ylim(0, end)
-    after.set_title("Variance after upsampling")
-    factor.set_title("After / before")
-    factor.margins(y=0.12)
-    for axes in (after, factor):
-        axes.set_xlabel("variance before upsampling")
-    for ratio, colour in colours.items():
-        own = [record for record in records if record["ratio"] == ratio]
-        _draw(after, own, colour, "after")
-        _draw(factor, own, colour, "factor")
-    handles = [Line2D([], [], color=GREY, linewidth=1, label="not upsampled (ratio 1)")]
-    handles += [
-        Line2D(
-            [], [], color=colour, marker="o", markersize=4, linestyle="none", label=f"ratio {ratio}, exact"
-        )
-        for ratio, colour in colours.items()
-    ]
-    handles += [
-        Line2D([], [], color="black", linewidth=1, label="closed form, this size"),
-        Line2D([], [], color="black", linewidth=1, linestyle=":", label="closed form, no borders"),
-    ]
-    if simulation["confirmed"]:
-        handles.append(Line2D([], [], linestyle="none", label="really upsampled", **_RING))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return Drawing(figure, frame_of(records, RECORD), notes)
+    @dataclass(frozen=True)
+    class Options:
+        """Variance of random maps after upsampling against before."""
+
+        simulation: Simulation = option(Simulation(), "What is simulated.")
+
+    reads = ("simulation",)
+
+    @staticmethod
+    def draw(params: DrawFigure, options: "UpsampledVariance.Options", inputs: Inputs) -> Drawing:
+        """Two panels, a colour per ratio; `InputError` for a file that is no simulation."""
+        path = inputs["simulation"]
+        simulation = read_json(path)
+        try:
+            records = _records(simulation)
+            notes = _notes(simulation, records)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: not the result of a simulation ({error!r}); simulate again") from None
+        colours = {ratio: COLOURS[i % len(COLOURS)] for i, ratio in enumerate(simulation["ratios"])}
+
+        figure = Figure(figsize=(7.0, 3.4))
+        after, factor = figure.subplots(1, 2)
+        end = max(record["before"] for record in records) * 1.03
+        after.plot([0, end], [0, end], color=GREY, linewidth=1)
+        after.set_xlim(0, end)
+        after.set_ylim(0, end)
+        after.set_title("Variance after upsampling")
+        factor.set_title("After / before")
+        factor.margins(y=0.12)
+        for axes in (after, factor):
+            axes.set_xlabel("variance before upsampling")
+        for ratio, colour in colours.items():
+            own = [record for record in records if record["ratio"] == ratio]
+            _draw(after, own, colour, "after")
+            _draw(factor, own, colour, "factor")
+        handles = [Line2D([], [], color=GREY, linewidth=1, label="not upsampled (ratio 1)")]
+        handles += [
+            Line2D(
+                [],
+                [],
+                color=colour,
+                marker="o",
+                markersize=4,
+                linestyle="none",
+                label=f"ratio {ratio}, exact",
+            )
+            for ratio, colour in colours.items()
+        ]
+        handles += [
+            Line2D([], [], color="black", linewidth=1, label="closed form, this size"),
+            Line2D([], [], color="black", linewidth=1, linestyle=":", label="closed form, no borders"),
+        ]
+        if simulation["confirmed"]:
+            handles.append(Line2D([], [], linestyle="none", label="really upsampled", **_RING))
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        return Drawing(figure, frame_of(records, RECORD), notes)
 
 
+_POINT: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "none"}
 _RING: dict[str, Any] = {
     "marker": "o",
     "markersize": 9,
