@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, create_model
 
 from pipeline_src.config.base import (
-    Fraction,
     Name,
     NonNegativeInt,
     Pair,
-    PositiveFloat,
     PositiveInt,
     Section,
 )
@@ -22,8 +20,10 @@ from pipeline_src.config.figures import FigureSection, figure_sections
 from pipeline_src.config.layers import Layer, locate
 from pipeline_src.config.model import Backbone, ModelSpec, Outside, model_spec
 from pipeline_src.config.recipe import Evaluation, Recipe
+from pipeline_src.config.sections import section_of
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.metrics import METRICS, Metric
+from pipeline_src.reporting.parameters import Rules
 
 
 class Table(Section):
@@ -121,17 +121,6 @@ class Cost(Section):
     threads: PositiveInt = Field(default=2, description="CPU threads.")
 
 
-class Verdicts(Section):
-    """Rules of the verdict column, fixed in advance."""
-
-    points: PositiveFloat = Field(default=1.0, description="Tolerance on mIoU or AP, in points.")
-    ratio: PositiveFloat = Field(default=0.10, description="Tolerance on cost ratios, relative.")
-    confidence: Fraction = Field(default=0.95, description="Level of the t-intervals.")
-    minimum_seeds: Annotated[int, Field(ge=2)] = Field(
-        default=3, description="With fewer seeds the verdict is `inconclusive`."
-    )
-
-
 class Params(Section):
     """The whole of `params.yaml`, after the scale and the user's overlay are applied."""
 
@@ -166,7 +155,7 @@ class Params(Section):
         default_factory=dict, description="Further ways of evaluation by name, for studies that name one."
     )
     cost: Cost = Field(default=Cost(), description="How cost is measured.")
-    verdicts: Verdicts = Field(default=Verdicts(), description="Rules of the verdict column.")
+    verdicts: Any = Field(default=None, description="Rules of the verdict column.")
     backbones: dict[Name, Backbone] = Field(description="Backbones by name.")
     datasets: dict[Name, Dataset] = Field(description="Data sets by name.")
     recipes: dict[Name, Recipe] = Field(description="Training recipes by name.")
@@ -219,7 +208,11 @@ def params_model(outside: Outside = ()) -> type[Params]:
     entry: Any = figure_sections(dict(outside))
     figures: Any = (list[entry], Field(default_factory=list, description=described["figures"]))
     study = create_model("Study", __base__=Study, __doc__=Study.__doc__, model=model, figures=figures)
-    studies: Any = (dict[Name, study], Field(description=Params.model_fields["studies"].description))  # type: ignore[valid-type]
-    section = dataset_section(outside)
-    datasets: Any = (dict[Name, section], Field(description=Params.model_fields["datasets"].description))  # type: ignore[valid-type]
-    return create_model("Params", __base__=Params, __doc__=Params.__doc__, datasets=datasets, studies=studies)
+    described = {name: Params.model_fields[name].description for name in ("datasets", "studies", "verdicts")}
+    section, rules = dataset_section(outside), section_of(Rules)
+    fields: dict[str, Any] = {
+        "datasets": (dict[Name, section], Field(description=described["datasets"])),  # type: ignore[valid-type]
+        "studies": (dict[Name, study], Field(description=described["studies"])),  # type: ignore[valid-type]
+        "verdicts": (rules, Field(default=rules(), description=described["verdicts"])),
+    }
+    return create_model("Params", __base__=Params, __doc__=Params.__doc__, **fields)

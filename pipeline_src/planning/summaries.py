@@ -103,7 +103,7 @@ class Summaries(SummaryJobs):
                     quoted=printed_in(self.quoted_values, self.paper_table(study, table)),
                     assumptions=self.assumptions_under(key, self.paper_table(study, table)),
                     weights=self.weights(rows),
-                    rules=self.rules(),
+                    rules=self.params.verdicts.given(),
                     fixed_at_random=self.fixed_at_random(rows),
                     note=table.note,
                 )
@@ -147,7 +147,7 @@ class Summaries(SummaryJobs):
                     ],
                     architectures=list(experiments.architectures),
                     assumptions=self.assumptions_of_papers(experiments.rows),
-                    rules=self.rules(),
+                    rules=self.params.verdicts.given(),
                 )
             ),
             inputs={

@@ -16,7 +16,6 @@ from pipeline_src.reporting.parameters import (
     CostSetting,
     EvaluatedData,
     Printed,
-    Rules,
     Scale,
     Testing,
 )
@@ -101,10 +100,6 @@ class SummaryJobs:
     def scale(self) -> Scale:
         """The scale, as captions name it."""
         return Scale(self.params.scale, self.params.comparable, self.params.scale_note)
-
-    def rules(self) -> Rules:
-        """The rules of the verdicts."""
-        return Rules(**self.params.verdicts.model_dump())
 
     def data(self, key: str) -> EvaluatedData:
         """The data that a study's scores are measured on, and how."""

@@ -6,6 +6,7 @@ A job reads them with `from_json` of `pipeline_src/options.py`. Standard library
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline_src.options import Fraction, PositiveFloat, option
 from pipeline_src.reporting.rows import TableRow
 
 
@@ -20,12 +21,12 @@ class Scale:
 
 @dataclass(frozen=True)
 class Rules:
-    """Tolerances of the verdicts (on scores in points, on cost ratios relative) and of their intervals."""
+    """Rules of the verdict column, fixed in advance."""
 
-    points: float = 1.0
-    ratio: float = 0.10
-    confidence: float = 0.95
-    minimum_seeds: int = 3
+    points: PositiveFloat = option(1.0, "Tolerance on mIoU or AP, in points.")
+    ratio: PositiveFloat = option(0.10, "Tolerance on cost ratios, relative.")
+    confidence: Fraction = option(0.95, "Level of the t-intervals.")
+    minimum_seeds: int = option(3, "With fewer seeds the verdict is `inconclusive`.", ge=2)
 
 
 @dataclass(frozen=True)
