@@ -4,7 +4,7 @@ library only.
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -96,6 +96,16 @@ def say(message: str) -> None:
     """One line for the person who watches, on stderr, clear of any bar."""
     tqdm.write(message, file=sys.stderr)
     sys.stderr.flush()
+
+
+SPELLED = {"miou": "mIoU", "ap": "AP", "ap50": "AP50"}
+"""Scores that a task names first, as people write them."""
+
+
+def score_text(scores: Mapping[str, float | None], names: Iterable[str]) -> str:
+    """The named scores, fractions, for people: `mIoU 61.2 %`; those that are not there are left out."""
+    found = [(SPELLED.get(name, name), scores.get(name)) for name in names]
+    return ", ".join(f"{name} {100 * value:.1f} %" for name, value in found if value is not None)
 
 
 def size_text(count: int) -> str:

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from pipeline_src import progress
-from pipeline_src.progress import Progress, size_text, track
+from pipeline_src.progress import SPELLED, Progress, score_text, size_text, track
+from pipeline_src.reporting.metrics import METRICS
 
 
 @pytest.fixture
@@ -74,3 +75,11 @@ def test_tracked_items_pass_unchanged(capsys, clock):
         "checking: mask 1 of 2",
         "checking: mask 2 of 2",
     ]
+
+
+def test_scores_are_written_as_tables_head_them():
+    assert score_text({"miou": 0.6123, "pixel_accuracy": 0.5}, ["miou"]) == "mIoU 61.2 %"
+    assert score_text({"ap": None, "ap50": 0.5}, ["ap", "ap50"]) == "AP50 50.0 %"
+    assert score_text({}, ["miou"]) == ""
+    for name, spelled in SPELLED.items():
+        assert METRICS[name].header == spelled

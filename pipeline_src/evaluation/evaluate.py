@@ -8,6 +8,7 @@ import torch
 
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_of, write_json
+from pipeline_src.progress import score_text
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 
@@ -57,6 +58,7 @@ def evaluate_run(job: Job, task: type[TaskEvaluation], device: torch.device, wor
     job.write_sidecar(
         digest_of([metrics["content"], index["content"]]),
         task.packages,
+        score_text(metrics, task.headline[:1]),
         scores={name: metrics[name] for name in task.headline},
         overlays={"folder": str(folder), "images": len(index["images"])},
         settings=settings,

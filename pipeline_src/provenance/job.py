@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, read_json, write_json
 from pipeline_src.provenance.sidecar import JobRecord, Sidecar
+from pipeline_src.provenance.typed import read_as
 
 JOB_FORMAT = 2
 ADDRESS_LENGTH = 12
@@ -100,6 +101,10 @@ class Job:
         fields = [one.name for one in dataclasses.fields(self) if one.name not in skipped]
         value = {"format": JOB_FORMAT, **{name: getattr(self, name) for name in fields}}
         return {**value, "components": list(self.components)}
+
+    def params_as(self, kind: type[Parameters]) -> Parameters:
+        """The parameters as the dataclass that a step declares for them; raises `InputError` as `read_as`."""
+        return read_as(kind, self.params, f"job {self.step} {self.name}: params")
 
     def input(self, name: str) -> str:
         """Path of the single input `name`; raises `InputError` where the job has none."""

@@ -1,5 +1,6 @@
 """Step `extract`: an archive, unpacked into a folder of its own; for SBD, converted on the way."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ from pipeline_src.provenance.job import Job
 CONVERSIONS = ("sbd_to_png",)
 
 
+@dataclass(frozen=True)
+class Params:
+    """What is extracted, and what its files are converted to on the way."""
+
+    archive: str
+    convert: str | None = None
+
+
 def extract_archive(job: Job) -> None:
     """Unpack the archive that the job's input records, and write the sidecar.
 
@@ -20,7 +29,7 @@ def extract_archive(job: Job) -> None:
     record = _record(job, "archive", ("path", "sha256"))
     archive = Path(record["path"])
     root = Path(job.outputs["sidecar"]).with_suffix("")
-    conversion = job.params.get("convert")
+    conversion = job.params_as(Params).convert
     identity = {"archive": record["sha256"], "convert": conversion}
     remembered_as = identity
     unpack = None

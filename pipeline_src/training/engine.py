@@ -159,6 +159,7 @@ class Trainer:
                 raise self.diverged(f"the loss is {loss} at step {step} (learning rate {lr:.3g})")
             if step % every == 0 or step == total:
                 self.journal.add_loss(step, epoch, lr, loss)
+                self.journal.add_time(self.sessions[-1]["from_step"], step, time.monotonic() - self.began)
         self.last_loss = losses[-1]
         self.unsettled.clear()
 

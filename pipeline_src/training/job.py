@@ -13,13 +13,14 @@ import torch
 from torch import nn
 
 from pipeline_src.files import content_of, read_json
+from pipeline_src.progress import score_text
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
 from pipeline_src.training.distributed import Ranks, process_group
 from pipeline_src.training.engine import Trainer
 from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, write_finished
-from pipeline_src.training.journal import Journal
+from pipeline_src.training.journal import Journal, last_values
 from pipeline_src.training.objective import Batch, Objective
 from pipeline_src.training.preflight import check_batch
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
@@ -56,13 +57,15 @@ class Parts:
     `build_model(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
     `prepare(model, job)` completes the initial model from further inputs of the job, such as the
     statistics of its scale equalizers, and returns facts for the sidecar. `synchronise_bn`: whether batch
-    normalisation takes its statistics over all ranks or over a rank's own batch.
+    normalisation takes its statistics over all ranks or over a rank's own batch. `headline`: the score that
+    a finished training is summarised with.
     """
 
     build_model: BuildModel
     open_data: Callable[[Job, Ranks, int], Data]
     prepare: Callable[[nn.Module, Job], dict[str, Any]] = lambda model, job: {}
     synchronise_bn: bool = True
+    headline: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def train_job(job: Job, parts: Parts, options: Options) -> None:
         if record is None:
             record = _train(job, parts, options, ranks, store, stop)
         if ranks.first:
-            _write_outputs(job, store, record)
+            _write_outputs(job, store, record, parts.headline)
 
 
 def checkpoint_folder(job: Job, work: Path) -> Path:
@@ -200,12 +203,16 @@ def _weights_of_run(path: str) -> Path:
     return Path(read_json(path)["outputs"]["model"]["path"])
 
 
-def _write_outputs(job: Job, store: CheckpointFolder, record: dict[str, Any]) -> None:
+def _write_outputs(job: Job, store: CheckpointFolder, record: dict[str, Any], headline: str) -> None:
     copy_out(store.folder / WEIGHTS, Path(job.outputs["model"]), link=True)
     copy_out(store.folder / "log.csv", Path(job.outputs["log"]))
     copy_out(store.folder / "curve.csv", Path(job.outputs["curve"]))
     facts = record["facts"]
-    job.write_sidecar(facts["weights"]["content"], PACKAGES, **facts)
+    loss, scores = last_values(store.folder)
+    found = [f"loss {loss:.3g}", score_text(scores, [headline])]
+    job.write_sidecar(
+        facts["weights"]["content"], PACKAGES, ", ".join(part for part in found if part), **facts
+    )
 
 
 def _content(path: str | list[str]) -> Any:

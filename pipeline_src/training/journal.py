@@ -1,31 +1,37 @@
 """`log.csv` and `curve.csv` of one training, such that a resumed one's are byte-identical.
 
 A checkpoint records how long both files were. Rows beyond that belong to steps that a killed process
-made and the resumed one makes again, so they are cut off. Times never enter: they stand in the sidecar.
+made and the resumed one makes again, so they are cut off. Times never enter: they stand in a third file,
+`timing.csv`, which keeps what every process took and is no result.
 
 `log.csv`: `step` (updates finished, from 1), `epoch` (that the update belongs to, from 0), `lr`, `loss`.
 `curve.csv`: `step` (updates finished), `epoch` (epochs finished), `metric`, `value`.
+`timing.csv`: `from_step` (at which its process began), `step`, `seconds` (since the process began).
 Numbers are written with `repr`, so that reading them back gives the same float.
 """
 
+import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 LOG_HEADER = "step,epoch,lr,loss\n"
 CURVE_HEADER = "step,epoch,metric,value\n"
+TIMING_HEADER = "from_step,step,seconds\n"
 
 
 class Journal:
-    """Both files in one folder; a process that writes nothing has the folder None."""
+    """The files in one folder; a process that writes nothing has the folder None."""
 
     def __init__(self, folder: Path | None) -> None:
         self.log = folder / "log.csv" if folder else None
         self.curve = folder / "curve.csv" if folder else None
+        self.timing = folder / "timing.csv" if folder else None
 
     def start(self) -> None:
-        """Begin both files anew, with their headers."""
-        for path, header in ((self.log, LOG_HEADER), (self.curve, CURVE_HEADER)):
+        """Begin all files anew, with their headers."""
+        headers = ((self.log, LOG_HEADER), (self.curve, CURVE_HEADER), (self.timing, TIMING_HEADER))
+        for path, header in headers:
             if path is not None:
                 path.write_text(header, encoding="utf-8", newline="\n")
 
@@ -51,6 +57,20 @@ class Journal:
     def add_scores(self, step: int, epoch: int, scores: Mapping[str, float]) -> None:
         """Rows of `curve.csv`, one per metric."""
         _append(self.curve, "".join(f"{step},{epoch},{name},{value!r}\n" for name, value in scores.items()))
+
+    def add_time(self, from_step: int, step: int, seconds: float) -> None:
+        """One row of `timing.csv`."""
+        _append(self.timing, f"{from_step},{step},{seconds:.3f}\n")
+
+
+def last_values(folder: Path) -> tuple[float, dict[str, float]]:
+    """The last loss, and the last scores by metric (none where nothing was scored), from the files."""
+    with open(folder / "log.csv", newline="") as file:
+        *_, log = csv.DictReader(file)
+    with open(folder / "curve.csv", newline="") as file:
+        curve = list(csv.DictReader(file))
+    last = [row for row in curve if row["step"] == curve[-1]["step"]]
+    return float(log["loss"]), {row["metric"]: float(row["value"]) for row in last}
 
 
 def _append(path: Path | None, text: str) -> None:

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from pipeline_src.training.journal import Journal
+from pipeline_src.training.journal import Journal, last_values
 
 LOSSES = [0.1, 1 / 3, 2.5e-17, 1e300, math.pi]
 
@@ -74,3 +74,24 @@ def test_a_process_without_a_folder_writes_nothing(tmp_path, monkeypatch):
     journal.cut({"log.csv": 1, "curve.csv": 1})
     assert journal.lengths() == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_times_stand_in_a_file_of_their_own_and_are_never_cut(tmp_path):
+    journal = started(tmp_path)
+    journal.add_loss(1, 0, 0.1, 0.5)
+    lengths = journal.lengths()
+    assert set(lengths) == {"log.csv", "curve.csv"}
+    journal.add_time(0, 2, 1.25)
+    Journal(tmp_path).cut(lengths)
+    Journal(tmp_path).add_time(1, 2, 0.5)
+    assert (tmp_path / "timing.csv").read_text() == "from_step,step,seconds\n0,2,1.250\n1,2,0.500\n"
+
+
+def test_the_last_loss_and_scores_are_read_back(tmp_path):
+    journal = started(tmp_path)
+    journal.add_loss(1, 0, 0.1, 0.5)
+    assert last_values(tmp_path) == (0.5, {})
+    journal.add_scores(1, 0, {"miou": 0.1})
+    journal.add_loss(2, 0, 0.1, 0.25)
+    journal.add_scores(2, 0, {"miou": 0.3, "pixel_accuracy": 0.5})
+    assert last_values(tmp_path) == (0.25, {"miou": 0.3, "pixel_accuracy": 0.5})

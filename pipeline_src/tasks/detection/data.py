@@ -67,4 +67,4 @@ def _validation(job: Job, ranks: Ranks, workers: int) -> Validate:
 
 
 # A detector's BN sees the few images of one GPU, as in the toolboxes whose recipes it follows.
-TRAINING = Parts(build_detector, open_data, synchronise_bn=False)
+TRAINING = Parts(build_detector, open_data, synchronise_bn=False, headline="ap")

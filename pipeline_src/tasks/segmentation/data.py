@@ -63,4 +63,4 @@ def equalise_run(model: nn.Module, job: Job) -> dict[str, Any]:
     return {"equalizer": equalise(model, job.params["model"], data, job.input("statistics"))}
 
 
-TRAINING = Parts(build_model, open_data, equalise_run)
+TRAINING = Parts(build_model, open_data, equalise_run, headline="miou")
