@@ -187,6 +187,7 @@ class Plan:
             code=planned.code,
             digest=planned.digest,
             origins=self.origins(planned),
+            makers={maker.sidecar: maker.digest for maker in self.needed_by(planned)},
         )
 
     def _origin_of(self, paths: Paths) -> Any:

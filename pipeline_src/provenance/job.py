@@ -31,7 +31,8 @@ class Job:
     """One unit of work: what it is (`params`, `code`), what it reads and what it writes.
 
     `components` are the entries of the component table that it uses, `origins` the identities of what
-    makes its inputs, by input. `why` is the reason for which it runs now; it stands in no job file.
+    makes its inputs, by input, and `makers` the digests of the jobs that make them, by their sidecars.
+    `why` is the reason for which it runs now; it stands in no job file.
     """
 
     step: str
@@ -44,6 +45,7 @@ class Job:
     digest: str
     components: tuple[str, ...] = ()
     origins: dict[str, Any] = field(default_factory=dict)
+    makers: dict[str, str] = field(default_factory=dict)
     why: str | None = None
     started: float = field(default_factory=time.time, compare=False)
 

@@ -20,7 +20,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.planning.plan_file import PlanFile
 from pipeline_src.planning.steps import STEPS
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.check import check_code, check_unchanged
+from pipeline_src.running.check import check_code, check_inputs, check_unchanged
 from pipeline_src.running.gpus import acquire, visible_gpus
 from pipeline_src.running.options import Machine, add_options
 
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     job = Job.load(options.job)
     if job.step not in STEPS:
         raise InputError(f"{options.job}: there is no step {job.step!r}")
+    check_inputs(job)
     stamps = check_code(job)
     if options.gpus > 0 and not ranked:
         take_gpus(options.gpus)

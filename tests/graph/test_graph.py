@@ -225,6 +225,23 @@ def test_planning_other_parameters_changes_nothing_that_a_running_workflow_reads
     assert not list(fresh_dfp.root.glob("work/demo/plans/*"))
 
 
+def test_a_clusters_job_does_what_was_planned_whatever_was_edited_since(tmp_path):
+    checkout = Checkout.copy_to(tmp_path, "[dfp]")
+    plan = (
+        "from pipeline_src.planning.workflow import *; print(open_plan({}, [], Process(cluster=True)).path)"
+    )
+    path = checkout.run("python", "-c", plan).stdout.strip()
+    (name,) = json.loads((tmp_path / path).read_text())["jobs"]["scenes"]
+    (tmp_path / "params.yaml").write_text("scale: nonsense")
+    # as an executor starts it on another machine
+    command = ("snakemake", "--mode", "remote", "--target-jobs", f"scenes:dataset={name}", "--cores", "1")
+    options = ("--allowed-rules", "scenes", "--force-use-threads", "--nolock", "--no-hooks")
+    checkout.run(*command, *options, FUSEBENCH_PLAN=path)
+    assert (tmp_path / f"data/scenes/{name}.json").is_file()
+    refused = checkout.run(*command, *options, status=2, FUSEBENCH_PLAN="work/demo/plans/gone.json")
+    assert "error: work/demo/plans/gone.json: no such file" in refused.stdout + refused.stderr
+
+
 # --- reruns ------------------------------------------------------------------------------------
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.errors import InputError
+from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.plan_file import PLAN_VARIABLE, PlanFile, PlannedFile
-from pipeline_src.planning.steps import JOIN, SIMULATE
+from pipeline_src.planning.steps import FIGURE, JOIN, SIMULATE
 from pipeline_src.provenance.job import Job
+from pipeline_src.running.check import check_inputs
 from tests.jobs import change_job, run_job, write_job_file
 
 SIMULATION = {
@@ -79,6 +81,44 @@ def test_the_reason_to_run_goes_from_the_plan_into_the_sidecar(job, monkeypatch)
     monkeypatch.setenv(PLAN_VARIABLE, plan.publish(keep=True))
     run_job(job)
     assert json.loads(Path("sidecar.json").read_text())["job"]["why"] == "parameters changed: seed"
+
+
+# --- results of another plan --------------------------------------------------------------------
+
+
+@pytest.fixture
+def chain(job) -> tuple[Plan, PlannedJob]:
+    """A plan in which a figure reads a simulation that was made."""
+    plan = Plan("demo")
+    made = plan.create(SIMULATE, "x", params=SIMULATION)
+    reader = plan.create(
+        FIGURE, "x", params={"kind": "none"}, inputs={"simulation": made.outputs["simulation"]}
+    )
+    run_job(plan.as_job(made).write())
+    return plan, reader
+
+
+def test_results_of_the_planned_jobs_are_read(chain):
+    plan, reader = chain
+    check_inputs(plan.as_job(reader))
+
+
+def test_a_result_of_another_plan_is_refused(chain):
+    other = Plan("demo")
+    other.create(SIMULATE, "x", params={**SIMULATION, "seed": 1})
+    job = other.as_job(other.add(chain[1]))
+    with pytest.raises(
+        InputError, match=r"figure x: results/demo/figures/.* is not of the planned simulate job"
+    ):
+        check_inputs(job)
+
+
+def test_a_result_that_was_changed_since_is_refused(chain):
+    plan, reader = chain
+    file = Path(reader.inputs["simulation"])
+    file.write_text(file.read_text().replace("0.4", "0.5"))
+    with pytest.raises(InputError, match=r"simulation\.json is not the file that .*sidecar\.json describes"):
+        check_inputs(plan.as_job(reader))
 
 
 # --- code that is not the planned code ---------------------------------------------------------
