@@ -3,14 +3,14 @@
 from pipeline_src.config.costing import cost_setting, costing, without_weights
 from pipeline_src.config.experiments import Architecture, Experiments, Row, Run, Scoring
 from pipeline_src.config.explain import one_of
-from pipeline_src.config.points import Point, origin, points_of
+from pipeline_src.config.points import Point, key_path_of, points_of
 from pipeline_src.config.resolve import check_references
 from pipeline_src.config.study import Params
 from pipeline_src.config.table_rows import check_rows, check_task, row_label, with_baselines
 from pipeline_src.files import digest_of
 
-Place = tuple[str, str]
-"""A study's key and a point's label."""
+RowKey = tuple[str, str]
+"""A study's key and the label of one of its rows."""
 
 
 def expand(params: Params) -> Experiments:
@@ -62,7 +62,7 @@ class _Expansion:
             pair=row_label(self.params, key, point.labels, point.settings, "pair"),
         )
 
-    def _run(self, key: str, point: Point, seed: int, asked_by: tuple[Place, ...] = ()) -> str:
+    def _run(self, key: str, point: Point, seed: int, asked_by: tuple[RowKey, ...] = ()) -> str:
         """Name of the run that trains a point; before it, the one that it starts from is added."""
         start = self._start(key, point, (*asked_by, (key, point.label)))
         identity: list[object] = [point.dataset, point.model, point.recipe, seed]
@@ -73,15 +73,15 @@ class _Expansion:
         )
         return name
 
-    def _start(self, key: str, point: Point, asked_by: tuple[Place, ...]) -> str | None:
+    def _start(self, key: str, point: Point, asked_by: tuple[RowKey, ...]) -> str | None:
         """Name of the run whose weights a point starts from."""
         given = point.init_from
         if given is None:
             return None
-        place = origin(key, self.params.studies[key], point.settings, "init_from")
+        where = key_path_of(key, self.params.studies[key], point.settings, "init_from")
         if given.study not in self.params.studies:
             raise self.params.wrong(
-                place, f"{given.study!r} is not in studies; use {one_of(self.params.studies)}"
+                where, f"{given.study!r} is not in studies; use {one_of(self.params.studies)}"
             )
         others = {other.label: other for other in self._points_of(given.study)}
         label = next(iter(others)) if given.row is None and len(others) == 1 else given.row
@@ -91,12 +91,12 @@ class _Expansion:
                 if label
                 else f"{given.study!r} has several rows"
             )
-            raise self.params.wrong(place, f"{what}; set row to {one_of(others)}")
+            raise self.params.wrong(where, f"{what}; set row to {one_of(others)}")
         if (given.study, label) in asked_by:
             circle = " <- ".join(f"{study} {row!r}" for study, row in (*asked_by, (given.study, label)))
-            raise self.params.wrong(place, f"a training cannot start from its own result: {circle}")
+            raise self.params.wrong(where, f"a training cannot start from its own result: {circle}")
         if given.seed >= (seeds := self._seeds(given.study, others[label])):
-            raise self.params.wrong(place, f"seed {given.seed} is not trained; {given.study!r} has {seeds}")
+            raise self.params.wrong(where, f"seed {given.seed} is not trained; {given.study!r} has {seeds}")
         return self._run(given.study, others[label], given.seed, asked_by)
 
     def _scoring(self, point: Point, run: str, seed: int) -> str:

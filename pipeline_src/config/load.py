@@ -74,7 +74,7 @@ def _validated(base: Layer, overlays: list[Layer], scales: dict[str, Any]) -> Pa
 
 
 def _outside(components: Any, layers: list[Layer]) -> Outside:
-    """The components of the user's own; what is no mapping of texts is left to the validation."""
+    """The components of the user's own; anything but a mapping of strings is left to the validation."""
     if not isinstance(components, Mapping):
         return ()
     found = {kind: target for kind, target in components.items() if isinstance(kind, str)}
@@ -112,7 +112,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def as_written(value: Any) -> Any:
-    """A tree with texts such as `true`, `null` and `5e-4` read as `params.yaml` would read them."""
+    """A tree with strings such as `true`, `null` and `5e-4` read as `params.yaml` would read them."""
     if isinstance(value, Mapping):
         return {key: as_written(below) for key, below in value.items()}
     if isinstance(value, list):

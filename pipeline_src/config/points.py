@@ -67,8 +67,8 @@ def _point(params: Params, key: str, name: str, labels: dict[str, str], settings
         model = resolve_model(params, spec.model, len(params.datasets[spec.dataset].classes_by_id))
     except InputError as error:
         path, text = _place(str(error))
-        raise params.wrong(origin(key, study, settings, path), text) from None
-    _check_point(params, partial(origin, key, study, settings), spec, model)
+        raise params.wrong(key_path_of(key, study, settings, path), text) from None
+    _check_point(params, partial(key_path_of, key, study, settings), spec, model)
     recipe, evaluation = spec.recipe.model_dump(), spec.evaluation.model_dump()
     if model["detector"] is not None and evaluation["scales"] is None:
         evaluation["scales"] = recipe["augment"]["scales"][-1:]
@@ -114,12 +114,12 @@ def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str
 def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, Any]) -> _Spec:
     recipe = settings.get("recipe", study.recipe)
     if recipe not in params.recipes:
-        place = origin(key, study, settings, "recipe")
-        raise params.wrong(place, f"{recipe!r} is not in recipes; use {one_of(params.recipes)}")
+        where = key_path_of(key, study, settings, "recipe")
+        raise params.wrong(where, f"{recipe!r} is not in recipes; use {one_of(params.recipes)}")
     evaluation = settings.get("evaluation", study.evaluation)
     if evaluation is not None and evaluation not in params.evaluations:
-        place = origin(key, study, settings, "evaluation")
-        raise params.wrong(place, f"{evaluation!r} is not in evaluations; use {one_of(params.evaluations)}")
+        where = key_path_of(key, study, settings, "evaluation")
+        raise params.wrong(where, f"{evaluation!r} is not in evaluations; use {one_of(params.evaluations)}")
     chosen = params.evaluation if evaluation is None else params.evaluations[evaluation]
     tree: dict[str, Any] = {
         "dataset": study.dataset,
@@ -131,7 +131,7 @@ def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, An
     for path, value in settings.items():
         if path not in ("recipe", "evaluation") and not _set(tree, path, value):
             raise params.wrong(
-                origin(key, study, settings, path),
+                key_path_of(key, study, settings, path),
                 "there is no such key; an axis is a key path below dataset, model or recipe",
             )
     model = _spec_of(type(study.model))
@@ -141,39 +141,41 @@ def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, An
         findings = list(explain(error, model))
         # a misspelt key explains why the right one is missing
         location, explanation = next((one for one in findings if one[1].startswith("unknown")), findings[0])
-        raise params.wrong(origin(key, study, settings, dotted(location)), explanation) from None
+        raise params.wrong(key_path_of(key, study, settings, dotted(location)), explanation) from None
     for field, name, section in (
         ("dataset", spec.dataset, params.datasets),
         ("model.backbone", spec.model.backbone, params.backbones),
     ):
         if name not in section:
-            place = origin(key, study, settings, field)
-            raise params.wrong(place, f"{name!r} is unknown; use {one_of(section)}")
+            where = key_path_of(key, study, settings, field)
+            raise params.wrong(where, f"{name!r} is unknown; use {one_of(section)}")
     return spec
 
 
 def _check_point(
-    params: Params, origin: Callable[[str], list[str | int]], spec: _Spec, model: dict[str, Any]
+    params: Params, key_path: Callable[[str], list[str | int]], spec: _Spec, model: dict[str, Any]
 ) -> None:
     """Refuse what is valid by itself and does not go together, before any job finds out."""
     recipe, equalizer = spec.recipe, model["equalizer"]
     boxes = params.datasets[spec.dataset].reader.task == "detection"
     if boxes and spec.model.detector is None:
-        raise params.wrong(origin("dataset"), f"{spec.dataset!r} has boxes; a decoder learns from masks")
+        raise params.wrong(key_path("dataset"), f"{spec.dataset!r} has boxes; a decoder learns from masks")
     if not boxes and spec.model.detector is not None:
-        raise params.wrong(origin("dataset"), f"{spec.dataset!r} has masks; a detector learns from boxes")
+        raise params.wrong(key_path("dataset"), f"{spec.dataset!r} has masks; a detector learns from boxes")
     if boxes != isinstance(recipe.augment, DetectionAugment):
         wanted = "scales, for images with boxes" if boxes else "a crop, for images with masks"
-        raise params.wrong(origin("recipe.augment"), f"a recipe for this data needs an augment with {wanted}")
+        raise params.wrong(
+            key_path("recipe.augment"), f"a recipe for this data needs an augment with {wanted}"
+        )
     family = params.component(f"backbone.{model['backbone']['family']}")
     if getattr(recipe.optimizer, "layer_decay", None) and not family.decays_by_depth:
         explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {spec.model.backbone} use null"
-        raise params.wrong(origin("recipe.optimizer.layer_decay"), explanation)
+        raise params.wrong(key_path("recipe.optimizer.layer_decay"), explanation)
     images = equalizer["images"] if equalizer else None
     batch = recipe.batch // recipe.accumulate
     if images is not None and images < batch:
         explanation = f"{images} images are fewer than a batch of {batch}; use more, or null for all"
-        raise params.wrong(origin("model.equalizer.images"), explanation)
+        raise params.wrong(key_path("model.equalizer.images"), explanation)
 
 
 def _place(error: str) -> tuple[str, str]:
@@ -196,7 +198,7 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> bool:
     return True
 
 
-def origin(key: str, study: Study, settings: dict[str, Any], path: str) -> list[str | int]:
+def key_path_of(key: str, study: Study, settings: dict[str, Any], path: str) -> list[str | int]:
     """The key path in the file that set `path`: an axis of the study, or its base."""
     for setting in settings:
         below = path.removeprefix(setting) if path.startswith((f"{setting}.", f"{setting}[")) else ""

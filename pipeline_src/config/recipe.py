@@ -27,7 +27,7 @@ class LayerDecay(Section):
 
 NoDecay = Annotated[
     list[Annotated[str, Field(min_length=1)]],
-    Field(description="No weight decay on a parameter whose name has one of these texts in it."),
+    Field(description="No weight decay on a parameter whose name contains one of these strings."),
 ]
 NoDecay1d = Annotated[bool, Field(description="No weight decay on biases and other 1-D parameters.")]
 DecayByLayer = Annotated[

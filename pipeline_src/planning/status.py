@@ -125,9 +125,9 @@ def _input_changes(job: PlannedJob, record: Sidecar, plan: Plan, statuses: dict[
             maker = plan.makers.get(path)
             if maker is not None and statuses[maker.key].reasons == (NOT_DONE,):
                 if not _would_be_the_same(maker, plan.origin(path), entry):
-                    reasons.append(f"input {name} is made anew ({maker.step} {maker.name})")
+                    reasons.append(f"input {name} is rebuilt ({maker.step} {maker.name})")
             elif maker is not None and not statuses[maker.key].fresh:
-                reasons.append(f"input {name} is made anew ({maker.step} {maker.name})")
+                reasons.append(f"input {name} is rebuilt ({maker.step} {maker.name})")
             elif _content(path) != entry.content:
                 reasons.append(f"input {name} changed: {path}")
     return sorted(set(reasons))

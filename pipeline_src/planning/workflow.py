@@ -204,9 +204,9 @@ class Rule:
 def open_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -> WorkflowPlan:
     """Plan the configured scale for the Snakefile; bad parameters end the program with one line.
 
-    `overlays` are the files of `--configfile`, read here as `params.yaml` is: Snakemake's own reading
-    takes `5e-4` for a text. `given` are the values of `--config`, which win over them and of which
-    Snakemake leaves `true` and `5e-4` as texts.
+    `overlays` are the files of `--configfile`, read here as `params.yaml` is: Snakemake itself
+    reads `5e-4` as a string. `given` are the values of `--config`, which win over them and of which
+    Snakemake leaves `true` and `5e-4` as strings.
 
     In the main process users' folders are looked at, every job is compared with its last result, and
     what is to be done is said on stderr; job files and the plan are written beside those of other plans.
@@ -251,7 +251,7 @@ def work_to_do(plan: Plan, statuses: Mapping[Key, Status]) -> list[str]:
     lines = [f"scale {plan.scale}: {len(plan.jobs)} jobs, {len(stale)} to run"]
     changed: dict[str, list[str]] = {}
     for job in stale:
-        own = [r for r in statuses[job.key].reasons if r != NOT_DONE and "made anew" not in r]
+        own = [r for r in statuses[job.key].reasons if r != NOT_DONE and "is rebuilt" not in r]
         if own:
             changed.setdefault("; ".join(own), []).append(f"{job.step} {job.name}")
     for reason, jobs in list(changed.items())[:LISTED_REASONS]:

@@ -147,7 +147,7 @@ def test_what_starts_from_a_run_waits_for_it(finished_voc):
     assert counts["train"] == 2 and counts["evaluate"] == 2
     assert "cost" not in counts
     why = finished_voc.why("train", "ipg_voc/network-IPG-RCNN-IPG-Net-101/seed-0")
-    assert why == ["input init_from is made anew (train ipg_pretrain/base/seed-0)"]
+    assert why == ["input init_from is rebuilt (train ipg_pretrain/base/seed-0)"]
 
 
 # --- one study -----------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def test_a_changed_parameter_is_named_and_its_users_wait():
     run(chain())
     assert reasons(chain(a=5)) == {
         "make": "parameters changed: a (1 -> 5)",
-        "use": "input made is made anew (make x)",
+        "use": "input made is rebuilt (make x)",
     }
 
 
@@ -97,7 +97,7 @@ def test_input_with_other_content_reruns_its_user():
     assert reasons(plan) == {"make": None, "use": "input made changed: out/make/x.txt"}
 
 
-def test_input_made_anew_with_the_same_content_reruns_nothing():
+def test_input_rebuilt_with_the_same_content_reruns_nothing():
     plan = chain()
     run(plan)
     run(plan, ("make", "x"))
@@ -137,7 +137,7 @@ def test_what_was_removed_is_made_again_only_when_it_is_read():
 def test_what_was_removed_and_would_be_made_in_another_way_reruns_its_users():
     run(chain())
     forget(chain().jobs["make", "x"])
-    assert reasons(chain(a=5)) == {"make": "not done yet", "use": "input made is made anew (make x)"}
+    assert reasons(chain(a=5)) == {"make": "not done yet", "use": "input made is rebuilt (make x)"}
 
 
 def test_an_origin_reaches_through_what_is_not_here():
