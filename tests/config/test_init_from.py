@@ -32,7 +32,7 @@ def expanded(*select: str, **studies: dict) -> Experiments:
 
 
 def planned(*select: str, **studies: dict) -> Plan:
-    return plan_everything(params_of(list(select), **studies), look=False)
+    return plan_everything(params_of(list(select), **studies))
 
 
 def first(epochs: int = 10) -> dict:
@@ -160,7 +160,7 @@ def test_data_that_need_a_login_hold_up_what_starts_from_them():
         "model": {"backbone": "resnet101c", "decoder": {"kind": "fcn"}},
     }
     params = params_of(["second"], first=source, second={"init_from": {"study": "first"}})
-    plan = plan_everything(params, look=False)
+    plan = plan_everything(params)
     assert plan.of("train") == []
     (table,) = plan.of("tabulate")
     assert table.params["rows"][0]["status"] == "no data"
@@ -169,7 +169,7 @@ def test_data_that_need_a_login_hold_up_what_starts_from_them():
 
 def table_of(overlay: dict, name: str) -> dict:
     params = load_params(overlays=[Layer("my.yaml", overlay)], scale="lite")
-    return next(job for job in plan_everything(params, look=False).of("table") if job.name == name).params
+    return next(job for job in plan_everything(params).of("table") if job.name == name).params
 
 
 def test_tables_know_the_rows_that_start_from_another_run_and_what_is_fixed_at_random():
