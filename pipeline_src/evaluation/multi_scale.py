@@ -84,5 +84,8 @@ def detect(
     for version in versions:
         found = {key: value.cpu() for key, value in model([version])[0].items()}
         require_finite(found)
+        # RetinaNet has an output for the background as well, which may pass a low threshold at first
+        objects = found["labels"] > 0
+        found = {key: found[key][objects] for key in _KEYS}
         parts.append(to_original(found, (version.shape[-2], version.shape[-1]), original))
     return merge_detections(parts, iou=iou, limit=limit)

@@ -102,3 +102,15 @@ def test_boxes_of_all_sizes_meet_in_pixels_of_the_original_image():
     expected = (relative * torch.tensor([563, 375] * 2)).clamp(max=torch.tensor([563, 375] * 2))
     torch.testing.assert_close(found["boxes"], expected, atol=1e-3, rtol=0)
     assert found["scores"].tolist() == pytest.approx([0.2, 0.1])
+
+
+def test_the_background_is_no_detection():
+    class Young(torch.nn.Module):
+        def forward(self, images):
+            boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [1.0, 1.0, 5.0, 5.0], [2.0, 2.0, 6.0, 6.0]])
+            return [
+                {"boxes": boxes, "scores": torch.tensor([0.9, 0.5, 0.4]), "labels": torch.tensor([0, 2, 0])}
+            ]
+
+    found = detect(Young(), [torch.zeros(3, 8, 8)], (8, 8))
+    assert found["labels"].tolist() == [2] and found["boxes"].tolist() == [[1.0, 1.0, 5.0, 5.0]]
