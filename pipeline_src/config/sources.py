@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline_src.config.base import NonNegativeInt, Pair, PositiveInt, Section
+from pipeline_src.config.base import Fraction, NonNegativeInt, Pair, PositiveInt, Section
 
 
 class ArchivesSource(Section):
@@ -36,11 +36,21 @@ class ScenesSource(Section):
     size: Pair | SizeRange = Field(description="Width and height in pixels, fixed or a range.")
     classes: PositiveInt = Field(default=20, description="Number of object classes, without background.")
     objects: Pair = Field(default=[1, 6], description="Fewest and most objects of an image.")
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2, max_length=2)] | None = (
+        Field(
+            default=None,
+            description="Smallest and largest share of the image that an object covers; null: from 36 pixels "
+            "to three tenths of the image.",
+        )
+    )
+    crowds: Fraction = Field(default=0.12, description="Probability that an object is a crowd of small ones.")
 
     @model_validator(mode="after")
     def _in_order(self) -> "ScenesSource":
         if self.objects[0] > self.objects[1]:
             raise ValueError(f"objects {self.objects}: the fewest come first")
+        if self.shares and self.shares[0] > self.shares[1]:
+            raise ValueError(f"shares {self.shares}: the smallest comes first")
         return self
 
 

@@ -62,6 +62,8 @@ def scene_settings(params: dict[str, Any]) -> SceneSettings:
         largest=(largest[0], largest[1]),
         classes=params["classes"],
         objects=(params["objects"][0], params["objects"][1]),
+        shares=None if (shares := params.get("shares")) is None else (shares[0], shares[1]),
+        crowds=params["crowds"],
     )
 
 

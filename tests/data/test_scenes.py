@@ -70,6 +70,23 @@ def test_objects_have_all_sizes_and_every_difficulty_occurs(scenes):
     assert {item.label for item in objects} == set(range(1, NUM_CLASSES + 1))
 
 
+def test_objects_may_be_kept_large_and_without_crowds():
+    chosen = {"objects": (1, 1), "shares": (0.1, 0.2), "crowds": 0.0}
+    large = SceneSettings(seed=5, smallest=(96, 72), largest=(160, 120), **chosen)
+    for scene in generate_scenes(large, "train", 40):
+        for item in scene.objects:
+            assert not item.crowd
+            # a shape's area is its outline's, and what lies outside the image is not seen
+            share = item.area / item.visible / scene.labels.size
+            assert 0.09 < share < 0.22
+
+
+def test_crowds_may_be_asked_for():
+    crowded = SceneSettings(seed=5, smallest=(96, 72), largest=(160, 120), crowds=1.0)
+    objects = [item for scene in generate_scenes(crowded, "train", 10) for item in scene.objects]
+    assert objects and all(item.crowd for item in objects if item.visible > 0.9)
+
+
 def test_truncated_objects_reach_the_edge_of_the_image(scenes):
     for scene in scenes:
         height, width = scene.labels.shape

@@ -23,6 +23,7 @@ SCENES = {
     "size": {"min": [48, 40], "max": [64, 52]},
     "classes": 20,
     "objects": [1, 4],
+    "crowds": 0.1,
 }
 VOC = {
     "dataset": "voc2012",

@@ -1,8 +1,8 @@
 """Seeded, procedural scenes: objects of up to twenty classes over textured backgrounds.
 
 A class is a shape with a texture and a hue, so that a small network can learn to name it within
-minutes. Areas are log-uniform from a few pixels to a third of the image, later objects cover
-earlier ones, and some are cut by the image's edge. Scene i depends on (seed, split, i) alone.
+minutes. Areas are log-uniform, by default from a few pixels to a third of the image; later objects
+cover earlier ones, and some are cut by the image's edge. Scene i depends on (seed, split, i) alone.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,6 @@ LARGEST_SHARE = 0.3
 NAMED_PIXELS = 10
 """An object of which fewer pixels are seen is void: nobody could say what it is."""
 
-CROWD_PROBABILITY = 0.12
 CROWD_SIZE = (5, 9)
 BAND_PER_PIXEL = 1 / 160
 
@@ -36,6 +35,9 @@ BAND_PER_PIXEL = 1 / 160
 @dataclass(frozen=True)
 class SceneSettings:
     """What to draw: the range of sizes (width, height) and of objects per scene, both inclusive.
+
+    `shares`: smallest and largest area of an object as shares of the image's; None: from `SMALLEST_AREA`
+    pixels to `LARGEST_SHARE`. `crowds`: the probability that an object is a crowd of small ones.
 
     Raises `InputError` that names the setting and what it may be.
     """
@@ -45,6 +47,8 @@ class SceneSettings:
     largest: tuple[int, int]
     classes: int = NUM_CLASSES
     objects: tuple[int, int] = (1, 6)
+    shares: tuple[float, float] | None = None
+    crowds: float = 0.12
 
     def __post_init__(self) -> None:
         for low, high in zip(self.smallest, self.largest):
@@ -56,6 +60,16 @@ class SceneSettings:
             raise InputError(f"classes: {self.classes} is not in 1..{NUM_CLASSES}")
         if not 0 <= self.objects[0] <= self.objects[1]:
             raise InputError(f"objects: {list(self.objects)} is not [fewest, most]")
+        if self.shares is not None and not 0 < self.shares[0] <= self.shares[1] <= 1:
+            raise InputError(f"shares: {list(self.shares)} is not [smallest, largest] within 0..1")
+        if not 0 <= self.crowds <= 1:
+            raise InputError(f"crowds: {self.crowds} is no probability")
+
+    def areas(self, pixels: int) -> tuple[float, float]:
+        """Smallest and largest area of an object, in pixels, in an image of so many."""
+        if self.shares is None:
+            return SMALLEST_AREA, LARGEST_SHARE * pixels
+        return self.shares[0] * pixels, self.shares[1] * pixels
 
 
 def generate_scenes(settings: SceneSettings, split: str, count: int) -> Iterator[Scene]:
@@ -70,7 +84,7 @@ def generate_scene(settings: SceneSettings, split: str, index: int) -> Scene:
     width = int(rng.integers(settings.smallest[0], settings.largest[0] + 1))
     height = int(rng.integers(settings.smallest[1], settings.largest[1] + 1))
     canvas = _Canvas(background(width, height, rng), rng)
-    sketches = [_sketch(settings.classes, width, height, rng) for _ in range(_count(settings, rng))]
+    sketches = [_sketch(settings, width, height, rng) for _ in range(_count(settings, rng))]
     # large ones tend to be further back, or they would hide the small ones
     for sketch in sorted(sketches, key=lambda sketch: -sketch.depth):
         canvas.paint(sketch)
@@ -90,10 +104,10 @@ class _Sketch:
     members: tuple[tuple[float, float, float, float, float], ...]
 
 
-def _sketch(classes: int, width: int, height: int, rng: np.random.Generator) -> _Sketch:
-    label = int(rng.integers(1, classes + 1))
+def _sketch(settings: SceneSettings, width: int, height: int, rng: np.random.Generator) -> _Sketch:
+    label = int(rng.integers(1, settings.classes + 1))
     centre = rng.uniform(0, width), rng.uniform(0, height)
-    if rng.random() < CROWD_PROBABILITY:
+    if rng.random() < settings.crowds:
         count = int(rng.integers(CROWD_SIZE[0], CROWD_SIZE[1] + 1))
         spread = 0.07 * min(width, height)
         members = tuple(
@@ -107,8 +121,8 @@ def _sketch(classes: int, width: int, height: int, rng: np.random.Generator) -> 
             for _ in range(count)
         )
         return _Sketch(label, SMALLEST_AREA, members)
-    largest = LARGEST_SHARE * width * height
-    area = float(np.exp(rng.uniform(np.log(SMALLEST_AREA), np.log(largest))))
+    smallest, largest = settings.areas(width * height)
+    area = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
     return _Sketch(label, area * np.exp(rng.normal(0, 0.8)), (_member(label, area, *centre, rng),))
 
 
