@@ -29,11 +29,14 @@ def architectures() -> dict[str, Architecture]:
     """The networks by name; the first is the plain one, the last three have five stages."""
     params = load_params(overlays=[Layer("", {"select": ["ipg_positions", "ipg_fusion"]})], scale="paper")
     found = expand(params)
-    labelled = {row.label: row for rows in found.rows.values() for row in rows}
-    named = {label: found.architectures[labelled[label].architecture] for label in FOUR_STAGES}
-    for row in found.rows["ipg_fusion"]:
-        named[f"5 stages, {row.label}"] = found.architectures[row.architecture]
-    return named
+    measured = {
+        ("5 stages, " if study == "ipg_fusion" else "") + row.label: found.architectures[row.architecture]
+        for study, rows in found.rows.items()
+        for row in rows
+        if row.architecture is not None
+    }
+    stages = [name for name in measured if name.startswith("5 stages")]
+    return {name: measured[name] for name in (*FOUR_STAGES, *stages)}
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pipeline_src.config.resolve import check_references
 from pipeline_src.config.study import Params
 from pipeline_src.config.table_rows import check_rows, check_task, row_label, with_baselines
 from pipeline_src.files import digest_of
+from pipeline_src.reporting.status import NOT_AT_THIS_SCALE
 
 RowKey = tuple[str, str]
 """A study's key and the label of one of its rows."""
@@ -43,12 +44,15 @@ class _Expansion:
         """The rows of a study's tables."""
         points = self._points_of(key)
         check_task(self.params, key)
-        rows = [self._row(key, point) for point in points]
+        only = self.params.studies[key].only
+        rows = [self._row(key, point, only is None or point.label in only) for point in points]
+        rows = with_baselines(self.params, key, rows, [point.labels for point in points])
         check_rows(self.params, key, rows)
-        return with_baselines(self.params, key, rows, [point.labels for point in points])
+        return rows
 
-    def _row(self, key: str, point: Point) -> Row:
-        runs = [self._run(key, point, seed) for seed in range(self._seeds(key, point))]
+    def _row(self, key: str, point: Point, made: bool) -> Row:
+        """The row of a point, with its runs where it is made at this scale."""
+        runs = [self._run(key, point, seed) for seed in range(self._seeds(key, point))] if made else []
         return Row(
             study=key,
             label=point.label,
@@ -56,10 +60,12 @@ class _Expansion:
             runs=tuple(runs),
             scorings=tuple(self._scoring(point, run, seed) for seed, run in enumerate(runs)),
             seeds=tuple(range(len(runs))),
-            architecture=self._architecture(key, point),
+            architecture=self._architecture(key, point) if made else None,
             baseline=None,
             dataset=point.dataset,
             pair=row_label(self.params, key, point.labels, point.settings, "pair"),
+            status=None if made else NOT_AT_THIS_SCALE,
+            reason=None if made else f"scale {self.params.scale} leaves it out",
         )
 
     def _run(self, key: str, point: Point, seed: int, asked_by: tuple[RowKey, ...] = ()) -> str:

@@ -35,10 +35,11 @@ class Row:
     """A row of a study: a point in its axes, the runs that serve it, and its baseline.
 
     `runs`, `scorings` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
-    names the point whose cost is measured. `baseline` is the label of the row that it is compared
-    with: the baseline's values, and on all other axes its own; None for a baseline row, or without one.
-    `pair` names it and its baseline together. A row that cannot be trained has no runs, a `status` such as
-    `no data`, and its `reason`.
+    names the point whose cost is measured, None where none is. `baseline` is the label of the row that it
+    is compared with: the baseline's values, and on all other axes its own; None for a baseline row, or
+    without one.
+    `pair` names it and its baseline together. A row that is not trained has no runs, a `status` such as
+    `no data` or `not at this scale`, and its `reason`.
     """
 
     study: str
@@ -47,7 +48,7 @@ class Row:
     runs: tuple[str, ...]
     scorings: tuple[str, ...]
     seeds: tuple[int, ...]
-    architecture: str
+    architecture: str | None
     baseline: str | None
     dataset: str
     pair: str | None = None

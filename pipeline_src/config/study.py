@@ -93,6 +93,11 @@ class Study(Section):
         default_factory=dict,
         description="Values (by key path) of the row that the others are compared with; empty: none.",
     )
+    only: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Labels of the rows that are made at this scale; the others say `not at this scale` in "
+        "tables and are missing in figures. null: all rows.",
+    )
     seeds: PositiveInt | None = Field(default=None, description="Seeds per row; null: the root's `seeds`.")
     extra_seeds: list[ExtraSeeds] = Field(default_factory=list, description="More seeds for some rows.")
     tables: list[Table] = Field(default_factory=list, description="Tables.")

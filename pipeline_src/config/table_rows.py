@@ -102,15 +102,29 @@ def _of_another_task(task: str, other: str | None) -> str:
 
 
 def check_rows(params: Params, key: str, rows: list[Row]) -> None:
-    """Refuse a label that stands for several rows, and figures of rows that are not there (`InputError`)."""
+    """Refuse a label that stands for several rows, and figures of rows that are not there (`InputError`).
+
+    The same for `only`: a row that is not there, or one that is compared with a row that is left out.
+    """
     study = params.studies[key]
     labels = [row.label for row in rows]
     doubled = sorted({label for label in labels if labels.count(label) > 1})
     if doubled:
         explanation = f"label {doubled[0]!r} stands for several rows; name every axis in it"
         raise params.wrong(["studies", key, "tables", 0, "row"], explanation)
+    made = [row.label for row in rows if row.status is None]
+    for place, label in enumerate(study.only or []):
+        if label not in labels:
+            path: list[str | int] = ["studies", key, "only", place]
+            raise params.wrong(path, f"there is no row {label!r}; use {one_of(labels)}")
+    for row in rows:
+        if row.label in made and row.baseline is not None and row.baseline not in made:
+            explanation = f"leaves out {row.baseline!r}, the baseline of {row.label!r}; add it"
+            raise params.wrong(["studies", key, "only"], explanation)
     for index, figure in enumerate(study.figures):
+        path = ["studies", key, "figures", index, "rows"]
         for label in figure.rows or []:
             if label not in labels:
-                path: list[str | int] = ["studies", key, "figures", index, "rows"]
                 raise params.wrong(path, f"there is no row {label!r}; use {one_of(labels)}")
+        if figure.rows is not None and not set(figure.rows) & set(made):
+            raise params.wrong(path, f"`only` leaves out all of them; use {one_of(made)}")

@@ -163,7 +163,7 @@ def without_missing_data(params: Params, experiments: Experiments) -> Experiment
         {
             key: [
                 replace(row, runs=(), scorings=(), seeds=(), status=NO_DATA, reason=absent[row.runs[0]])
-                if row.runs[0] in absent
+                if row.runs and row.runs[0] in absent
                 else row
                 for row in rows
             ]

@@ -13,6 +13,7 @@ from pipeline_src.planning.summary_jobs import SummaryJobs
 from pipeline_src.reporting.figures.kind import READABLE
 from pipeline_src.reporting.metrics import RUN_FILES
 from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.status import NOT_AT_THIS_SCALE
 
 
 class FigureJobs(SummaryJobs):
@@ -94,8 +95,9 @@ class FigureJobs(SummaryJobs):
         )
 
     def _rows(self, key: str, figure: FigureSection, pictures: bool) -> list[Row]:
-        rows = self.graph.experiments.rows[key]
+        """The rows that a figure shows, without those that this scale leaves out."""
+        rows = [row for row in self.graph.experiments.rows[key] if row.status != NOT_AT_THIS_SCALE]
         if figure.rows is not None:
             by_label = {row.label: row for row in rows}
-            return [by_label[label] for label in figure.rows]
+            return [by_label[label] for label in figure.rows if label in by_label]
         return [rows[0], rows[-1]] if pictures and len(rows) > 2 else rows

@@ -40,7 +40,7 @@ class Summaries(SummaryJobs):
     def tabulate(self, key: str) -> PlannedJob:
         """The tidy tables of a study."""
         rows = self.graph.experiments.rows[key]
-        architectures = list(dict.fromkeys(row.architecture for row in rows))
+        architectures = list(dict.fromkeys(row.architecture for row in rows if row.architecture))
         study = self.params.studies[key]
         shown = [name for table in study.tables for name in table.metrics]
         for figure in study.figures:

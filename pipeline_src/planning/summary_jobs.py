@@ -27,7 +27,7 @@ from pipeline_src.reporting.reference import (
     read_quoted_values,
 )
 from pipeline_src.reporting.rows import RowRun, TableRow
-from pipeline_src.reporting.status import DONE
+from pipeline_src.reporting.status import DONE, NOT_AT_THIS_SCALE
 
 PAPER_VALUES = "workflow/reference/paper_values.csv"
 QUOTED_VALUES = "workflow/reference/quoted_values.csv"
@@ -105,10 +105,11 @@ class SummaryJobs:
         """The data that a study's scores are measured on, and how."""
         study, rows = self.params.studies[key], self.graph.experiments.rows[key]
         names = list(dict.fromkeys(row.dataset for row in rows))
-        kinds = {self.params.datasets[name].source.kind for name in names}
+        made = list(dict.fromkeys(row.dataset for row in rows if row.status != NOT_AT_THIS_SCALE))
+        kinds = {self.params.datasets[name].source.kind for name in made}
         of_paper = study.paper and all(name in PAPER_DATASETS for name in names)
         return EvaluatedData(
-            dataset=" and ".join(names),
+            dataset=" and ".join(made),
             split="val",
             task=study.task,
             kind=kinds.pop() if len(kinds) == 1 else "",
@@ -148,7 +149,9 @@ class SummaryJobs:
 
     def cost_settings(self, rows: list[Row]) -> list[CostSetting]:
         """Batch and crop at which costs were measured, each once."""
-        settings = [self.graph.experiments.architectures[row.architecture].setting for row in rows]
+        settings = [
+            self.graph.experiments.architectures[row.architecture].setting for row in rows if row.architecture
+        ]
         found = [CostSetting(setting["batch"], list(setting["crop"])) for setting in settings]
         return [one for place, one in enumerate(found) if one not in found[:place]]
 

@@ -4,7 +4,8 @@ A verdict is found by the first line that applies:
 
 | # | condition                                                        | verdict                    |
 |---|------------------------------------------------------------------|----------------------------|
-| 1 | the row could not be made; its status is the verdict             | `no data`, `not run`,      |
+| 1 | the row was not made; its status is the verdict                  | `no data`, `not run`,      |
+|   |                                                                  | `not at this scale`,       |
 |   |                                                                  | `server only`              |
 | 2 | the paper prints no value for the cell                           | none (a dash)              |
 | 3 | the scale is not meant to be compared                            | `not comparable (<scale>)` |

@@ -189,7 +189,10 @@ def test_a_time_that_is_not_in_the_file_is_no_silent_gap(make_study, key):
     [
         ({"name": "depth 4"}, "'depth 4' stands for several rows"),
         ({"baseline": "depth 9"}, "'depth 5' has the baseline 'depth 9', which is no row"),
-        ({"status": "lost"}, "'depth 5' has status 'lost'; use run, no data, not run, server only"),
+        (
+            {"status": "lost"},
+            "'depth 5' has status 'lost'; use run, no data, not at this scale, not run, server only",
+        ),
     ],
 )
 def test_rows_that_make_no_sense_are_refused(make_study, change, message):

@@ -187,5 +187,7 @@ def test_the_reason_tells_a_value_in_tolerance_whose_direction_is_open():
 
 
 def test_an_unknown_status_is_a_bug():
-    with pytest.raises(ValueError, match="'lost' is not one of run, no data, not run, server only"):
+    with pytest.raises(
+        ValueError, match="'lost' is not one of run, no data, not at this scale, not run, server only"
+    ):
         score(status="lost")
