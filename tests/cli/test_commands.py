@@ -96,7 +96,7 @@ def test_plan_says_state_and_reason_of_every_job(command):
         (("--config", "seeds=0"), "error: --config: seeds: 0 is not allowed; use an integer above 0\n"),
         (("--config", "seeds"), "error: --config 'seeds': write it as KEY=VALUE\n"),
         (("--configfile", "absent.yaml"), "error: absent.yaml: no such file\n"),
-        (("--scale", "papr"), "use demo, lite or paper\n"),
+        (("--scale", "papr"), "use demo, smoke, lite or paper\n"),
     ],
 )
 def test_bad_options_end_in_one_line(command, arguments, expected):

@@ -172,8 +172,8 @@ def test_at_depth_0_the_pyramid_concatenates_nothing(decoder, names):
         assert equalizer == str([names])
 
 
-def test_demo_runs_two_seeds_for_one_row_only():
-    rows = experiments(scale="demo").rows["dfp"]
+def test_smoke_runs_two_seeds_for_one_row_only():
+    rows = experiments(scale="smoke").rows["dfp"]
     assert {row.label: len(row.runs) for row in rows if len(row.runs) != 1} == {"depth 2": 2}
 
 

@@ -10,7 +10,7 @@ from pipeline_src.reporting.reference import read_paper_values
 TABLES = {
     1: "ipg_cascade", 2: "ipg_fusion", 3: "ipg_stages", 4: "ipg_positions", 5: "ipg_retinanet", 6: "ipg_voc",
 }  # fmt: skip
-SCALES = ("demo", "lite", "paper")
+SCALES = ("smoke", "lite", "paper")
 
 
 @pytest.fixture(scope="module", params=SCALES)

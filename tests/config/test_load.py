@@ -18,7 +18,7 @@ def refusal(tree: dict, scale: str | None = "paper") -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("scale", ["demo", "lite", "paper"])
+@pytest.mark.parametrize("scale", ["demo", "smoke", "lite", "paper"])
 def test_committed_parameters_are_valid_at_every_scale(scale):
     params = load_params(scale=scale)
     assert params.scale == scale
@@ -27,10 +27,10 @@ def test_committed_parameters_are_valid_at_every_scale(scale):
 
 def test_overlay_wins_over_scale_and_scale_over_base():
     assert load_params(scale="paper").recipes["dfp"].epochs == 30
-    assert load_params(scale="demo").recipes["dfp"].epochs == 4
+    assert load_params(scale="smoke").recipes["dfp"].epochs == 2
     overlay = [Layer("my.yaml", {"recipes": {"dfp": {"epochs": 7}}})]
-    assert load_params(overlays=overlay, scale="demo").recipes["dfp"].epochs == 7
-    assert load_params(overlays=overlay, scale="demo").recipes["dfp"].batch == 3
+    assert load_params(overlays=overlay, scale="smoke").recipes["dfp"].epochs == 7
+    assert load_params(overlays=overlay, scale="smoke").recipes["dfp"].batch == 3
 
 
 def test_overlay_can_bring_a_scale_of_its_own():
@@ -153,7 +153,7 @@ def test_a_wrong_value_is_one_line_with_file_key_and_what_is_allowed(tree, expec
 
 def test_unknown_scale_lists_the_scales():
     assert refusal({"scale": "papr"}, scale=None) == (
-        "my.yaml: scale: 'papr' is not a scale (did you mean 'paper'?); use demo, lite or paper"
+        "my.yaml: scale: 'papr' is not a scale (did you mean 'paper'?); use demo, smoke, lite or paper"
     )
 
 

@@ -40,7 +40,7 @@ def plan(tmp_path, monkeypatch):
 
     def make(section):
         overlay = Layer("my.yaml", {"datasets": {"mine": section}})
-        graph = GraphBuilder(load_params(overlays=[overlay], scale="demo"))
+        graph = GraphBuilder(load_params(overlays=[overlay], scale="smoke"))
         job = graph.data.manifest("mine")
         monkeypatch.chdir(tmp_path)
         return job, graph.plan

@@ -1,4 +1,4 @@
-"""A clean checkout as git would clone it, in which the demo is run once for all end-to-end tests."""
+"""A clean checkout as git would clone it, in which scale smoke is run once for all end-to-end tests."""
 
 import os
 import shutil
@@ -49,8 +49,8 @@ class Clone:
         self.path(name).write_text(text.replace(old, new, 1))
 
 
-def make_clone(root: Path) -> Clone:
-    """What git tracks or would track of this project, committed in a new repository."""
+def make_clone(root: Path, scale: str = "smoke") -> Clone:
+    """What git tracks or would track of this project, with another scale, committed in a new repository."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=PROJECT, capture_output=True, check=True).stdout.decode().split("\0")
     for name in filter(None, files):
@@ -59,6 +59,7 @@ def make_clone(root: Path) -> Clone:
             shutil.copy2(PROJECT / name, root / name)
     (root.parent / "home").mkdir(exist_ok=True)
     clone = Clone(root)
+    clone.edit("params.yaml", "scale: demo", f"scale: {scale}")
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
     clone.run("git", "init", "--quiet", "--initial-branch", "main")
     clone.run("git", "add", "--all")
@@ -67,8 +68,8 @@ def make_clone(root: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory) -> Clone:
-    """A clone in which `snakemake --cores all` has run at scale demo."""
-    clone = make_clone(tmp_path_factory.mktemp("demo") / "clone")
+def smoke(tmp_path_factory) -> Clone:
+    """A clone in which `snakemake --cores all` has run at scale smoke."""
+    clone = make_clone(tmp_path_factory.mktemp("smoke") / "clone")
     clone.path("first.log").write_text(clone.run("snakemake", "--cores", "all"))
     return clone

@@ -84,9 +84,9 @@ def test_an_archive_comes_from_a_mirror_verified_and_extracted(clone, tmp_path):
     table.write_text("\n".join(lines) + "\n")
     clone.run(*command)
     manifest = json.loads(clone.path("results/lite/data/voc2012/manifest.json").read_text())
-    demo = json.loads(clone.path("results/demo/data/voc2012/manifest.json").read_text())
+    drawn = json.loads(clone.path("results/smoke/data/voc2012/manifest.json").read_text())
     assert manifest["root"].startswith("data/extracted/voc2012_trainval")
-    assert manifest["content"] == demo["content"]
+    assert manifest["content"] == drawn["content"]
     assert "Nothing to be done" in clone.run(*command)
 
 

@@ -28,7 +28,7 @@ class Checkout:
 
     @classmethod
     def copy_to(cls, root: Path, select: str = "all") -> "Checkout":
-        """Copy everything that planning reads; `select` as in `params.yaml`."""
+        """Copy everything that planning reads, with scale smoke; `select` as in `params.yaml`."""
         for part in PARTS:
             source, target = PROJECT / part, root / part
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +37,7 @@ class Checkout:
             else:
                 shutil.copy2(source, target)
         checkout = cls(root)
+        checkout.edit("params.yaml", "scale: demo", "scale: smoke")
         checkout.edit("params.yaml", "select: all", f"select: {select}")
         return checkout
 

@@ -12,7 +12,7 @@ DFP_STUDY = {
     "scenes": 1, "manifest": 1, "train": 7, "evaluate": 7, "cost": 6,
     "tabulate": 1, "join": 1, "table": 1, "figure": 3, "report": 1,
 }  # fmt: skip
-DEMO = {
+SMOKE = {
     "scenes": 6, "manifest": 6, "calibrate": 27, "train": 79, "evaluate": 81, "cost": 34, "probe": 7,
     "simulate": 1, "tabulate": 10, "join": 1, "table": 10, "figure": 12, "report": 1,
 }  # fmt: skip
@@ -24,7 +24,7 @@ DFP = "pipeline_src/models/fusion/dfp.py"
 
 SE = "pipeline_src/models/fusion/scale_equalizer.py"
 WITH = 27
-"""Runs of the demo with scale equalizers: 26 pairs, one with two seeds."""
+"""Runs of scale smoke with scale equalizers: 26 pairs, one with two seeds."""
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +41,22 @@ def fresh_dfp(tmp_path_factory) -> Checkout:
 
 @pytest.fixture
 def finished(tmp_path) -> Checkout:
-    """A checkout in which the demo of one study is done."""
+    """A checkout in which scale smoke is done for one study."""
     checkout = Checkout.copy_to(tmp_path, "[dfp]")
-    checkout.finish("--scale", "demo")
+    checkout.finish("--scale", "smoke")
     return checkout
 
 
 @pytest.fixture
 def finished_all(tmp_path) -> Checkout:
-    """A checkout in which the whole demo is done."""
+    """A checkout in which all of scale smoke is done."""
     checkout = Checkout.copy_to(tmp_path)
-    checkout.finish("--scale", "demo")
+    checkout.finish("--scale", "smoke")
     return checkout
 
 
-def test_a_clean_checkout_plans_the_whole_demo(fresh):
-    assert fresh.dry_run() == DEMO
+def test_a_clean_checkout_plans_every_row(fresh):
+    assert fresh.dry_run() == SMOKE
 
 
 @pytest.mark.parametrize(("scale", "seeds"), [("lite", 1), ("paper", 5)])
@@ -72,13 +72,13 @@ def test_other_scales_are_planned_without_their_data(fresh, scale, seeds):
 
 
 def test_the_full_figure_is_a_target_of_its_own(fresh):
-    assert fresh.dry_run("results/demo/figures/scale_eq_figure3_full.png") == {"simulate": 1, "figure": 1}
+    assert fresh.dry_run("results/smoke/figures/scale_eq_figure3_full.png") == {"simulate": 1, "figure": 1}
 
 
 # --- scale equalizers --------------------------------------------------------------------------
 
 
-def test_the_whole_demo_is_done_once(finished_all):
+def test_everything_is_done_once(finished_all):
     assert finished_all.dry_run() == {}
 
 
@@ -128,7 +128,7 @@ def finished_voc(tmp_path) -> Checkout:
     """A checkout in which IPG-Net's Table 6 is done, and the run on COCO that it starts from."""
     checkout = Checkout.copy_to(tmp_path, "[ipg_voc]")
     assert checkout.dry_run()["train"] == 4
-    checkout.finish("--scale", "demo")
+    checkout.finish("--scale", "smoke")
     assert checkout.dry_run() == {}
     return checkout
 
@@ -163,12 +163,12 @@ def test_words_of_config_are_read_as_the_parameters_are(fresh_dfp):
 
 
 def test_one_table_needs_only_its_study(fresh_dfp):
-    counts = fresh_dfp.dry_run("results/demo/tables/dfp_table1.md")
+    counts = fresh_dfp.dry_run("results/smoke/tables/dfp_table1.md")
     assert counts == {key: DFP_STUDY[key] for key in DFP_STUDY if key not in ("join", "figure", "report")}
 
 
 def test_one_run_needs_only_its_data(fresh_dfp):
-    counts = fresh_dfp.dry_run("results/demo/runs/dfp/depth-3/seed-0/metrics.json")
+    counts = fresh_dfp.dry_run("results/smoke/runs/dfp/depth-3/seed-0/metrics.json")
     assert counts == {"scenes": 1, "manifest": 1, "train": 1, "evaluate": 1}
 
 
@@ -207,13 +207,13 @@ def test_bad_parameters_end_in_one_line_before_any_job(fresh_dfp, arguments, exp
 
 
 def test_a_target_that_does_not_exist_says_so(fresh_dfp):
-    done = fresh_dfp.run("snakemake", "-n", "results/demo/runs/dfp/depth-9/seed-0/metrics.json", status=1)
-    assert "there is no run 'dfp/depth-9/seed-0' at scale demo" in done.stdout + done.stderr
+    done = fresh_dfp.run("snakemake", "-n", "results/smoke/runs/dfp/depth-9/seed-0/metrics.json", status=1)
+    assert "there is no run 'dfp/depth-9/seed-0' at scale smoke" in done.stdout + done.stderr
 
 
 def test_planning_other_parameters_changes_nothing_that_a_running_workflow_reads(fresh_dfp):
     def files():
-        return {path: path.read_bytes() for path in fresh_dfp.root.glob("work/demo/jobs/**/*.json")}
+        return {path: path.read_bytes() for path in fresh_dfp.root.glob("work/smoke/jobs/**/*.json")}
 
     fresh_dfp.dry_run()
     before = files()
@@ -222,7 +222,7 @@ def test_planning_other_parameters_changes_nothing_that_a_running_workflow_reads
     assert len(after) > len(before) > 0
     assert {path: after[path] for path in before} == before
     # a plan goes when nothing runs any more that could read it
-    assert not list(fresh_dfp.root.glob("work/demo/plans/*"))
+    assert not list(fresh_dfp.root.glob("work/smoke/plans/*"))
 
 
 def test_a_clusters_job_does_what_was_planned_whatever_was_edited_since(tmp_path):
@@ -336,7 +336,7 @@ def test_another_studys_parameters_rerun_nothing_of_this_one(finished):
 
 
 def test_a_deleted_result_is_made_again_with_what_shows_it(finished):
-    (finished.root / "results/demo/runs/dfp/depth-1/seed-0/metrics.json").unlink()
+    (finished.root / "results/smoke/runs/dfp/depth-1/seed-0/metrics.json").unlink()
     counts = finished.dry_run()
     assert counts["evaluate"] == 1
     assert "train" not in counts
@@ -374,14 +374,14 @@ with open("spans.jsonl", "a") as log:
 
 def spans(checkout: Checkout, gpus: str) -> list[tuple[str, int, float, float]]:
     """Run the jobs that may use a GPU, as naps, and return (step, GPUs, start, end) of each."""
-    checkout.finish("--scale", "demo")
+    checkout.finish("--scale", "smoke")
     (checkout.root / "pipeline_src/running/start.py").write_text(
         'def main() -> None:\n    exec(open("fake.py").read(), {})\n'
     )
     (checkout.root / "fake.py").write_text(FAKE_LAUNCH)
     for folder in ("runs", "cost", "studies"):
-        shutil.rmtree(checkout.root / "results/demo" / folder)
-    (checkout.root / "results/demo/experiments.json").unlink()
+        shutil.rmtree(checkout.root / "results/smoke" / folder)
+    (checkout.root / "results/smoke/experiments.json").unlink()
     # what comes after would read the numbers that naps do not write
     until = ("--until", "train", "evaluate", "cost")
     checkout.run("snakemake", "experiments", "--cores", "8", *until, CUDA_VISIBLE_DEVICES=gpus)

@@ -19,7 +19,7 @@ STUDIES = {
 }
 
 
-def planned(study: str, label: str, scale: str = "demo") -> dict[str, Any]:
+def planned(study: str, label: str, scale: str = "smoke") -> dict[str, Any]:
     """The resolved model section of a row."""
     found = expand(load_params(scale=scale))
     (row,) = [row for row in found.rows[study] if row.label == label]

@@ -101,7 +101,7 @@ def coco_overlay(root, **changes):
 
 def planned(tree, chosen=None, root=None):
     """The graph, and the jobs of the submission of its only run."""
-    graph = GraphBuilder(load_params(overlays=[Layer("my.yaml", tree)], scale="demo"), look=False)
+    graph = GraphBuilder(load_params(overlays=[Layer("my.yaml", tree)], scale="smoke"), look=False)
     (run,) = graph.experiments.scorings
     return graph, plan_submission(graph, run, chosen, root)
 
@@ -206,13 +206,13 @@ def test_the_challenge_takes_all_of_test2017_from_both_archives(trained, coco, t
     assert export(trained, graph, job).read_bytes() == first
     # neither list's submission overwrites the other's
     name = "detections_test-dev2017_tiny_base_seed-0_results.zip"
-    assert usual.outputs["archive"] == f"results/demo/submissions/{name}"
+    assert usual.outputs["archive"] == f"results/smoke/submissions/{name}"
     assert not set(usual.outputs.values()) & set(job.outputs.values())
 
 
 def test_neither_tasks_submission_reaches_the_other_one(coco):
     boxes = planned(coco_overlay(coco))[1][-1]
-    graph = GraphBuilder(load_params(scale="demo"), look=False)
+    graph = GraphBuilder(load_params(scale="smoke"), look=False)
     masks = plan_submission(graph, "dfp/depth-2/seed-0", root="voc")[-1]
     reached = {name: set(job.code["modules"]) for name, job in (("boxes", boxes), ("masks", masks))}
     assert "pipeline_src/evaluation/multi_scale.py" in reached["boxes"]

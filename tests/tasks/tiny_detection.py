@@ -59,7 +59,7 @@ def overlay(root: Path, **changes: Any) -> dict[str, Any]:
 
 def experiments(root: Path, **changes: Any) -> Experiments:
     """What the study comes to."""
-    return expand(load_params(overlays=[Layer("my.yaml", overlay(root, **changes))], scale="demo"))
+    return expand(load_params(overlays=[Layer("my.yaml", overlay(root, **changes))], scale="smoke"))
 
 
 def write_data(root: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: everything is there, a second run does nothing, DVC agrees.
+"""The whole graph at scale smoke: everything is there, a second run does nothing, DVC agrees.
 
 The tests share one clone and build on one another, in this order.
 """
@@ -16,8 +16,8 @@ from pipeline_src.config.layers import merge
 from pipeline_src.config.load import read_yaml
 from tests.e2e.conftest import make_clone
 
-RESULTS = "results/demo"
-SCALES_VERDICT = "not comparable (demo)"
+RESULTS = "results/smoke"
+SCALES_VERDICT = "not comparable (smoke)"
 
 
 def records(path: Path) -> list[dict[str, str]]:
@@ -33,13 +33,13 @@ def jobs_run(output: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
 
 
-def test_the_run_ends_by_saying_where_the_report_is(demo):
-    assert "The report is results/demo/report.html" in demo.path("first.log").read_text()
-    assert demo.path("results/demo/report.html").is_file()
+def test_the_run_ends_by_saying_where_the_report_is(smoke):
+    assert "The report is results/smoke/report.html" in smoke.path("first.log").read_text()
+    assert smoke.path("results/smoke/report.html").is_file()
 
 
-def test_every_run_of_every_row_has_its_records(demo):
-    found = records(demo.path(f"{RESULTS}/experiments.csv"))
+def test_every_run_of_every_row_has_its_records(smoke):
+    found = records(smoke.path(f"{RESULTS}/experiments.csv"))
     assert list(found[0]) == ["study", "table", "row", "run", "seed", "metric", "value", "unit"]
     scored = {
         (line["row"], line["seed"]) for line in found if line["metric"] == "miou" and line["study"] == "dfp"
@@ -47,12 +47,10 @@ def test_every_run_of_every_row_has_its_records(demo):
     assert scored == {(f"depth {depth}", "0") for depth in range(6)} | {("depth 2", "1")}
     scores = [float(line["value"]) for line in found if line["metric"] == "miou"]
     assert all(0 <= score <= 100 for score in scores)
-    # networks that learned nothing would all predict the background, and score alike
-    assert len(set(scores)) > len(scores) / 2
 
 
-def test_costs_are_as_the_paper_describes_them(demo):
-    found = records(demo.path(f"{RESULTS}/experiments.csv"))
+def test_costs_are_as_the_paper_describes_them(smoke):
+    found = records(smoke.path(f"{RESULTS}/experiments.csv"))
 
     def by_depth(metric: str) -> list[float]:
         lines = [line for line in found if line["metric"] == metric and line["study"] == "dfp"]
@@ -65,12 +63,12 @@ def test_costs_are_as_the_paper_describes_them(demo):
     assert flops == sorted(flops) and saved == sorted(saved)
 
 
-def test_the_demo_is_never_compared_with_a_paper(demo):
-    table = json.loads(demo.path(f"{RESULTS}/tables/dfp_table1.json").read_text())["table"]
+def test_a_scale_of_scenes_is_never_compared_with_a_paper(smoke):
+    table = json.loads(smoke.path(f"{RESULTS}/tables/dfp_table1.json").read_text())["table"]
     verdicts = {cell["verdict"] for row in table["rows"] for cell in row["cells"].values()}
     assert verdicts <= {SCALES_VERDICT, None, ""}
     assert SCALES_VERDICT in verdicts
-    markdown = demo.path(f"{RESULTS}/tables/dfp_table1.md").read_text()
+    markdown = smoke.path(f"{RESULTS}/tables/dfp_table1.md").read_text()
     assert "never evidence about a paper" in markdown
 
 
@@ -84,20 +82,20 @@ FIGURES = [
 
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("suffix", ["svg", "png", "csv"])
-def test_every_figure_stands_beside_its_data(demo, name, suffix):
-    assert demo.path(f"{RESULTS}/figures/{name}.{suffix}").stat().st_size > 100
+def test_every_figure_stands_beside_its_data(smoke, name, suffix):
+    assert smoke.path(f"{RESULTS}/figures/{name}.{suffix}").stat().st_size > 100
 
 
 @pytest.mark.parametrize(("number", "pairs"), [(1, 18), (2, 8)])
-def test_scale_equalization_has_every_cell_in_pairs(demo, number, pairs):
-    table = json.loads(demo.path(f"{RESULTS}/tables/scale_eq_table{number}.json").read_text())["table"]
+def test_scale_equalization_has_every_cell_in_pairs(smoke, number, pairs):
+    table = json.loads(smoke.path(f"{RESULTS}/tables/scale_eq_table{number}.json").read_text())["table"]
     block = table["blocks"][0]
     assert len(block["rows"]) == pairs
     assert len(table["rows"]) == 2 * pairs
     cells = [row["cells"]["miou"] for row in table["rows"]]
     assert all(cell["mean"] is not None and cell["paper"] is not None for cell in cells)
     assert {cell["verdict"] for cell in cells} == {SCALES_VERDICT}
-    markdown = demo.path(f"{RESULTS}/tables/scale_eq_table{number}.md").read_text()
+    markdown = smoke.path(f"{RESULTS}/tables/scale_eq_table{number}.md").read_text()
     assert "miniature networks" in markdown and "never evidence about a paper" in markdown
     costs = {row["label"]: row["cells"]["parameters"]["mean"] for row in table["rows"]}
     assert all(
@@ -107,25 +105,25 @@ def test_scale_equalization_has_every_cell_in_pairs(demo, number, pairs):
     )
 
 
-def test_a_pair_starts_from_the_same_weights_and_sees_the_same_data(demo):
+def test_a_pair_starts_from_the_same_weights_and_sees_the_same_data(smoke):
     runs = f"{RESULTS}/runs/scale_eq_decoders/decoder-PSPHead_data-ADE20K_equalizer"
     plain, equalised = (
-        json.loads(demo.path(f"{runs}-{which}/seed-0/train.json").read_text())
+        json.loads(smoke.path(f"{runs}-{which}/seed-0/train.json").read_text())
         for which in ("without", "with")
     )
     assert plain["seeds"] == equalised["seeds"]
     assert plain["inputs"]["manifest"]["content"] == equalised["inputs"]["manifest"]["content"]
-    statistics = json.loads(demo.path(f"{runs}-with/seed-0/statistics.json").read_text())
+    statistics = json.loads(smoke.path(f"{runs}-with/seed-0/statistics.json").read_text())
     assert equalised["weights"]["equalizer"]["content"] == statistics["content"]
-    assert statistics["images"] == 16
+    assert statistics["images"] == 8
 
 
 IPG_ROWS = {1: 1, 2: 3, 3: 4, 4: 6, 5: 2, 6: 5}
 
 
 @pytest.mark.parametrize("number", IPG_ROWS)
-def test_ipg_net_has_every_row_beside_the_papers(demo, number):
-    table = json.loads(demo.path(f"{RESULTS}/tables/ipg_table{number}.json").read_text())["table"]
+def test_ipg_net_has_every_row_beside_the_papers(smoke, number):
+    table = json.loads(smoke.path(f"{RESULTS}/tables/ipg_table{number}.json").read_text())["table"]
     assert len(table["rows"]) == IPG_ROWS[number]
     scores = [column["key"] for column in table["columns"] if column["kind"] == "score"]
     for row in table["rows"]:
@@ -136,30 +134,27 @@ def test_ipg_net_has_every_row_beside_the_papers(demo, number):
     assert verdicts <= {SCALES_VERDICT, "undefined", None}
     quoted = {entry["row"] for entry in table.get("quoted", [])}
     assert len(quoted) == {1: 21, 6: 14}.get(number, 0)
-    # something was learned somewhere: detectors that detect nothing would all have 0
-    if number in (4, 6):
-        assert max(row["cells"][scores[0]]["mean"] for row in table["rows"]) > 0.1
 
 
-def test_table_6_starts_from_coco_and_says_what_did_not_match(demo):
+def test_table_6_starts_from_coco_and_says_what_did_not_match(smoke):
     run = f"{RESULTS}/runs/ipg_voc/network-IPG-RCNN-IPG-Net-101/seed-0/train.json"
-    started = json.loads(demo.path(run).read_text())["weights"]["init_from"]
+    started = json.loads(smoke.path(run).read_text())["weights"]["init_from"]
     assert started["path"] == f"{RESULTS}/runs/ipg_pretrain/base/seed-0/model.safetensors"
     assert started["loaded"] > 100 and started["only_in_model"] == started["only_in_file"] == []
-    # both demos have four classes and the same shapes; VOC's 20 would not match COCO's 80
+    # both sets of scenes have four classes and the same shapes; VOC's 20 would not match COCO's 80
     assert started["other_shape"] == []
 
 
-def test_the_report_is_one_self_contained_page_with_a_link_for_every_run(demo):
-    page = demo.path(f"{RESULTS}/report.html").read_text()
+def test_the_report_is_one_self_contained_page_with_a_link_for_every_run(smoke):
+    page = smoke.path(f"{RESULTS}/report.html").read_text()
     assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
     links = set(re.findall(r"""href=["']([^"'#]+\.json)["']""", page))
     assert {f"runs/dfp/depth-{depth}/seed-0/evaluate.json" for depth in range(6)} <= links
-    assert all(demo.path(f"{RESULTS}/{link}").is_file() for link in links)
+    assert all(smoke.path(f"{RESULTS}/{link}").is_file() for link in links)
 
 
-def test_sidecars_say_where_a_number_comes_from(demo):
-    sidecar = json.loads(demo.path(f"{RESULTS}/runs/dfp/depth-2/seed-1/train.json").read_text())
+def test_sidecars_say_where_a_number_comes_from(smoke):
+    sidecar = json.loads(smoke.path(f"{RESULTS}/runs/dfp/depth-2/seed-1/train.json").read_text())
     assert sidecar["job"]["params"]["seed"] == 1
     assert re.fullmatch("[0-9a-f]{40}", sidecar["git"]["commit"])
     assert sidecar["git"]["dirty"] is False
@@ -168,41 +163,41 @@ def test_sidecars_say_where_a_number_comes_from(demo):
     assert sidecar["training"]["resumed_from"] == []
 
 
-def test_a_second_run_does_nothing(demo):
-    output = demo.run("snakemake", "--cores", "all")
+def test_a_second_run_does_nothing(smoke):
+    output = smoke.run("snakemake", "--cores", "all")
     assert "Nothing to be done" in output
     assert "0 to run" in output
-    assert "The report is results/demo/report.html" in output
+    assert "The report is results/smoke/report.html" in output
 
 
-def test_snakemakes_own_report_is_made(demo):
-    demo.run("snakemake", "--report", "report.zip")
-    assert demo.path("report.zip").stat().st_size > 10_000
+def test_snakemakes_own_report_is_made(smoke):
+    smoke.run("snakemake", "--report", "report.zip")
+    assert smoke.path("report.zip").stat().st_size > 10_000
 
 
-def test_dvc_repro_finds_everything_done_and_then_does_nothing(demo):
-    before = demo.path(f"{RESULTS}/runs/dfp/depth-5/seed-0/train.json").stat().st_mtime_ns
-    demo.run("dvc", "repro")
-    assert demo.path(f"{RESULTS}/runs/dfp/depth-5/seed-0/train.json").stat().st_mtime_ns == before
-    assert "Data and pipelines are up to date" in demo.run("dvc", "repro")
+def test_dvc_repro_finds_everything_done_and_then_does_nothing(smoke):
+    before = smoke.path(f"{RESULTS}/runs/dfp/depth-5/seed-0/train.json").stat().st_mtime_ns
+    smoke.run("dvc", "repro")
+    assert smoke.path(f"{RESULTS}/runs/dfp/depth-5/seed-0/train.json").stat().st_mtime_ns == before
+    assert "Data and pipelines are up to date" in smoke.run("dvc", "repro")
 
 
-def test_dvc_shows_metrics_and_plots(demo):
-    shown = json.loads(demo.run("dvc", "metrics", "show", "--json"))
+def test_dvc_shows_metrics_and_plots(smoke):
+    shown = json.loads(smoke.run("dvc", "metrics", "show", "--json"))
     values = next(iter(shown.values()))["data"][f"{RESULTS}/metrics.json"]["data"]
     assert set(values["dfp"]) == {f"depth {depth}" for depth in range(6)}
-    demo.run("dvc", "plots", "show", "--out", "plots")
-    page = demo.path("plots/index.html").read_text()
+    smoke.run("dvc", "plots", "show", "--out", "plots")
+    page = smoke.path("plots/index.html").read_text()
     assert "dfp_curves" in page
     assert "dfp_tradeoff" in page
 
 
-def test_results_pulled_into_a_fresh_clone_are_complete_and_nothing_runs_again(demo, tmp_path):
+def test_results_pulled_into_a_fresh_clone_are_complete_and_nothing_runs_again(smoke, tmp_path):
     store = tmp_path / "remote"
-    demo.run("dvc", "remote", "add", "--local", "shared", str(store))
-    demo.run("dvc", "push", "--remote", "shared", "dvc.yaml")
+    smoke.run("dvc", "remote", "add", "--local", "shared", str(store))
+    smoke.run("dvc", "push", "--remote", "shared", "dvc.yaml")
     fresh = make_clone(tmp_path / "fresh" / "clone")
-    fresh.path("dvc.lock").write_text(demo.path("dvc.lock").read_text())
+    fresh.path("dvc.lock").write_text(smoke.path("dvc.lock").read_text())
     fresh.run("dvc", "remote", "add", "--local", "shared", str(store))
     fresh.run("dvc", "pull", "--remote", "shared", "dvc.yaml")
     for name in (
@@ -211,47 +206,47 @@ def test_results_pulled_into_a_fresh_clone_are_complete_and_nothing_runs_again(d
         "report.html",
         "runs/dfp/depth-1/seed-0/model.safetensors",
     ):
-        assert fresh.path(f"{RESULTS}/{name}").read_bytes() == demo.path(f"{RESULTS}/{name}").read_bytes()
+        assert fresh.path(f"{RESULTS}/{name}").read_bytes() == smoke.path(f"{RESULTS}/{name}").read_bytes()
     output = fresh.run("snakemake", "--cores", "all")
     assert "Nothing to be done" in output
     assert "Data and pipelines are up to date" in fresh.run("dvc", "repro")
     assert not fresh.path("data/scenes").exists()
 
 
-def test_an_edited_title_reruns_one_figure_and_the_report_through_dvc(demo):
-    demo.edit("params.yaml", "Training loss and validation mIoU", "Loss and mIoU")
-    output = demo.run("dvc", "repro")
+def test_an_edited_title_reruns_one_figure_and_the_report_through_dvc(smoke):
+    smoke.edit("params.yaml", "Training loss and validation mIoU", "Loss and mIoU")
+    output = smoke.run("dvc", "repro")
     assert "train " not in output
     assert jobs_run(output) == {"figure": 1, "report": 1}
-    assert "Loss and mIoU" in demo.path(f"{RESULTS}/report.html").read_text()
+    assert "Loss and mIoU" in smoke.path(f"{RESULTS}/report.html").read_text()
 
 
-def test_a_finished_training_whose_outputs_were_lost_is_not_trained_again(demo):
-    run = demo.path(f"{RESULTS}/runs/dfp/depth-1/seed-0")
+def test_a_finished_training_whose_outputs_were_lost_is_not_trained_again(smoke):
+    run = smoke.path(f"{RESULTS}/runs/dfp/depth-1/seed-0")
     before = json.loads((run / "train.json").read_text())
     for name in ("train.json", "model.safetensors", "log.csv", "curve.csv"):
         (run / name).unlink()
-    demo.run("snakemake", "--cores", "all", f"{RESULTS}/runs/dfp/depth-1/seed-0/train.json")
+    smoke.run("snakemake", "--cores", "all", f"{RESULTS}/runs/dfp/depth-1/seed-0/train.json")
     after = json.loads((run / "train.json").read_text())
     assert after["content"] == before["content"]
     # the record of the one training, with its duration, is the old one
     assert after["training"] == before["training"]
 
 
-def test_a_submission_holds_one_mask_for_every_listed_image(demo):
-    manifest = json.loads(demo.path(f"{RESULTS}/data/voc2012/manifest.json").read_text())
+def test_a_submission_holds_one_mask_for_every_listed_image(smoke):
+    manifest = json.loads(smoke.path(f"{RESULTS}/data/voc2012/manifest.json").read_text())
     command = ("python", "-m", "pipeline_src", "export-submission", "dfp/depth-2/seed-0")
-    output = demo.run(*command, "--root", manifest["root"], "--list", "val")
+    output = smoke.run(*command, "--root", manifest["root"], "--list", "val")
     archive = re.search(r"^(\S+\.tar\.gz) can be uploaded", output, flags=re.MULTILINE)
     assert archive is not None
-    with tarfile.open(demo.path(archive[1])) as tar:
+    with tarfile.open(smoke.path(archive[1])) as tar:
         masks = [name for name in tar.getnames() if name.endswith(".png")]
     assert len(masks) == manifest["splits"]["val"]["images"]
     assert all(name.startswith("results/VOC2012/Segmentation/comp6_test_cls/") for name in masks)
 
 
-def test_dvc_experiments_choose_a_scale(demo):
-    tree = read_yaml(demo.path("params.yaml"))
+def test_dvc_experiments_choose_a_scale(smoke):
+    tree = read_yaml(smoke.path("params.yaml"))
     curves = {"kind": "curves", "subject": "curves", "title": "Training"}
     tiny = {
         "select": ["dfp"],
@@ -259,9 +254,9 @@ def test_dvc_experiments_choose_a_scale(demo):
         "recipes": {"dfp": {"epochs": 1, "freeze_bn_at_epoch": None, "augment": {"crop": [64, 64]}}},
         "studies": {"dfp": {"vary": {"model.pyramid.depth": [0]}, "figures": [curves], "extra_seeds": []}},
     }
-    tree["scales"]["tiny"] = merge(tree["scales"]["demo"], tiny)
-    demo.path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
-    demo.run("git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qam", "Add a scale")
-    demo.run("dvc", "exp", "run", "-S", "scale=tiny")
-    assert demo.path("results/tiny/report.html").is_file()
-    assert not demo.path("results/tiny/runs/dfp/depth-1").exists()
+    tree["scales"]["tiny"] = merge(tree["scales"]["smoke"], tiny)
+    smoke.path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    smoke.run("git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qam", "Add a scale")
+    smoke.run("dvc", "exp", "run", "-S", "scale=tiny")
+    assert smoke.path("results/tiny/report.html").is_file()
+    assert not smoke.path("results/tiny/runs/dfp/depth-1").exists()
