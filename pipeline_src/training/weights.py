@@ -1,6 +1,7 @@
 """Weights of a model as files and as an identity: all parameters and buffers, as safetensors."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def digest_of_weights(weights: Mapping[str, torch.Tensor]) -> str:
 def load_matching(model: nn.Module, path: Path) -> dict[str, Any]:
     """Copy into `model` the tensors of a safetensors file that match by name and shape.
 
-    The rest of the model keeps its own initialisation. Returns `{"loaded": number of tensors,
+    A backbone's tensors match whatever is built around it: a decoder, a pyramid, a detector. The rest of
+    the model keeps its own initialisation. Returns `{"loaded": number of tensors,
     "other_shape": names, "only_in_model": names, "only_in_file": names}`.
 
     Raises `InputError` when the file cannot be read, or nothing matches.
@@ -51,6 +53,8 @@ def load_matching(model: nn.Module, path: Path) -> dict[str, Any]:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
     own = model.state_dict()
+    names = {_without_wrappers(name): name for name in own}
+    given = {names.get(_without_wrappers(name), name): tensor for name, tensor in given.items()}
     common = own.keys() & given.keys()
     matching = {name: given[name] for name in common if given[name].shape == own[name].shape}
     if not matching:
@@ -62,3 +66,11 @@ def load_matching(model: nn.Module, path: Path) -> dict[str, Any]:
         "only_in_model": sorted(own.keys() - given.keys()),
         "only_in_file": sorted(given.keys() - own.keys()),
     }
+
+
+_WRAPPED_BACKBONE = re.compile(r"^(?:backbone\.)?pyramid\.(?:backbone\.)?(?=(?:net|out_norms)\.)")
+"""A detector keeps its pyramid as `backbone.pyramid`, and a pyramid its backbone as `backbone`."""
+
+
+def _without_wrappers(name: str) -> str:
+    return _WRAPPED_BACKBONE.sub("pyramid.", name)

@@ -3,7 +3,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pipeline_src.config.expand import expand
+from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
+from pipeline_src.models.backbones.base import StagedBackbone
+from pipeline_src.models.build import build_model
+from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.training.weights import digest_of_weights, load_matching, save_weights, weights_of
 from tests.training.toy_training import ToyModel
 
@@ -76,3 +81,36 @@ def test_a_file_that_matches_nothing_or_is_no_weights_file_is_refused_by_name(tm
     for path in (foreign, broken, tmp_path / "missing.safetensors"):
         with pytest.raises(InputError, match=path.name):
             load_matching(toy_model(), path)
+
+
+@pytest.mark.parametrize(
+    ("giver", "taker"),
+    [
+        ("dfp/depth-0/seed-0", "dfp/depth-2/seed-0"),
+        ("dfp/depth-2/seed-0", "ipg_positions/position-none/seed-0"),
+        ("dfp/depth-0/seed-0", "ipg_positions/position-stage-3/seed-0"),
+        ("ipg_positions/position-stage-3/seed-0", "dfp/depth-0/seed-0"),
+    ],
+)
+def test_a_backbone_starts_another_network_whatever_is_around_it(tmp_path, giver, taker):
+    runs = expand(load_params(scale="smoke")).runs
+    given, model = (network_of(runs[name].model, seed) for seed, name in enumerate((giver, taker)))
+    save_file(given.state_dict(), tmp_path / "given.safetensors")
+
+    listed = load_matching(model, tmp_path / "given.safetensors")
+    (before,), (after,) = (backbones_of(network) for network in (given, model))
+    expected, found = before.net.state_dict(), after.net.state_dict()
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert listed["loaded"] >= len(found)
+    assert not [name for name in listed["only_in_model"] + listed["only_in_file"] if ".net." in name]
+    assert set(listed["only_in_model"]) < set(model.state_dict())
+
+
+def network_of(section, seed):
+    torch.manual_seed(seed)
+    return (build_detector if section["detector"] else build_model)(section, None)
+
+
+def backbones_of(network):
+    return [module for module in network.modules() if isinstance(module, StagedBackbone)]
