@@ -87,7 +87,7 @@ def test_another_evaluation_is_no_other_training():
     trained = {job.inputs["train"] for job in plan.of("evaluate")}
     assert trained == {job.sidecar for job in plan.of("train")}
     (report,) = plan.of("report")
-    assert [run["run"] for run in report.params["runs"]] == [*own.scorings, *other.scorings]
+    assert [run["name"] for run in report.params["runs"]] == [*own.scorings, *other.scorings]
     assert len(report.inputs["train"]) == len(report.inputs["evaluate"]) == 4
 
 

@@ -7,6 +7,7 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.reporting.status import DONE
 
 LEFT_OUT = "not at this scale"
 
@@ -40,12 +41,12 @@ def test_tables_get_every_row_and_figures_the_rows_that_are_made():
         name: plan.jobs[key] for key in plan.jobs for name in [f"{plan.jobs[key].step} {plan.jobs[key].name}"]
     }
     rows = job["table dfp_table1"].params["rows"]
-    assert [row["row"] for row in rows if row.get("status") == LEFT_OUT] == [
+    assert [row["name"] for row in rows if row.get("status") == LEFT_OUT] == [
         "depth 5", "depth 4", "depth 3", "depth 1",
     ]  # fmt: skip
     assert len(job["tabulate dfp"].inputs["cost"]) == 2
     for figure in ("dfp_tradeoff", "dfp_curves", "dfp_predictions"):
-        assert [row["row"] for row in job[f"figure {figure}"].params["rows"]] in (
+        assert [row["name"] for row in job[f"figure {figure}"].params["rows"]] in (
             ["depth 2", "depth 0"], ["depth 0", "depth 2"],
         )  # fmt: skip
 
@@ -54,7 +55,7 @@ def test_a_figure_of_one_row_that_is_left_out_shows_the_others():
     figure = {"kind": "predictions", "subject": "p", "title": "P", "rows": ["depth 5", "depth 0"]}
     plan = plan_everything(params(dfp(["depth 2", "depth 0"], figures=[figure])))
     (job,) = plan.of("figure")
-    assert [row["row"] for row in job.params["rows"]] == ["depth 0"]
+    assert [row["name"] for row in job.params["rows"]] == ["depth 0"]
 
 
 def test_a_run_that_another_study_starts_from_is_trained_all_the_same():
@@ -74,8 +75,8 @@ def test_a_row_whose_data_are_missing_may_be_left_out_as_well():
     tree = {"select": ["scale_eq_decoders"], "studies": {"scale_eq_decoders": {"only": only, "figures": []}}}
     plan = plan_everything(params(tree, scale="paper"))
     (table,) = plan.of("table")
-    status = {row["row"]: row.get("status") for row in table.params["rows"]}
-    assert status["PSPHead, ADE20K, without"] is None
+    status = {row["name"]: row.get("status") for row in table.params["rows"]}
+    assert status["PSPHead, ADE20K, without"] == DONE
     assert status["PSPHead, Cityscapes, without"] == "no data"
     assert status["FCNHead, Cityscapes, with"] == status["FCNHead, ADE20K, with"] == LEFT_OUT
 

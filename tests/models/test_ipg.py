@@ -195,7 +195,7 @@ def test_images_too_small_for_the_backbone_are_refused() -> None:
     ("options", "message"),
     [
         ({"fusion": "mean"}, "fusion: 'mean'; allowed: sum, product, concat"),
-        ({"stages": 8}, "stages: 8; allowed: 4 to 7"),
+        ({"stages": 8}, "stages: 8 is not allowed; it needs at most 7"),
         ({"keep": True}, "keep: true holds the stride of stages 5 to 7, and stages is 4"),
         ({"positions": [5]}, "positions: 5 is no stage; the network has 1 to 4"),
         ({"positions": [5], "stages": 5}, "positions: stage 5 has no image"),

@@ -19,8 +19,9 @@ from tests.jobs import change_job, run_job, write_job_file
 
 SIMULATION = {
     "maps": [1, 2, 8, 8], "mean": 0.4, "variances": [0.1, 0.9], "points": 2, "ratios": [2], "seed": 0,
-    "confirm": 1, "threads": 1,
+    "confirm": 1,
 }  # fmt: skip
+PARAMS = {"simulation": SIMULATION, "threads": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +34,12 @@ def _in_empty_folder(tmp_path, monkeypatch):
 def job() -> Path:
     """A job file that takes no time."""
     outputs = {name: f"{name}.json" for name in SIMULATE.outputs}
-    return write_job_file(Path.cwd(), "simulate", SIMULATION, outputs)
+    return write_job_file(Path.cwd(), "simulate", PARAMS, outputs)
 
 
 def test_a_job_file_that_was_edited_is_refused_in_one_line(job):
     value = json.loads(job.read_text())
-    value["params"]["seed"] = 1
+    value["params"]["threads"] = 2
     job.write_text(json.dumps(value))
     with pytest.raises(InputError, match=r"test\.\w+\.json: was changed after it was planned") as error:
         run_job(job)
@@ -62,7 +63,7 @@ def test_planning_again_repairs_an_edited_file_and_leaves_others_alone(job):
 
 def test_other_parameters_are_another_file(job):
     text = job.read_text()
-    other = change_job(job, lambda job: job.params.update(seed=1))
+    other = change_job(job, lambda job: job.params.update(threads=2))
     assert other != job and job.read_text() == text
 
 
@@ -90,7 +91,7 @@ def test_the_reason_to_run_goes_from_the_plan_into_the_sidecar(job, monkeypatch)
 def chain(job) -> tuple[Plan, PlannedJob]:
     """A plan in which a figure reads a simulation that was made."""
     plan = Plan("demo")
-    made = plan.create(SIMULATE, "x", params=SIMULATION)
+    made = plan.create(SIMULATE, "x", params=PARAMS)
     reader = plan.create(
         FIGURE, "x", params={"kind": "none"}, inputs={"simulation": made.outputs["simulation"]}
     )
@@ -105,7 +106,7 @@ def test_results_of_the_planned_jobs_are_read(chain):
 
 def test_a_result_of_another_plan_is_refused(chain):
     other = Plan("demo")
-    other.create(SIMULATE, "x", params={**SIMULATION, "seed": 1})
+    other.create(SIMULATE, "x", params={**PARAMS, "simulation": {**SIMULATION, "seed": 1}})
     job = other.as_job(other.add(chain[1]))
     with pytest.raises(
         InputError, match=r"figure x: results/demo/figures/.* is not of the planned simulate job"

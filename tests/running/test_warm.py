@@ -16,13 +16,14 @@ from tests.jobs import write_job_file
 RUN = [sys.executable, "-m", "pipeline_src", "run", "--warm"]
 SIMULATION = {
     "maps": [1, 2, 8, 8], "mean": 0.4, "variances": [0.1, 0.9], "points": 2, "ratios": [2], "seed": 0,
-    "confirm": 1, "threads": 1,
+    "confirm": 1,
 }  # fmt: skip
 
 
 def job(folder: Path, **changes: object) -> Path:
     outputs = {name: str(folder / f"{name}.json") for name in SIMULATE.outputs}
-    return write_job_file(folder, "simulate", {**SIMULATION, **changes}, outputs)
+    params = {"simulation": {**SIMULATION, **changes}, "threads": 1}
+    return write_job_file(folder, "simulate", params, outputs)
 
 
 @pytest.fixture(scope="module")

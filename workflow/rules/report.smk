@@ -9,6 +9,10 @@ rule tabulate:
         job=TABULATE.job,
         plan=TABULATE.plan,
         metrics=TABULATE.input("metrics"),
+        evaluate=TABULATE.input("evaluate"),
+        train=TABULATE.input("train"),
+        log=TABULATE.input("log"),
+        curve=TABULATE.input("curve"),
         cost=TABULATE.input("cost"),
         timing=TABULATE.input("timing"),
     output:
@@ -131,9 +135,11 @@ rule figure:
         plan=FIGURE.plan,
         experiments=FIGURE.input("experiments"),
         timed=FIGURE.input("timed"),
+        metrics=FIGURE.input("metrics"),
+        evaluate=FIGURE.input("evaluate"),
+        train=FIGURE.input("train"),
         log=FIGURE.input("log"),
         curve=FIGURE.input("curve"),
-        evaluate=FIGURE.input("evaluate"),
         probe=FIGURE.input("probe"),
         simulation=FIGURE.input("simulation"),
     output:
