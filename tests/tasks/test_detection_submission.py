@@ -49,8 +49,11 @@ def info(sizes):
 def coco(tmp_path_factory):
     """Test images in COCO's layout, and a manifest of those of test-dev for the evaluation."""
     root = tmp_path_factory.mktemp("coco")
-    for folder in ("annotations", "test2017"):
+    for folder in ("annotations", "test2017", "train2017", "val2017"):
         (root / folder).mkdir()
+    for name in ("train2017", "val2017"):
+        # planning looks that they are there; nothing here reads them
+        (root / "annotations" / f"instances_{name}.json").write_text("{}")
     random = np.random.default_rng(5)
     for key, (width, height) in (SIZES | CHALLENGE).items():
         image = random.integers(0, 256, (height, width, 3))
@@ -101,7 +104,7 @@ def coco_overlay(root, **changes):
 
 def planned(tree, chosen=None, root=None):
     """The graph, and the jobs of the submission of its only run."""
-    graph = GraphBuilder(load_params(overlays=[Layer("my.yaml", tree)], scale="smoke"), look=False)
+    graph = GraphBuilder(load_params(overlays=[Layer("my.yaml", tree)], scale="smoke"))
     (run,) = graph.experiments.scorings
     return graph, plan_submission(graph, run, chosen, root)
 
@@ -212,7 +215,7 @@ def test_the_challenge_takes_all_of_test2017_from_both_archives(trained, coco, t
 
 def test_neither_tasks_submission_reaches_the_other_one(coco):
     boxes = planned(coco_overlay(coco))[1][-1]
-    graph = GraphBuilder(load_params(scale="smoke"), look=False)
+    graph = GraphBuilder(load_params(scale="smoke"))
     masks = plan_submission(graph, "dfp/depth-2/seed-0", root="voc")[-1]
     reached = {name: set(job.code["modules"]) for name, job in (("boxes", boxes), ("masks", masks))}
     assert "pipeline_src/evaluation/multi_scale.py" in reached["boxes"]
