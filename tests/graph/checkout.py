@@ -78,11 +78,18 @@ class Checkout:
         return job["why"]
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace text in a file of the checkout."""
+        """Replace the first place of a text in a file of the checkout."""
+        self._replace(file, "", old, new)
+
+    def edit_smoke(self, old: str, new: str) -> None:
+        """Replace text in what `params.yaml` says of scale smoke."""
+        self._replace("params.yaml", "\n  smoke:\n", old, new)
+
+    def _replace(self, file: str, after: str, old: str, new: str) -> None:
         path = self.root / file
-        text = path.read_text()
-        assert old in text, f"{old!r} is not in {file}"
-        path.write_text(text.replace(old, new, 1))
+        before, mark, rest = path.read_text().partition(after) if after else ("", "", path.read_text())
+        assert old in rest, f"{old!r} is not in {file}"
+        path.write_text(before + mark + rest.replace(old, new, 1))
 
 
 def job_counts(output: str) -> dict[str, int]:

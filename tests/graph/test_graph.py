@@ -137,12 +137,8 @@ def test_what_starts_from_a_run_waits_for_it(finished_voc):
     finished_voc.edit("params.yaml", "  ipg_pretrain: # where", "  ipg_pretrain: # really where")
     assert finished_voc.dry_run() == {}
     # another recipe on COCO: its run, and of Table 6 those that start from it
-    finished_voc.edit(
-        "params.yaml", "optimizer: {lr: 0.02}\n        clip", "optimizer: {lr: 0.01}\n        clip"
-    )
-    finished_voc.edit(
-        "params.yaml", "ipg_voc: *short_boxes", "ipg_voc: {<<: *short_boxes, optimizer: {lr: 0.02}}"
-    )
+    finished_voc.edit_smoke("optimizer: {lr: 0.02}\n        clip", "optimizer: {lr: 0.01}\n        clip")
+    finished_voc.edit_smoke("ipg_voc: *short_boxes", "ipg_voc: {<<: *short_boxes, optimizer: {lr: 0.02}}")
     counts = finished_voc.dry_run()
     assert counts["train"] == 2 and counts["evaluate"] == 2
     assert "cost" not in counts
@@ -262,7 +258,7 @@ def test_pulled_results_need_neither_data_nor_records_of_snakemake(finished):
     assert finished.dry_run() == {}
     assert "0 to run" in finished.run("snakemake", "-n").stderr
     # what a change needs is made for it, and only that
-    finished.edit("params.yaml", "overlays: 4", "overlays: 3")
+    finished.edit_smoke("overlays: 4", "overlays: 3")
     assert finished.dry_run() == {
         "scenes": 1, "evaluate": 7, "tabulate": 1, "join": 1, "table": 1, "figure": 2, "report": 1,
     }  # fmt: skip
@@ -349,7 +345,7 @@ def test_changed_reference_numbers_rerun_their_table_only(finished):
 
 
 def test_a_plan_says_why(finished):
-    finished.edit("params.yaml", "overlays: 4", "overlays: 3")
+    finished.edit_smoke("overlays: 4", "overlays: 3")
     assert finished.why("evaluate", "dfp/depth-1/seed-0") == [
         "parameters changed: evaluation.overlays (4 -> 3)"
     ]
