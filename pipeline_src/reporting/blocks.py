@@ -5,26 +5,26 @@ to compare in: seeds, spread and paper for scores, ratios for costs. A cell keep
 it was made from, so that the page can link it.
 """
 
-from typing import Any
+from collections.abc import Sequence
+
+from pipeline_src.reporting.table import Block, BlockCell, Column, CostCell, ScoreCell, Values
 
 DASH = "–"
-Block = dict[str, Any]
-"""`{"title", "header": [text], "align": "lrr...", "rows": [[{"text", "runs"?, "architecture"?}]]}`"""
 
 
-def make_blocks(table: dict[str, Any], row_header: str) -> list[Block]:
-    """Blocks of the values that `Comparison.table` found."""
+def make_blocks(table: Values, row_header: str) -> list[Block]:
+    """The blocks of a table."""
     blocks = [_overview(table, row_header)]
-    if any(row.get("pair") for row in table["rows"]):
-        paired = [_pair_block(table, column) for column in table["columns"] if column["kind"] == "score"]
+    if any(row.pair for row in table.rows):
+        paired = [_pair_block(table, column) for column in table.columns if column.kind == "score"]
         blocks = [*paired, *blocks]
-    has_baseline = any(not row["is_baseline"] for row in table["rows"])
-    for column in table["columns"]:
-        if column["kind"] == "score":
+    has_baseline = any(not row.is_baseline for row in table.rows)
+    for column in table.columns:
+        if column.kind == "score":
             blocks.append(_score_block(table, column, row_header, has_baseline))
-        elif column["published"]:
+        elif column.published:
             blocks.append(_cost_block(table, column, row_header))
-    if table.get("quoted"):
+    if table.quoted:
         blocks.append(_quoted_block(table, row_header))
     return blocks
 
@@ -39,7 +39,7 @@ def number(value: float | None, digits: int, sign: bool = False) -> str:
     return ("−" if value < 0 else "+" if sign else "") + text
 
 
-def interval(values: list[float] | None, digits: int, sign: bool = False) -> str:
+def interval(values: Sequence[float] | None, digits: int, sign: bool = False) -> str:
     """`low … high`, or a dash."""
     if values is None:
         return DASH
@@ -51,58 +51,57 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] if text[1:2].islower() else text
 
 
-def _overview(table: dict[str, Any], row_header: str) -> Block:
-    header, rows = [row_header], [[_text(row["label"])] for row in table["rows"]]
-    for column in table["columns"]:
-        header.append(f"{column['header']} ({column['unit']})")
-        for row, line in zip(table["rows"], rows, strict=True):
-            cell = row["cells"][column["key"]]
-            text = number(cell["mean"], column["digits"])
-            if cell["mean"] is None:
-                text = cell["verdict"] or DASH
-            elif column["kind"] == "score":
-                text += f" ± {number(cell['sd'], column['digits'])}"
+def _overview(table: Values, row_header: str) -> Block:
+    header, rows = [row_header], [[_text(row.row)] for row in table.rows]
+    for column in table.columns:
+        header.append(f"{column.header} ({column.unit})")
+        for row, line in zip(table.rows, rows, strict=True):
+            cell = row.cells[column.key]
+            text = number(cell.mean, column.digits)
+            if cell.mean is None:
+                text = cell.verdict or DASH
+            elif isinstance(cell, ScoreCell):
+                text += f" ± {number(cell.sd, column.digits)}"
             line.append(_linked(text, cell))
-    return _block("Overview", header, rows, "l" + "r" * len(table["columns"]))
+    return Block("Overview", header, "l" + "r" * len(table.columns), rows)
 
 
-def _pair_block(table: dict[str, Any], column: dict[str, Any]) -> Block:
+def _pair_block(table: Values, column: Column) -> Block:
     """One line for every row with its baseline: both means, and their difference over shared seeds."""
-    digits, level = column["digits"], f"{100 * table['confidence']:g} % interval"
+    digits, level = column.digits, f"{100 * table.confidence:g} % interval"
     header = ["", "without", "with", "n", "difference", level]
-    if column["published"]:
+    if column.published:
         header += ["paper without", "paper with", "paper's difference", "verdict"]
-    by_name = {row["row"]: row["cells"][column["key"]] for row in table["rows"]}
+    by_name = {row.row: row.score(column) for row in table.rows}
     rows = []
-    for row in table["rows"]:
-        if row["is_baseline"] or not row.get("pair"):
+    for row in table.rows:
+        if row.is_baseline or not row.pair:
             continue
-        cell, baseline = by_name[row["row"]], by_name[row["baseline_row"]]
-        relative = cell["baseline_difference"] or {"mean": None, "interval": None, "n": 0}
-        line = [_text(row["pair"])]
+        cell, baseline = by_name[row.row], by_name[row.baseline_row or row.row]
+        line = [_text(row.pair)]
         for one in (baseline, cell):
-            text = f"{number(one['mean'], digits)} ± {number(one['sd'], digits)}"
-            line.append(_linked(text if one["mean"] is not None else one["verdict"] or DASH, one))
+            text = f"{number(one.mean, digits)} ± {number(one.sd, digits)}"
+            line.append(_linked(text if one.mean is not None else one.verdict or DASH, one))
         line += [
-            _text(str(relative["n"])),
-            _text(number(relative["mean"], digits, True)),
-            _text(interval(relative["interval"], digits, True)),
+            _text(str(cell.baseline_difference.n if cell.baseline_difference else 0)),
+            _text(number(cell.gain, digits, True)),
+            _text(interval(cell.gain_interval, digits, True)),
         ]
-        if column["published"]:
-            line += [_text(number(one["paper"], column["paper_digits"])) for one in (baseline, cell)]
-            line.append(_text(number(cell["paper_baseline_difference"], column["paper_digits"], True)))
+        if column.published:
+            line += [_text(number(one.paper, column.paper_digits)) for one in (baseline, cell)]
+            line.append(_text(number(cell.paper_baseline_difference, column.paper_digits, True)))
             line.append(_verdict(cell))
         rows.append(line)
-    align = "l" + "r" * (len(header) - 1 - column["published"]) + "l" * column["published"]
-    return _block(sentence(f"{column['header']} ({column['unit']}), in pairs"), header, rows, align)
+    align = "l" + "r" * (len(header) - 1 - column.published) + "l" * column.published
+    return Block(sentence(f"{column.header} ({column.unit}), in pairs"), header, align, rows)
 
 
-def _score_block(table: dict[str, Any], column: dict[str, Any], row_header: str, has_baseline: bool) -> Block:
-    digits = column["digits"]
-    published = column["published"]
-    split = f" ({column['paper_split']})" if column["paper_split"] else ""
-    server = any(row["cells"][column["key"]]["server_verdict"] for row in table["rows"])
-    level = f"{100 * table['confidence']:g} % interval"
+def _score_block(table: Values, column: Column, row_header: str, has_baseline: bool) -> Block:
+    digits = column.digits
+    published = column.published
+    split = f" ({column.paper_split})" if column.paper_split else ""
+    server = any(row.score(column).server_verdict for row in table.rows)
+    level = f"{100 * table.confidence:g} % interval"
     header = [row_header, "mean", "sd", "n", level]
     header += [f"paper{split}", "difference"] if published else []
     header += ["vs baseline", f"its {level}"] if has_baseline else []
@@ -110,109 +109,95 @@ def _score_block(table: dict[str, Any], column: dict[str, Any], row_header: str,
     header += ["verdict"] if published else []
     header += [f"paper's split{split}"] if server else []
     rows = []
-    for row in table["rows"]:
-        cell = row["cells"][column["key"]]
-        relative = cell["baseline_difference"] or {"mean": None, "interval": None}
+    for row in table.rows:
+        cell = row.score(column)
         line = [
-            _text(row["label"]),
-            _linked(number(cell["mean"], digits), cell),
-            _text(number(cell["sd"], digits)),
-            _text(str(cell["n"])),
-            _text(interval(cell["interval"], digits)),
+            _text(row.row),
+            _linked(number(cell.mean, digits), cell),
+            _text(number(cell.sd, digits)),
+            _text(str(cell.n)),
+            _text(interval(cell.interval, digits)),
         ]
         if published:
             line += [
-                _text(number(cell["paper"], column["paper_digits"])),
-                _text(number(cell["difference"], digits, True)),
+                _text(number(cell.paper, column.paper_digits)),
+                _text(number(cell.difference, digits, True)),
             ]
         if has_baseline:
             line += [
-                _text(number(relative["mean"], digits, True)),
-                _text(interval(relative["interval"], digits, True)),
+                _text(number(cell.gain, digits, True)),
+                _text(interval(cell.gain_interval, digits, True)),
             ]
         if has_baseline and published:
-            line.append(_text(number(cell["paper_baseline_difference"], digits, True)))
+            line.append(_text(number(cell.paper_baseline_difference, digits, True)))
         if published:
             line.append(_verdict(cell))
         if server:
-            line.append(_text(cell["server_verdict"] or DASH))
+            line.append(_text(cell.server_verdict or DASH))
         rows.append(line)
     align = "l" + "r" * (len(header) - 1 - published - server) + "l" * (published + server)
-    return _block(sentence(f"{column['header']} ({column['unit']})"), header, rows, align)
+    return Block(sentence(f"{column.header} ({column.unit})"), header, align, rows)
 
 
-def _cost_block(table: dict[str, Any], column: dict[str, Any], row_header: str) -> Block:
-    digits = column["digits"]
-    scatter = any(row["cells"][column["key"]]["quartiles"] for row in table["rows"])
-    header = [row_header, f"ours ({column['unit']})", *(["quartiles"] if scatter else []), "ratio"]
-    header += [f"paper ({column['paper_unit']})", "paper's ratio", "difference", "verdict"]
+def _cost_block(table: Values, column: Column, row_header: str) -> Block:
+    digits = column.digits
+    scatter = any(row.cost(column).quartiles for row in table.rows)
+    header = [row_header, f"ours ({column.unit})", *(["quartiles"] if scatter else []), "ratio"]
+    header += [f"paper ({column.paper_unit})", "paper's ratio", "difference", "verdict"]
     rows = []
-    for row in table["rows"]:
-        cell = row["cells"][column["key"]]
-        line = [_text(row["label"]), _linked(number(cell["mean"], digits), cell)]
+    for row in table.rows:
+        cell = row.cost(column)
+        line = [_text(row.row), _linked(number(cell.mean, digits), cell)]
         if scatter:
-            line.append(_text(interval(cell["quartiles"], digits)))
+            line.append(_text(interval(cell.quartiles, digits)))
         line += [
-            _text(number(cell["ratio"], 2)),
-            _text(number(cell["paper"], column["paper_digits"])),
-            _text(number(cell["paper_ratio"], 2)),
-            _text(number(cell["difference"], 2, True)),
+            _text(number(cell.ratio, 2)),
+            _text(number(cell.paper, column.paper_digits)),
+            _text(number(cell.paper_ratio, 2)),
+            _text(number(cell.difference, 2, True)),
             _verdict(cell),
         ]
         rows.append(line)
-    return _block(
-        sentence(f"{column['header']}, relative to the baseline row"),
-        header,
-        rows,
-        "l" + "r" * (len(header) - 2) + "l",
-    )
+    title = sentence(f"{column.header}, relative to the baseline row")
+    return Block(title, header, "l" + "r" * (len(header) - 2) + "l", rows)
 
 
-def _quoted_block(table: dict[str, Any], row_header: str) -> Block:
+def _quoted_block(table: Values, row_header: str) -> Block:
     """The paper's comparison with others: what it quotes, then its own values."""
-    quoted = table["quoted"]
-    metrics = {entry["metric"] for entry in quoted}
-    columns = [column for column in table["columns"] if column["key"] in metrics]
-    by_cell = {(entry["row"], entry["metric"]): entry["value"] for entry in quoted}
-    groups = {entry["row"]: entry["group"] for entry in quoted}
+    quoted = table.quoted
+    metrics = {entry.metric for entry in quoted}
+    columns = [column for column in table.columns if column.key in metrics]
+    by_cell = {(entry.row, entry.metric): entry.value for entry in quoted}
+    groups = {entry.row: entry.group for entry in quoted}
     rows = [
         [
             _text(group),
             _text(label),
-            *(
-                _text(number(by_cell.get((label, column["key"])), column["paper_digits"]))
-                for column in columns
-            ),
+            *(_text(number(by_cell.get((label, column.key)), column.paper_digits)) for column in columns),
         ]
         for label, group in groups.items()
     ]
-    for row in table["rows"]:
-        values = [row["cells"][column["key"]]["paper"] for column in columns]
+    for row in table.rows:
+        values = [row.cells[column.key].paper for column in columns]
         if any(value is not None for value in values):
-            texts = [number(value, c["paper_digits"]) for value, c in zip(values, columns, strict=True)]
-            rows.append([_text("the paper's own"), _text(row["label"]), *map(_text, texts)])
-    splits = ", ".join(sorted({entry["split"] for entry in quoted if entry["split"]}))
-    header = ["", row_header, *(f"{column['header']} ({column['unit']})" for column in columns)]
+            texts = [number(value, c.paper_digits) for value, c in zip(values, columns, strict=True)]
+            rows.append([_text("the paper's own"), _text(row.row), *map(_text, texts)])
+    splits = ", ".join(sorted({entry.split for entry in quoted if entry.split}))
+    header = ["", row_header, *(f"{column.header} ({column.unit})" for column in columns)]
     title = f"As the paper prints it{f' ({splits})' if splits else ''}; rows of others are quoted, not run"
-    return _block(title, header, rows, "ll" + "r" * len(columns))
+    return Block(title, header, "ll" + "r" * len(columns), rows)
 
 
-def _block(title: str, header: list[str], rows: list[list[dict[str, Any]]], align: str) -> Block:
-    return {"title": title, "header": header, "align": align, "rows": rows}
+def _text(text: str) -> BlockCell:
+    return BlockCell(text)
 
 
-def _text(text: str) -> dict[str, Any]:
-    return {"text": text}
+def _linked(text: str, cell: ScoreCell | CostCell) -> BlockCell:
+    """A measured value with what it was made from."""
+    if isinstance(cell, ScoreCell):
+        return BlockCell(text, runs=cell.runs)
+    return BlockCell(text, architecture=cell.architecture)
 
 
-def _linked(text: str, cell: dict[str, Any]) -> dict[str, Any]:
-    """A measured value with what it was made from: runs, or the architecture whose cost it is."""
-    if cell.get("runs"):
-        return {"text": text, "runs": cell["runs"]}
-    if cell.get("architecture"):
-        return {"text": text, "architecture": cell["architecture"]}
-    return {"text": text}
-
-
-def _verdict(cell: dict[str, Any]) -> dict[str, Any]:
-    return {"text": cell["verdict"] or DASH, "verdict": cell["verdict"], "reason": cell["reason"]}
+def _verdict(cell: ScoreCell | CostCell) -> BlockCell:
+    return BlockCell(cell.verdict or DASH, verdict=cell.verdict, reason=cell.reason)

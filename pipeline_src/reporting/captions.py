@@ -1,9 +1,8 @@
 """What a table says about itself: scale, data, how each column was measured, and on what."""
 
-from typing import Any
-
 from pipeline_src.reporting.blocks import sentence
 from pipeline_src.reporting.parameters import CostSetting, EvaluatedData, MakeTable, Scale, Testing
+from pipeline_src.reporting.table import Column, Values
 
 NEVER_EVIDENCE = "Its numbers are never evidence about a paper."
 
@@ -16,16 +15,16 @@ def scale_sentence(scale: Scale, compared: bool = True) -> str:
     return " ".join(parts)
 
 
-def describe_table(params: MakeTable, table: dict[str, Any]) -> list[str]:
+def describe_table(params: MakeTable, table: Values) -> list[str]:
     """Sentences below a table's title, from its `params` and from what `Comparison.table` found."""
     notes = [scale_sentence(params.scale, compared=bool(params.paper))]
-    columns = table["columns"]
-    scores = [column for column in columns if column["kind"] == "score"]
+    columns = table.columns
+    scores = [column for column in columns if column.kind == "score"]
     if scores:
         notes.append(_data_sentence(params.data, table, scores))
     boxes = params.data.task == "detection"
     notes += [_column_sentence(column, params.costs, boxes) for column in columns]
-    baselines = {row["baseline_row"] for row in table["rows"] if not row["is_baseline"]}
+    baselines = {row.baseline_row or "" for row in table.rows if not row.is_baseline}
     if baselines:
         which = (
             "Baseline row: " + baselines.pop()
@@ -36,11 +35,7 @@ def describe_table(params: MakeTable, table: dict[str, Any]) -> list[str]:
             f"{which}. Differences from it are means over the "
             "seeds that both rows have, so they need not be the difference of the means."
         )
-    notes += [
-        f"{row['row']}: {row['status']}, {row['reason'].rstrip('.')}."
-        for row in table["rows"]
-        if row["reason"]
-    ]
+    notes += [f"{row.row}: {row.status}, {row.reason.rstrip('.')}." for row in table.rows if row.reason]
     started = {row.name: row.init_from for row in params.rows if row.init_from}
     if "none" in params.weights:
         rest = "the backbones of the other rows" if started else "the backbone"
@@ -57,15 +52,13 @@ def describe_table(params: MakeTable, table: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _data_sentence(data: EvaluatedData, table: dict[str, Any], scores: list[dict[str, Any]]) -> str:
+def _data_sentence(data: EvaluatedData, table: Values, scores: list[Column]) -> str:
     kinds = {"scenes": " (generated scenes)", "folder": " (a user's own folder)"}
     ours = f"{data.dataset} {data.split}{kinds.get(data.kind, '')}"
-    seeds = sorted(
-        {cell["n"] for row in table["rows"] for cell in [row["cells"][scores[0]["key"]]] if cell["n"]}
-    )
+    seeds = sorted({row.score(scores[0]).n for row in table.rows} - {0})
     n = f", n = {seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "") if seeds else ""
     n += " (seeds)" if n else ""
-    splits = {column["paper_split"] for column in scores if column["paper_split"]}
+    splits = {column.paper_split for column in scores if column.paper_split}
     paper = f"Paper: {data.paper_dataset or data.dataset} {', '.join(sorted(splits))}; " if splits else ""
     ways = [_way(one) + (f" ({one.rows} rows)" if len(data.testing) > 1 else "") for one in data.testing]
     parts = [ours, *([" or ".join(ways)] if ways else [])]
@@ -89,16 +82,16 @@ def _way(testing: Testing) -> str:
     return text
 
 
-def _column_sentence(column: dict[str, Any], settings: list[CostSetting], boxes: bool) -> str:
-    text = f"{sentence(column['header'])}: {column['meaning']}"
-    if column["kind"] == "cost" and settings and column["key"] != "parameters":
-        batches = ((1 if column["key"] == "flops" else setting.batch, setting.crop) for setting in settings)
+def _column_sentence(column: Column, settings: list[CostSetting], boxes: bool) -> str:
+    text = f"{sentence(column.header)}: {column.meaning}"
+    if column.kind == "cost" and settings and column.key != "parameters":
+        batches = ((1 if column.key == "flops" else setting.batch, setting.crop) for setting in settings)
         texts = [f"{'one image' if n == 1 else f'a batch of {n}'} of {w}x{h}" for n, (h, w) in batches]
         text += f", for {' or '.join(dict.fromkeys(texts))}"
-    if boxes and column["key"] == "flops":
+    if boxes and column.key == "flops":
         text += ", padded to a multiple of 32, with 1,000 proposals where there are proposals"
-    if column["devices"]:
-        text += f", measured on {'; '.join(column['devices'])}"
-    if column["published"] and column["kind"] == "cost":
+    if column.devices:
+        text += f", measured on {'; '.join(column.devices)}"
+    if column.published and column.kind == "cost":
         text += "; compared as ratios to the baseline row, since the paper's hardware differs"
     return text + "."

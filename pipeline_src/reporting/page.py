@@ -12,9 +12,11 @@ from PIL import Image
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
+from pipeline_src.options import from_json
 from pipeline_src.reporting.metrics import METRICS, Metric
 from pipeline_src.reporting.overlays import read_panels
 from pipeline_src.reporting.parameters import ListedRun, Report, StudyPart
+from pipeline_src.reporting.table import Table
 from pipeline_src.reporting.tidy import describe_device
 
 _SVG_LIMIT = 400_000
@@ -36,7 +38,10 @@ class Page:
         self.params = params
         self.folder = folder
         self._inputs = inputs
-        self.tables = {sidecar["table"]["name"]: sidecar for _, sidecar in self._read("tables")}
+        self.tables: dict[str, tuple[Table, dict[str, Any]]] = {}
+        for _, sidecar in self._read("tables"):
+            table = from_json(Table, sidecar["table"])
+            self.tables[table.name] = table, sidecar
         self.figures = {sidecar["figure"]["name"]: sidecar for _, sidecar in self._read("figures")}
         runs = [run.name for run in params.runs]
         self._train = self._by_name("train", runs)
@@ -67,10 +72,8 @@ class Page:
     # --- parts ------------------------------------------------------------------------------------
 
     def _study(self, study: StudyPart) -> dict[str, Any]:
-        tables = [
-            {**self.tables[name]["table"], "files": self._output_links(self.tables[name])}
-            for name in study.tables
-        ]
+        found = [self.tables[name] for name in study.tables]
+        tables = [(table, self._output_links(sidecar)) for table, sidecar in found]
         figures = [
             {
                 **self.figures[name]["figure"],
@@ -181,8 +184,7 @@ class Page:
 
     def _compared(self) -> bool:
         """Whether a paper's numbers stand in any table."""
-        columns = [column for sidecar in self.tables.values() for column in sidecar["table"]["columns"]]
-        return any(column["published"] for column in columns)
+        return any(column.published for table, _ in self.tables.values() for column in table.columns)
 
     def _weights_none(self) -> bool:
         models = [sidecar["job"]["params"].get("model", {}) for _, sidecar in self._train.values()]

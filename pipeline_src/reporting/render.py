@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_src.reporting.blocks import Block
 from pipeline_src.reporting.parameters import Assumption
 from pipeline_src.reporting.status import QUOTED
+from pipeline_src.reporting.table import Block, Column, CostCell, ScoreCell, Table, Values
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -36,88 +36,88 @@ _SCORE_FIELDS = ("mean", "sd", "n", "paper", "difference", "verdict", "server_ve
 _COST_FIELDS = ("mean", "ratio", "paper", "paper_ratio", "difference", "verdict")
 
 
-def to_markdown(title: str, notes: list[str], blocks: list[Block], assumptions: list[Assumption]) -> str:
+def to_markdown(table: Table) -> str:
     """Title, blocks as pipe tables with padded columns, then notes and numbered assumptions."""
-    lines = [f"# {title}", ""]
-    for block in blocks:
-        if len(blocks) > 1:
-            lines += [f"## {block['title']}", ""]
+    lines = [f"# {table.title}", ""]
+    for block in table.blocks:
+        if len(table.blocks) > 1:
+            lines += [f"## {block.title}", ""]
         lines += [*_pipe_table(block), ""]
-    lines += [f"- {note}" for note in notes]
-    if assumptions:
+    lines += [f"- {note}" for note in table.notes]
+    if table.assumptions:
         lines += ["", "Where the paper is silent, we assume:", ""]
-        for number, entry in enumerate(assumptions, start=1):
+        for number, entry in enumerate(table.assumptions, start=1):
             lines.append(f"{number}. {_assumption(entry)}")
     return "\n".join(lines) + "\n"
 
 
-def to_latex(
-    name: str, title: str, notes: list[str], blocks: list[Block], assumptions: list[Assumption]
-) -> str:
+def to_latex(table: Table) -> str:
     r"""One `table` environment for every block, for a document that loads `booktabs`.
 
     The first is labelled `tab:<name>` and carries the notes in its caption, the others are labelled
     `tab:<name>-2` and so on. The assumptions follow as a list, since floats cannot break over pages.
     """
     lines = [r"% needs \usepackage{booktabs}"]
-    for number, block in enumerate(blocks, start=1):
-        label = name.replace("_", "-") + (f"-{number}" if number > 1 else "")
-        size = "footnotesize" if len(block["header"]) < _WIDE else "scriptsize"
-        caption = f"{title}. {' '.join(notes)}" if number == 1 else f"{title}: {block['title']}."
+    for number, block in enumerate(table.blocks, start=1):
+        label = table.name.replace("_", "-") + (f"-{number}" if number > 1 else "")
+        size = "footnotesize" if len(block.header) < _WIDE else "scriptsize"
+        more = f". {' '.join(table.notes)}" if number == 1 else f": {block.title}."
         lines += [
             r"\begin{table}",
             rf"  \centering\{size}\setlength{{\tabcolsep}}{{4pt}}",
-            rf"  \caption{{{escape_latex(caption)}}}",
+            rf"  \caption{{{escape_latex(table.title + more)}}}",
             rf"  \label{{tab:{label}}}",
-            rf"  \begin{{tabular}}{{{block['align']}}}",
+            rf"  \begin{{tabular}}{{{block.align}}}",
             r"    \toprule",
-            f"    {_latex_row(block['header'])}",
+            f"    {_latex_row(block.header)}",
             r"    \midrule",
-            *(f"    {_latex_row([cell['text'] for cell in row])}" for row in block["rows"]),
+            *(f"    {_latex_row([cell.text for cell in row])}" for row in block.rows),
             r"    \bottomrule",
             r"  \end{tabular}",
             r"\end{table}",
         ]
-    if assumptions:
+    if table.assumptions:
         lines += [r"\noindent Where the paper is silent, we assume:", r"\begin{enumerate}"]
-        lines += [rf"  \item {escape_latex(_assumption(entry, code=False))}" for entry in assumptions]
+        lines += [rf"  \item {escape_latex(_assumption(entry, code=False))}" for entry in table.assumptions]
         lines += [r"\end{enumerate}"]
     return "\n".join(lines) + "\n"
 
 
-def to_csv(table: dict[str, Any]) -> str:
+def to_csv(table: Values) -> str:
     """One line per row; `<column>_<field>` for every value, with the unit in a column of its own.
 
     Rows that the paper quotes of others have the status `quoted`, and nothing but the paper's values.
     """
-    lines = [
-        {"row": row["row"], "status": row["status"]}
+    lines: list[dict[str, Any]] = [
+        {"row": row.row, "status": row.status}
         | {
-            f"{column['key']}_{name}": value
-            for column in table["columns"]
-            for name, value in _wide_cell(row["cells"][column["key"]], column).items()
+            f"{column.key}_{name}": value
+            for column in table.columns
+            for name, value in _wide_cell(row.cells[column.key], column).items()
         }
-        for row in table["rows"]
+        for row in table.rows
     ]
     header = list(lines[0])
-    quoted = table.get("quoted") or []
-    for label in dict.fromkeys(entry["row"] for entry in quoted):
-        values = {f"{one['metric']}_paper": one["value"] for one in quoted if one["row"] == label}
+    for label in dict.fromkeys(entry.row for entry in table.quoted):
+        values = {f"{one.metric}_paper": one.value for one in table.quoted if one.row == label}
         lines.append({"row": label, "status": QUOTED, **values})
     # as objects, numbers keep their type beside a None
     return pd.DataFrame(lines, columns=header, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
-def _wide_cell(cell: dict[str, Any], column: dict[str, Any]) -> dict[str, Any]:
-    if column["kind"] == "cost":
-        return {"unit": column["unit"], **{field: cell[field] for field in _COST_FIELDS}}
-    relative = cell["baseline_difference"] or {"mean": None, "interval": None}
-    ends = (*(cell["interval"] or (None, None)), relative["mean"], *(relative["interval"] or (None, None)))
-    names = ("low", "high", "vs_baseline", "vs_baseline_low", "vs_baseline_high")
+def _wide_cell(cell: ScoreCell | CostCell, column: Column) -> dict[str, Any]:
+    if isinstance(cell, CostCell):
+        return {"unit": column.unit, **{field: getattr(cell, field) for field in _COST_FIELDS}}
+    low, high = cell.interval or (None, None)
+    relative_low, relative_high = cell.gain_interval or (None, None)
     return {
-        "unit": column["unit"],
-        **{field: cell[field] for field in _SCORE_FIELDS},
-        **dict(zip(names, ends, strict=True)),
+        "unit": column.unit,
+        **{field: getattr(cell, field) for field in _SCORE_FIELDS},
+        "low": low,
+        "high": high,
+        "vs_baseline": cell.gain,
+        "vs_baseline_low": relative_low,
+        "vs_baseline_high": relative_high,
     }
 
 
@@ -127,19 +127,19 @@ def escape_latex(text: str) -> str:
 
 
 def _pipe_table(block: Block) -> list[str]:
-    cells = [block["header"], *([cell["text"] for cell in row] for row in block["rows"])]
+    cells = [block.header, *([cell.text for cell in row] for row in block.rows)]
     cells = [[text.replace("|", "\\|") for text in line] for line in cells]
     widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(cells[0]))]
     lines = []
     for line in cells:
         padded = [
             text.rjust(width) if align == "r" else text.ljust(width)
-            for text, width, align in zip(line, widths, block["align"], strict=True)
+            for text, width, align in zip(line, widths, block.align, strict=True)
         ]
         lines.append(f"| {' | '.join(padded)} |")
     rule = [
         "-" * (width - 1) + ":" if align == "r" else "-" * width
-        for width, align in zip(widths, block["align"], strict=True)
+        for width, align in zip(widths, block.align, strict=True)
     ]
     return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
 

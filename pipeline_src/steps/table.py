@@ -18,6 +18,7 @@ from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.parameters import MakeTable
 from pipeline_src.reporting.render import to_csv, to_latex, to_markdown
 from pipeline_src.reporting.rows import check_rows
+from pipeline_src.reporting.table import Table
 from pipeline_src.reporting.tidy import read_study
 
 
@@ -34,29 +35,22 @@ def make_table(job: Job) -> None:
         rules=params.rules,
         split=params.data.split,
     )
-    values = comparison.table(params.metrics)
-    if params.quoted:
-        values["quoted"] = [to_json(one) for one in params.quoted]
-    title = _title(params)
-    notes = describe_table(params, values)
-    blocks = make_blocks(values, params.row_header)
-    assumptions = [to_json(one) for one in params.assumptions]
-    write_text(job.outputs["csv"], to_csv(values))
-    write_text(job.outputs["md"], to_markdown(title, notes, blocks, params.assumptions))
-    write_text(job.outputs["tex"], to_latex(params.table, title, notes, blocks, params.assumptions))
+    values = comparison.table(params.metrics, params.quoted)
+    table = Table(
+        **vars(values),
+        name=params.table,
+        study=params.study,
+        title=_title(params),
+        notes=describe_table(params, values),
+        blocks=make_blocks(values, params.row_header),
+        assumptions=params.assumptions,
+    )
+    write_text(job.outputs["csv"], to_csv(table))
+    write_text(job.outputs["md"], to_markdown(table))
+    write_text(job.outputs["tex"], to_latex(table))
+    found = to_json(table)
     job.write_sidecar(
-        digest_of([title, notes, values, assumptions]),
-        ("pandas", "scipy"),
-        untimed_content=digest_of([title, _untimed(values), assumptions]),
-        table={
-            "name": params.table,
-            "study": params.study,
-            "title": title,
-            "notes": notes,
-            **values,
-            "blocks": blocks,
-            "assumptions": assumptions,
-        },
+        digest_of(found), ("pandas", "scipy"), untimed_content=digest_of(_untimed(found)), table=found
     )
 
 
@@ -66,13 +60,11 @@ def _title(params: MakeTable) -> str:
     return f"{params.table.rpartition('_table')[0]}, Table {params.number}: {params.title}"
 
 
-def _untimed(values: dict[str, Any]) -> Any:
-    """The table without columns of times, memory and devices."""
-    kept = [column for column in values["columns"] if not column["timed"]]
-    return [
-        kept,
-        [
-            {**row, "cells": {column["key"]: row["cells"][column["key"]] for column in kept}}
-            for row in values["rows"]
-        ],
+def _untimed(table: dict[str, Any]) -> list[Any]:
+    """The table without columns of times, memory and devices, and without the texts that name them."""
+    kept = [column for column in table["columns"] if not column["timed"]]
+    rows = [
+        {**row, "cells": {column["key"]: row["cells"][column["key"]] for column in kept}}
+        for row in table["rows"]
     ]
+    return [table["title"], kept, rows, table["assumptions"]]

@@ -114,7 +114,7 @@ def test_every_number_of_a_table_links_to_what_it_was_measured_on(make_study):
     for row in table["blocks"][0]["rows"]:
         for cell in row[1:]:
             names = cell.get("runs") or [cell["architecture"]]
-            kind = "run" if "runs" in cell else "cost"
+            kind = "run" if cell["runs"] else "cost"
             for name in names:
                 assert f"#{kind}-{name.replace('/', '-')}" in links.targets
 

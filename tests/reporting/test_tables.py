@@ -9,6 +9,7 @@ import pytest
 
 from pipeline_src.reporting.blocks import interval, number
 from pipeline_src.reporting.render import escape_latex, to_latex
+from pipeline_src.reporting.table import Block, BlockCell, Table
 from pipeline_src.steps.table import make_table
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import read_csv
@@ -307,8 +308,8 @@ def test_latex_is_balanced_and_has_as_many_cells_as_columns(make_study):
 
 
 def test_latex_survives_names_with_special_characters():
-    block = {"title": SPECIAL, "header": [SPECIAL, "b"], "align": "lr", "rows": [[{"text": SPECIAL}] * 2]}
-    text = to_latex("x_table1", SPECIAL, [SPECIAL], [block], [])
+    block = Block(SPECIAL, [SPECIAL, "b"], "lr", [[BlockCell(SPECIAL)] * 2])
+    text = to_latex(Table(0.95, [], [], [], "x_table1", "x", SPECIAL, [SPECIAL], [block], []))
     assert r"\label{tab:x-table1}" in text
     assert text.count(r"\begin{table}") == 1
     assert text.isascii()
@@ -355,7 +356,7 @@ def test_rows_of_others_are_quoted_beside_the_papers_own_and_never_measured(make
     assert lines[2][:2] == ["more", "D"] and lines[2][miou] == "–"
     own = {line[1]: line[miou] for line in lines if line[0] == "the paper's own"}
     assert own == {f"depth {depth}": f"{value:.2f}" for depth, value in PAPER_MIOU.items()}
-    assert not any("runs" in cell for line in block["rows"] for cell in line)
+    assert not any(cell["runs"] for line in block["rows"] for cell in line)
 
     records = read_csv(job.outputs["csv"])
     quoted = [record for record in records if record["status"] == "quoted"]
@@ -366,7 +367,7 @@ def test_rows_of_others_are_quoted_beside_the_papers_own_and_never_measured(make
 
 def test_without_quoted_rows_there_is_no_such_block(make_study):
     table, _ = made(make_study())
-    assert "quoted" not in table
+    assert table["quoted"] == []
     assert not any("quoted" in block["title"] for block in table["blocks"])
 
 

@@ -12,6 +12,7 @@ from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.parameters import DrawFigure, Rules
+from pipeline_src.reporting.table import Line, ScoreCell
 from pipeline_src.reporting.tidy import first_table, read_tidy
 
 SIZES = {"ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
@@ -37,9 +38,9 @@ class ApBySize(FigureKind):
         measured = first_table(read_tidy(inputs["experiments"]))
         comparison = Comparison(params.rows, measured, params.paper, params.scale, Rules(), params.split)
         table = comparison.table(list(SIZES))
-        records = [_record(row, key) for row in table["rows"] for key in SIZES]
-        labels = [row["label"] for row in table["rows"]]
-        compared = [label for label, row in zip(labels, table["rows"], strict=True) if not row["is_baseline"]]
+        records = [_record(row, key) for row in table.rows for key in SIZES]
+        labels = [row.row for row in table.rows]
+        compared = [row.row for row in table.rows if not row.is_baseline]
 
         figure = Figure(figsize=(7.0, 2.9))
         values, differences = figure.subplots(1, 2)
@@ -61,17 +62,17 @@ class ApBySize(FigureKind):
         return Drawing(figure, frame_of(records, RECORD), NOTES)
 
 
-def _record(row: dict[str, Any], key: str) -> dict[str, Any]:
-    cell = row["cells"][key]
-    difference = cell["baseline_difference"] or {}
-    low, high = difference.get("interval") or (None, None)
+def _record(row: Line, key: str) -> dict[str, Any]:
+    cell = row.cells[key]
+    assert isinstance(cell, ScoreCell)
+    low, high = cell.gain_interval or (None, None)
     return {
-        "row": row["label"],
+        "row": row.row,
         "size": SIZES[key],
-        "ap": cell["mean"],
-        "sd": cell["sd"],
-        "n": cell["n"],
-        "difference": difference.get("mean"),
+        "ap": cell.mean,
+        "sd": cell.sd,
+        "n": cell.n,
+        "difference": cell.gain,
         "low": low,
         "high": high,
     }

@@ -18,6 +18,7 @@ from pipeline_src.reporting.figures.labels import label_points
 from pipeline_src.reporting.metrics import headlines
 from pipeline_src.reporting.parameters import DrawFigure, Rules
 from pipeline_src.reporting.rows import TableRow
+from pipeline_src.reporting.table import CostCell, ScoreCell, Values
 from pipeline_src.reporting.tidy import first_table, read_study
 
 RECORD = ["source", "row", "cost", "cost_ratio", "score", "score_sd", "n"]
@@ -52,10 +53,10 @@ class Tradeoff(FigureKind):
         sources = [name for name in ("ours", "paper") if any(point["source"] == name for point in points)]
         sources = sources or ["ours"]
         not_comparable = params.paper and not params.scale.comparable
-        columns = {column["key"]: column for column in table["columns"]}
+        columns = {column.key: column for column in table.columns}
         titles = {
             "ours": f"Ours, scale {params.scale.name}" + (" (not comparable)" if not_comparable else ""),
-            "paper": "Paper" + (f" ({split})" if (split := columns[score]["paper_split"]) else ""),
+            "paper": "Paper" + (f" ({split})" if (split := columns[score].paper_split) else ""),
         }
 
         figure = Figure(figsize=(7.0, 0.6 + 2.5 * len(sources)))
@@ -69,10 +70,10 @@ class Tradeoff(FigureKind):
                 _draw_points(axes, shown, COLOURS[0] if source == "ours" else GREY)
                 axes.margins(x=0.12, y=0.2)
                 if place == 0:
-                    axes.set_ylabel(f"{columns[score]['header']} ({columns[score]['unit']})")
+                    axes.set_ylabel(f"{columns[score].header} ({columns[score].unit})")
                     axes.set_title(titles[source] + (f", labelled by {labelled_by}" if labelled_by else ""))
                 if line == len(sources) - 1:
-                    axes.set_xlabel(f"{columns[cost]['header']}, ratio to the baseline row")
+                    axes.set_xlabel(f"{columns[cost].header}, ratio to the baseline row")
         # Fix limits and layout first; places of labels are found in pixels.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
@@ -87,7 +88,7 @@ class Tradeoff(FigureKind):
                     "#262626",
                     [point["score_sd"] or 0 for point in shown],
                 )
-        notes = [f"Our {columns[cost]['header']}: {columns[cost]['meaning']}." for cost in costs]
+        notes = [f"Our {columns[cost].header}: {columns[cost].meaning}." for cost in costs]
         notes.append("Bars are one standard deviation over seeds.")
         return Drawing(figure, frame_of(points, RECORD), tuple(notes))
 
@@ -100,25 +101,21 @@ def _short_labels(rows: list[TableRow], header: str) -> tuple[dict[str, str], st
     return {row.name: row.name for row in rows}, None
 
 
-def _points(table: dict[str, Any], score: str, costs: list[str]) -> list[dict[str, Any]]:
-    points = []
-    for source, value, ratio in (("ours", "mean", "ratio"), ("paper", "paper", "paper_ratio")):
-        for cost in costs:
-            for row in table["rows"]:
-                y, x = row["cells"][score], row["cells"][cost]
-                if y[value] is not None and x[ratio] is not None:
-                    points.append(
-                        {
-                            "source": source,
-                            "row": row["row"],
-                            "cost": cost,
-                            "cost_ratio": x[ratio],
-                            "score": y[value],
-                            "score_sd": y["sd"] if source == "ours" else None,
-                            "n": y["n"] if source == "ours" else None,
-                        }
-                    )
-    return points
+def _points(table: Values, score: str, costs: list[str]) -> list[dict[str, Any]]:
+    """The lines of the figure's CSV: our points, then the paper's."""
+    ours, theirs = [], []
+    for cost in costs:
+        for row in table.rows:
+            y, x = row.cells[score], row.cells[cost]
+            assert isinstance(y, ScoreCell) and isinstance(x, CostCell)
+            here: dict[str, Any] = {"row": row.row, "cost": cost}
+            if y.mean is not None and x.ratio is not None:
+                of_ours = {"cost_ratio": x.ratio, "score": y.mean, "score_sd": y.sd, "n": y.n}
+                ours.append({"source": "ours", **here, **of_ours})
+            if y.paper is not None and x.paper_ratio is not None:
+                of_paper = {"cost_ratio": x.paper_ratio, "score": y.paper, "score_sd": None, "n": None}
+                theirs.append({"source": "paper", **here, **of_paper})
+    return ours + theirs
 
 
 def _draw_points(axes: Axes, points: list[dict[str, Any]], colour: str) -> None:

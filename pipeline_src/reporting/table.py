@@ -1,0 +1,156 @@
+"""A finished table: every value of it, and the blocks of text that are printed.
+
+Step `table` leaves it in its sidecar under `"table"`, as the JSON of `Table`. None stands for what does not
+exist.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipeline_src.reporting.parameters import Assumption, Printed
+from pipeline_src.reporting.statistics import Summary
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric as the table shows it: how it was measured here, and how the paper prints it.
+
+    `published`: whether the paper has a value of it; `devices` are named for timed values only.
+    """
+
+    key: str
+    header: str
+    kind: Literal["score", "cost"]
+    unit: str
+    digits: int
+    meaning: str
+    better: str
+    timed: bool
+    devices: list[str]
+    published: bool
+    paper_unit: str | None
+    paper_split: str | None
+    paper_digits: int
+    paper_source: str | None
+
+
+@dataclass(frozen=True)
+class ScoreCell:
+    """A score in points: mean, spread and t-interval over seeds, beside the paper's value.
+
+    `difference` is ours minus the paper's, `baseline_difference` the paired one from the row's own baseline,
+    `paper_baseline_difference` the paper's. `server_verdict` is set where only a server can score the
+    paper's split. `runs` are those that have a value.
+    """
+
+    mean: float | None
+    sd: float | None
+    n: int
+    interval: list[float] | None
+    paper: float | None
+    difference: float | None
+    baseline_difference: Summary | None
+    paper_baseline_difference: float | None
+    verdict: str | None
+    reason: str
+    paper_split: str | None
+    server_verdict: str | None
+    runs: list[str]
+
+    @property
+    def gain(self) -> float | None:
+        """The mean of the paired difference from the baseline."""
+        return self.baseline_difference.mean if self.baseline_difference else None
+
+    @property
+    def gain_interval(self) -> tuple[float, float] | None:
+        """The t-interval of the paired difference from the baseline."""
+        return self.baseline_difference.interval if self.baseline_difference else None
+
+
+@dataclass(frozen=True)
+class CostCell:
+    """A cost of an architecture: the value, its quartiles, and its ratio to the baseline row's.
+
+    `difference` is our ratio minus the paper's.
+    """
+
+    mean: float | None
+    quartiles: list[float] | None
+    ratio: float | None
+    paper: float | None
+    paper_ratio: float | None
+    difference: float | None
+    verdict: str | None
+    reason: str
+    architecture: str | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row with a cell for every column; `status` and `reason` as `TableRow` has them."""
+
+    row: str
+    baseline_row: str | None
+    is_baseline: bool
+    pair: str | None
+    status: str
+    reason: str | None
+    architecture: str | None
+    runs: list[str]
+    cells: dict[str, ScoreCell | CostCell]
+
+    def score(self, column: Column) -> ScoreCell:
+        """The cell of a score's column."""
+        cell = self.cells[column.key]
+        assert isinstance(cell, ScoreCell)
+        return cell
+
+    def cost(self, column: Column) -> CostCell:
+        """The cell of a cost's column."""
+        cell = self.cells[column.key]
+        assert isinstance(cell, CostCell)
+        return cell
+
+
+@dataclass(frozen=True)
+class Values:
+    """Everything that a table compares; `quoted` are rows of others that the paper prints."""
+
+    confidence: float
+    columns: list[Column]
+    rows: list[Line]
+    quoted: list[Printed]
+
+
+@dataclass(frozen=True)
+class BlockCell:
+    """Text with what it was made from: runs, or the architecture whose cost it is; a verdict has a reason."""
+
+    text: str
+    runs: list[str] = field(default_factory=list)
+    architecture: str | None = None
+    verdict: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """One printed table; `align` has a letter for each column, `l` or `r`."""
+
+    title: str
+    header: list[str]
+    align: str
+    rows: list[list[BlockCell]]
+
+
+@dataclass(frozen=True)
+class Table(Values):
+    """A table as it is printed, with all its values."""
+
+    name: str
+    study: str
+    title: str
+    notes: list[str]
+    blocks: list[Block]
+    assumptions: list[Assumption]
