@@ -22,13 +22,14 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# uv takes a fifth of pip's time and asks the same index. Where it cannot be had or fails, pip does it.
+# uv takes a fifth of pip's time and asks the same index. Where it cannot be had or fails, pip does it. Both
+# compile what they install: where Python may write no bytecode, each of hundreds of starts would do it again.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INDEX = $${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}
 UV = index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/python -m uv pip install --python $(BIN)/python
 define install
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(PIP) install --quiet uv || true
-	@{ $(UV) -r $(1); } || { echo "uv did not do it: pip installs, which takes longer"; $(PIP) install -r $(1); }
+	@{ $(UV) --compile-bytecode -r $(1); } || { echo "uv did not do it: pip installs, which takes longer"; $(PIP) install -r $(1); }
 	@{ $(UV) --no-deps -e workflow/logger; } || $(PIP) install --no-deps -e workflow/logger \
 	|| echo "the lines of finished jobs are not installed: Snakemake shows its own"
 endef
