@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from pipeline_src.evaluation.detections import Detections, GroundTruth, check_images
 
-VOC_METRICS = ("map_11_points", "map_area")
-
 
 def voc_scores(
     detections: Detections, truth: GroundTruth, *, iou: float = 0.5, plus_one: bool = False

@@ -26,12 +26,12 @@ HOW_TO_FETCH = ("urls", "login", "bytes", *DIGEST_LENGTH)
 
 
 class DataJobs:
-    """Adds to a plan the jobs of data sets and weights, each once. See `GraphBuilder` for `look`."""
+    """Adds to a plan the jobs of data sets and weights, each once. See `GraphBuilder` for `read_folders`."""
 
-    def __init__(self, params: Params, plan: Plan, look: bool = True) -> None:
+    def __init__(self, params: Params, plan: Plan, read_folders: bool = True) -> None:
         self.params = params
         self.plan = plan
-        self.look = look
+        self.read_folders = read_folders
         self._manifests: dict[str, PlannedJob] = {}
         self._weights: dict[str, PlannedJob | None] = {}
 
@@ -71,7 +71,7 @@ class DataJobs:
             root = expand_path(dataset.source.root)
         except InputError as error:
             raise InputError(f"datasets.{key}.source.root: {error}") from None
-        if not self.look:
+        if not self.read_folders:
             return {"root": str(root), "fingerprint": None}, ""
         manifest = Path(self.plan.path(MANIFEST, "sidecar", key))
         try:
@@ -94,7 +94,9 @@ class DataJobs:
 
     def extraction(self, archive: str) -> PlannedJob:
         """The jobs that fetch and extract an archive."""
-        fetch = self.plan.create(FETCH, archive, params=load_archives()[archive].params(), loose=HOW_TO_FETCH)
+        fetch = self.plan.create(
+            FETCH, archive, params=load_archives()[archive].params(), not_identifying=HOW_TO_FETCH
+        )
         return self.plan.create(
             EXTRACT,
             archive,
@@ -112,7 +114,7 @@ class DataJobs:
         backbone = self.params.backbones[backbone_key]
         if backbone.weights == "none":
             return None
-        loose: tuple[str, ...] = ()
+        not_identifying: tuple[str, ...] = ()
         if isinstance(backbone.weights, WeightsFile):
             own = backbone.weights
             try:
@@ -128,8 +130,8 @@ class DataJobs:
                     "or set weights: none or weights: {file: ...}"
                 )
             name, params = backbone.timm, weights_row(backbone.timm).params() | {"model": backbone.timm}
-            loose = HOW_TO_FETCH
-        return self.plan.create(WEIGHTS, name, params=params, loose=loose)
+            not_identifying = HOW_TO_FETCH
+        return self.plan.create(WEIGHTS, name, params=params, not_identifying=not_identifying)
 
     def inputs(self, key: str) -> dict[str, str | list[str]]:
         """The manifest of a data set and, so that its files are here, the records of what brings them."""

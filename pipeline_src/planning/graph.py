@@ -24,14 +24,14 @@ PROBED_BATCHES = 4
 class GraphBuilder:
     """Adds the jobs of all selected studies to a plan, each job once.
 
-    `look` decides whether users' folders are read; without, only the names of jobs and paths are right.
+    Without `read_folders` users' folders are not read, and only the names of jobs and paths are right.
     """
 
-    def __init__(self, params: Params, look: bool = True) -> None:
+    def __init__(self, params: Params, read_folders: bool = True) -> None:
         self.params = params
         self.experiments: Experiments = without_missing_data(params, expand(params))
         self.plan = Plan(params.scale)
-        self.data = DataJobs(params, self.plan, look)
+        self.data = DataJobs(params, self.plan, read_folders)
 
     def build(self) -> Plan:
         """Plan everything up to the metrics and costs of every row."""

@@ -19,7 +19,7 @@ class PlannedJob:
     """A job before it runs.
 
     `params` identify the work and `components` are the entries of the component table that it
-    names; both, with the step's code, make `digest`. `inputs` and `outputs` are paths. `loose`
+    names; both, with the step's code, make `digest`. `inputs` and `outputs` are paths. `not_identifying`
     names parameters that only say where to look or what to check: they do not identify the work.
     `note` says of a user's folder what changed in it. A job that is made `on_demand` runs only where its
     result is asked for.
@@ -32,7 +32,7 @@ class PlannedJob:
     outputs: dict[str, str]
     inputs: dict[str, Paths] = field(default_factory=dict)
     components: tuple[str, ...] = ()
-    loose: tuple[str, ...] = ()
+    not_identifying: tuple[str, ...] = ()
     note: str = ""
     on_demand: bool = False
 
@@ -65,7 +65,9 @@ class PlannedJob:
         A parameter that is null says that something is not used, which is the same as not saying it:
         a new optional parameter does not rerun the jobs that leave it out.
         """
-        params = without_null({key: value for key, value in self.params.items() if key not in self.loose})
+        params = without_null(
+            {key: value for key, value in self.params.items() if key not in self.not_identifying}
+        )
         return digest_of({"step": self.step, "params": params, "code": self.code["digest"]})
 
 
@@ -103,7 +105,7 @@ class Plan:
         params: dict[str, Any],
         inputs: dict[str, Paths] | None = None,
         components: tuple[str, ...] = (),
-        loose: tuple[str, ...] = (),
+        not_identifying: tuple[str, ...] = (),
         note: str = "",
         on_demand: bool = False,
         file_names: dict[str, str] | None = None,
@@ -122,7 +124,7 @@ class Plan:
                 outputs=step.paths(name, self.scale, **(file_names or {})),
                 inputs=inputs or {},
                 components=components,
-                loose=loose,
+                not_identifying=not_identifying,
                 note=note,
                 on_demand=on_demand,
             )

@@ -95,7 +95,7 @@ def _identity_changes(job: PlannedJob, record: Sidecar) -> list[str]:
     if done.digest == job.digest:
         return [
             f"the {name} that is expected changed"
-            for name in set(DIGEST_LENGTH) & set(job.loose)
+            for name in set(DIGEST_LENGTH) & set(job.not_identifying)
             if job.params.get(name) and record.facts.get(name) != job.params[name]
         ]
     reasons = []
@@ -135,7 +135,7 @@ def _input_changes(job: PlannedJob, record: Sidecar, plan: Plan, statuses: dict[
 
 def _would_be_the_same(maker: PlannedJob, origin: str | None, entry: InputRecord) -> bool:
     """Whether a file that is not here was made in the way in which it would be made now."""
-    expected = maker.params.get("sha256") if "sha256" in maker.loose else None
+    expected = maker.params.get("sha256") if "sha256" in maker.not_identifying else None
     return entry.origin == origin and expected in (None, entry.content)
 
 

@@ -160,7 +160,7 @@ def fetched(sha256: str | None) -> Plan:
     plan = Plan("demo")
     outputs = {"sidecar": "out/fetch/x.json", "value": "out/fetch/x.txt"}
     params = {"name": "x", "urls": ["a"], "sha256": sha256}
-    fetch = plan.add(PlannedJob("fetch", "x", "demo", params, outputs, loose=("urls", "sha256")))
+    fetch = plan.add(PlannedJob("fetch", "x", "demo", params, outputs, not_identifying=("urls", "sha256")))
     fetch.__dict__["code"] = CODE
     plan.add(planned("use", "y", {}, {"file": fetch.sidecar}))
     return plan
