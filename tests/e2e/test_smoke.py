@@ -97,7 +97,7 @@ def test_scale_equalization_has_every_cell_in_pairs(smoke, number, pairs):
     assert {cell["verdict"] for cell in cells} == {SCALES_VERDICT}
     markdown = smoke.path(f"{RESULTS}/tables/scale_eq_table{number}.md").read_text()
     assert "miniature networks" in markdown and "never evidence about a paper" in markdown
-    costs = {row["label"]: row["cells"]["parameters"]["mean"] for row in table["rows"]}
+    costs = {row["row"]: row["cells"]["parameters"]["mean"] for row in table["rows"]}
     assert all(
         value == costs[label.replace(", with", ", without")]
         for label, value in costs.items()
@@ -127,12 +127,12 @@ def test_ipg_net_has_every_row_beside_the_papers(smoke, number):
     assert len(table["rows"]) == IPG_ROWS[number]
     scores = [column["key"] for column in table["columns"] if column["kind"] == "score"]
     for row in table["rows"]:
-        assert row["cells"][scores[0]]["mean"] is not None, row["label"]
-        assert any(row["cells"][key]["paper"] is not None for key in scores), row["label"]
+        assert row["cells"][scores[0]]["mean"] is not None, row["row"]
+        assert any(row["cells"][key]["paper"] is not None for key in scores), row["row"]
         assert row["cells"]["parameters"]["mean"] > 0 and row["cells"]["flops"]["mean"] > 0
     verdicts = {cell["verdict"] for row in table["rows"] for cell in row["cells"].values()}
     assert verdicts <= {SCALES_VERDICT, "undefined", None}
-    quoted = {entry["row"] for entry in table.get("quoted", [])}
+    quoted = {entry["row"] for entry in table["quoted"]}
     assert len(quoted) == {1: 21, 6: 14}.get(number, 0)
 
 
