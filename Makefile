@@ -74,7 +74,7 @@ graph: install-dev ## what Snakemake plans and reruns
 	$(TEST_ENV) $(BIN)/python -m pytest tests/graph -n $(WORKERS)
 
 e2e: install-dev ## the demo from a clean checkout, twice, through snakemake and dvc
-	$(TEST_ENV) $(BIN)/python -m pytest tests/e2e
+	$(TEST_ENV) $(BIN)/python -m pytest tests/e2e -n $(WORKERS) --dist loadfile
 
 .PHONY: test-slow test-gpu
 test-slow: install-dev ## what takes too long for `make test`

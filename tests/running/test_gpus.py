@@ -1,6 +1,7 @@
 """GPU slots: which GPUs a step sees, that no two share one, and that a killed step gives its own back."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -77,10 +78,12 @@ def test_a_process_waits_until_a_killed_one_gives_its_gpus_back(hold):
 
 
 def test_two_that_want_both_gpus_do_not_block_each_other(hold):
-    first, second = hold(2, "0,1"), hold(2, "0,1")
-    winner = first if first.stdout and os.read(first.stdout.fileno(), 1) else second
+    both = [hold(2, "0,1"), hold(2, "0,1")]
+    ready, _, _ = select.select([process.stdout for process in both], [], [])
+    (winner,) = (process for process in both if process.stdout in ready)
+    assert taken_by(winner) == ["0", "1"]
     winner.kill()
-    other = second if winner is first else first
+    (other,) = (process for process in both if process is not winner)
     assert taken_by(other) == ["0", "1"]
 
 
