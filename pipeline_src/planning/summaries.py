@@ -1,5 +1,6 @@
 """The jobs that summarise: tidy tables, tables beside the papers' numbers, figures, the report."""
 
+from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Params, Study, Table
 from pipeline_src.options import to_json
 from pipeline_src.planning.figure_jobs import FigureJobs
@@ -118,12 +119,11 @@ class Summaries(SummaryJobs):
         """The page that shows everything."""
         experiments = self.graph.experiments
         scorings = list(experiments.scorings.values())
-        row_of = {
-            scoring: row
-            for rows in experiments.rows.values()
-            for row in reversed(rows)
-            for scoring in row.scorings
-        }
+        # what two rows share is listed under the first, after whose study it is named
+        row_of: dict[str, Row] = {}
+        for row in (row for rows in experiments.rows.values() for row in rows):
+            for scoring in row.scorings:
+                row_of.setdefault(scoring, row)
         studies = [
             StudyPart(
                 study=key,

@@ -91,6 +91,23 @@ def test_another_evaluation_is_no_other_training():
     assert len(report.inputs["train"]) == len(report.inputs["evaluate"]) == 4
 
 
+def test_a_run_that_two_studies_share_is_listed_under_the_row_that_it_is_named_after():
+    tables = [{"number": 1, "title": "t", "row": "depth = {model.pyramid.depth}", "metrics": ["miou"]}]
+    study = {**_study(), "vary": {"model.pyramid.depth": [0, 1]}, "tables": tables}
+    study["model"] = {**study["model"], "pyramid": {"kind": "dfp", "depth": 0, "scales": [1.0, 0.75, 0.5]}}
+    study["model"]["decoder"] = {**study["model"]["decoder"], "dropout": 0.0}
+    overlay = Layer("my.yaml", {"select": ["dfp", "mine"], "studies": {"mine": study}})
+    params = load_params(overlays=[overlay], scale="paper")
+    found = expand(params)
+    first, second = found.rows["dfp"][-1], found.rows["mine"][0]
+    assert (first.label, second.label) == ("depth 0", "depth = 0")
+    assert set(second.scorings) <= set(first.scorings)
+    (report,) = plan_everything(params).of("report")
+    listed = {run["name"]: run["row"] for run in report.params["runs"]}
+    assert {listed[name] for name in first.scorings} == {"depth 0"}
+    assert all(listed[name] == f"depth {name[10]}" for name in listed if name.startswith("dfp/depth-"))
+
+
 def test_decay_by_layer_needs_a_network_that_has_it():
     vary = {"net": {"ConvNeXt": {"model.backbone": "swin_tiny", "recipe": "uper_convnext_t"}}}
     tree = {"scales": {"paper": {"studies": {"scale_eq_encoders": {"vary": {"encoder": vary["net"]}}}}}}
