@@ -23,8 +23,8 @@ ON_CPU = (
 )
 ON_GPU = (
     ["dfp_cost"],
-    ["calibration", "--device", "cuda"],
-    ["equalizer_cost", "--device", "cuda"],
+    ["calibration", "--device", "cuda", "--crop", "512", "--batch", "4"],
+    ["equalizer_cost", "--device", "cuda", "--crop", "512", "--side", "128", "--batch", "4"],
     ["detection_step", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
     ["ipg_cost", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
 )
