@@ -17,6 +17,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.reporting.figures.curves import smoothed
 from pipeline_src.reporting.figures.drawing import COLOURS, look, styled
 from pipeline_src.reporting.figures.labels import label_points
+from pipeline_src.reporting.figures.predictions import side_by_side
 from pipeline_src.steps.figure import make_figure
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import drawn, read_csv
@@ -148,6 +149,22 @@ def test_predictions_show_the_asked_rows_in_the_asked_order(make_study):
     assert [record["run"] for record in first[2:]] == ["dfp/depth-0/seed-0", "dfp/depth-2/seed-0"]
     assert all(Path(record["file"]).is_file() for record in records)
     assert len(records) == 2 * 4
+
+
+@pytest.mark.parametrize("columns", [2, 4, 6, 8])
+def test_long_titles_of_pictures_do_not_run_into_each_other(columns):
+    picture = np.zeros((30, 40, 3), np.uint8)
+    titles = [f"depth {number}, an encoder for each branch" for number in range(columns)]
+    overlays = {"classes": ["sky"], "ignore_index": 255}
+    with styled():
+        figure = side_by_side([[picture] * columns], titles, overlays, {0})
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        boxes = [text.get_window_extent(renderer) for text in figure.texts]
+        tops = [axes.get_window_extent(renderer).y1 for axes in figure.axes]
+        size = figure.bbox
+    assert all(one.x1 <= other.x0 for one, other in pairwise(boxes))
+    assert all(box.y0 >= top for box, top in zip(boxes, tops, strict=True))
+    assert all(box.x0 >= 0 and box.x1 <= size.x1 and box.y1 <= size.y1 for box in boxes)
 
 
 def test_predictions_of_different_images_are_refused(make_study):

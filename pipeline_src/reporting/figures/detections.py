@@ -5,6 +5,7 @@ detections those are drawn whose score is at least `SHOWN_SCORE`, and where an i
 ones, as many as there are objects, dotted.
 """
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class DetectionsFigure(FigureKind):
                 axes = grid[line][place]
                 _draw(axes, picture, found)
                 if line == 0:
-                    axes.set_title(column, fontsize="small")
+                    axes.set_title(textwrap.fill(column, 90 // len(columns)), fontsize="small")
                 records += [
                     {
                         "image": name, "column": column, "run": run, "label": first["classes"][box["label"]],

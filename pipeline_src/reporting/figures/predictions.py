@@ -4,6 +4,7 @@ Each row of the study is shown by its first run. The images are those that every
 kept, so the columns show the same images.
 """
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from pipeline_src.reporting.parameters import DrawFigure
 RECORD = ["image", "column", "run", "miou", "file", "sha256"]
 TILE = 320
 """Width in pixels that pictures are reduced to."""
+LETTER = 0.075
+"""Width in inches of an average letter of a title."""
 
 
 class Predictions(FigureKind):
@@ -59,16 +62,21 @@ class Predictions(FigureKind):
                 records.append(_record(name, titles[column + 1], run, score, file))
             grid.append(line)
         note = f"Predictions of {', '.join(runs)}."
-        return Drawing(_figure(grid, titles, first, occurring), frame_of(records, RECORD), (note,))
+        return Drawing(side_by_side(grid, titles, first, occurring), frame_of(records, RECORD), (note,))
 
 
-def _figure(
+def side_by_side(
     grid: list[list[NDArray[np.uint8]]], titles: list[str], overlays: dict[str, Any], occurring: set[int]
 ) -> Figure:
-    """All places in inches, so that the tiles keep their shapes and nothing is left empty."""
-    gap, title_height, line_height = 0.06, 0.22, 0.19
+    """Pictures line by line under their `titles`.
+
+    All places are in inches, so that the tiles keep their shapes and nothing is left empty.
+    """
+    gap, line_height = 0.06, 0.19
     width = 7.0
     tile = (width - gap * (len(titles) + 1)) / len(titles)
+    titles = [textwrap.fill(title, int(tile / LETTER)) for title in titles]
+    title_height = 0.04 + line_height * max(title.count("\n") + 1 for title in titles)
     heights = [max(tile * picture.shape[0] / picture.shape[1] for picture in line) for line in grid]
     legend = _legend(overlays, occurring)
     columns = min(len(legend), 6)
@@ -86,7 +94,7 @@ def _figure(
             place.set_axis_off()
             if line == 0:
                 middle = (left + tile / 2) / width
-                figure.text(middle, (top + 0.06) / height, titles[column], ha="center", va="baseline")
+                figure.text(middle, (top + 0.03) / height, titles[column], ha="center", va="bottom")
         top -= heights[line] + gap
     figure.legend(
         handles=legend,
