@@ -13,6 +13,21 @@ IGNORE_INDEX = 255
 
 
 @dataclass(frozen=True)
+class Counted:
+    """How much of each class a split has, as its manifest states it under `counted`.
+
+    `what` is counted: labelled pixels or objects; `by_class` begins with class `first` (0, or 1 where 0 is a
+    background that has none). `left_out` are those that no score counts, and `because` says why.
+    """
+
+    what: str
+    by_class: list[int]
+    left_out: int
+    because: str
+    first: int = 0
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a manifest says about a data set; `data/manifest.py` writes it. Only masks have a `label_map`."""
 

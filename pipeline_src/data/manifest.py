@@ -16,10 +16,11 @@ from typing import Any, Protocol
 
 from pipeline_src.data.check import Checked, CheckedFile
 from pipeline_src.data.fingerprint import DigestCache, fingerprint
-from pipeline_src.data.index import list_digest
+from pipeline_src.data.index import Counted, list_digest
 from pipeline_src.data.records import Listed, SplitListing
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, digest_of, write_text
+from pipeline_src.options import to_json
 from pipeline_src.progress import track
 
 POOL_FROM = 200
@@ -33,8 +34,12 @@ class SplitSummary(Protocol):
         """Take in a record without problems; returns a digest of what training sees of it."""
         ...
 
+    def counted(self) -> Counted:
+        """What it has of each class."""
+        ...
+
     def facts(self) -> dict[str, Any]:
-        """The counts that the manifest states."""
+        """What else the manifest states of it."""
         ...
 
     def columns(self) -> dict[str, Any]:
@@ -128,7 +133,11 @@ def build_manifest(
             )
         if rows[name] and (problem := summary.problem()):
             problems.append(f"split {name!r}: {problem}")
-        splits[name] = {**_split_facts(rows[name], sizes), **summary.facts()}
+        splits[name] = {
+            **_split_facts(rows[name], sizes),
+            "counted": to_json(summary.counted()),
+            **summary.facts(),
+        }
         if found_columns := summary.columns():
             columns[name] = found_columns
     _raise_problems(problems, problems_path)

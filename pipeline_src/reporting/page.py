@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from pipeline_src.data.index import Counted
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.options import from_json
@@ -125,30 +126,25 @@ class Page:
 
     def _dataset(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         splits = []
-        boxes = manifest.get("task") == "detection"
         for name, split in manifest["splits"].items():
-            # what is counted: pixels of masks, or objects
-            counts = split["class_objects"][1:] if boxes else split["class_pixels"]
-            counted = sum(counts)
-            ignored = split["crowd"] + split["difficult"] if boxes else split["ignored_pixels"]
-            total = counted if boxes else counted + ignored
+            counted = from_json(Counted, split["counted"])
+            total = sum(counted.by_class)
             splits.append(
                 {
                     "name": name,
                     "images": split["images"],
                     "smallest": "x".join(map(str, split["smallest"])),
                     "largest": "x".join(map(str, split["largest"])),
-                    "ignored": ignored / total if total else 0.0,
-                    "shares": [count / counted if counted else 0.0 for count in counts],
+                    "left_out": counted.left_out / max(1, total + counted.left_out),
+                    "shares": [count / max(1, total) for count in counted.by_class],
                 }
             )
         return {
             "name": manifest["dataset"],
             "format": manifest["format"],
             "content": manifest["content"],
-            # objects have no background
-            "classes": manifest["classes"][1:] if boxes else manifest["classes"],
-            "counted": "objects" if boxes else "pixels",
+            "classes": manifest["classes"][counted.first :],
+            "counted": counted,
             "splits": splits,
             "warnings": manifest.get("warnings", []),
             "link": self._link(path),

@@ -45,8 +45,8 @@ def test_counts_pixels_and_sizes_of_every_split(masks_folder, build):
         pixels = np.concatenate([mask.ravel() for mask in masks])
         facts = built.facts["splits"][split]
         assert facts["images"] == len(stems)
-        assert facts["class_pixels"] == [int((pixels == label).sum()) for label in range(3)]
-        assert facts["ignored_pixels"] == int((pixels == 11).sum()) > 0
+        assert facts["counted"]["by_class"] == [int((pixels == label).sum()) for label in range(3)]
+        assert facts["counted"]["left_out"] == int((pixels == 11).sum()) > 0
         heights, widths = zip(*(mask.shape for mask in masks))
         assert facts["smallest"] == [min(widths), min(heights)]
         assert facts["largest"] == [max(widths), max(heights)]

@@ -93,8 +93,8 @@ def test_training_ids_are_those_of_the_scenes(plan, describe, write_job, layout,
             assert distance < 4
             assert np.array_equal(mask.numpy(), np.where(scene.void, 255, scene.labels))
             counted += np.bincount(scene.labels[~scene.void], minlength=classes + 1)
-        assert manifest.splits[split]["class_pixels"] == counted.tolist()
-        assert manifest.splits[split]["ignored_pixels"] > 0
+        assert manifest.splits[split]["counted"]["by_class"] == counted.tolist()
+        assert manifest.splits[split]["counted"]["left_out"] > 0
 
 
 def test_trainaug_of_generated_voc_scenes_adds_the_split_aug(plan, describe, write_job):

@@ -38,9 +38,9 @@ def test_voc2012_sample(real_data):
     built = build_manifest(listings, MaskChecks(LabelSpace.of(21, 255)), workers=2)
     facts = built.facts["splits"]
     assert [facts[name]["images"] for name in ("train", "val", "trainval")] == [43, 50, 93]
-    for part in ("class_pixels", "ignored_pixels"):
-        sums = np.add(facts["train"][part], facts["val"][part])
-        assert np.array_equal(sums, facts["trainval"][part])
+    for part in ("by_class", "left_out"):
+        sums = np.add(facts["train"]["counted"][part], facts["val"]["counted"][part])
+        assert np.array_equal(sums, facts["trainval"]["counted"][part])
     assert built.facts["label_map"] is None
 
 
@@ -54,11 +54,11 @@ def test_camvid(real_data):
     facts = built.facts["splits"]
     assert (facts["train"]["images"], facts["val"]["images"]) == (367, 101)
     assert facts["train"]["smallest"] == facts["val"]["largest"] == [480, 360]
-    assert all(facts["train"]["class_pixels"]) and built.facts["label_map"][11] == 255
+    assert all(facts["train"]["counted"]["by_class"]) and built.facts["label_map"][11] == 255
     listed = (root / "val.txt").read_text().split()
     assert [row["id"] for row in built.index["splits"]["val"]] == listed
     void = sum(int((np.asarray(Image.open(root / "valannot" / f"{key}.png")) == 11).sum()) for key in listed)
-    assert facts["val"]["ignored_pixels"] == void
+    assert facts["val"]["counted"]["left_out"] == void
 
 
 def described(listings, classes):
@@ -82,7 +82,7 @@ def test_bccd_has_two_clicks_without_area(real_data):
     assert skipped == {"boxes": 2, "images": 2, "records": {"BloodImage_00338": 1, "BloodImage_00343": 1}}
     assert facts["all"]["clipped"]["boxes"] == 0
     # 4,155 RBC, 372 WBC and 361 platelets, of which the two clicks are RBC
-    assert facts["all"]["class_objects"] == [0, 4153, 372, 361]
+    assert facts["all"]["counted"]["by_class"] == [4153, 372, 361]
     boxes = objects["all"].boxes
     assert boxes.min() == 0 and (boxes[:, 2].max(), boxes[:, 3].max()) == (640, 480)
     assert any("2 boxes have no area" in line for line in built.facts["warnings"])

@@ -64,7 +64,10 @@ def test_own_folders_of_xml(own):
     objects = Objects.unpacked(built.index["columns"]["train"])
     assert objects.boxes.tolist() == [[0, 0, 30, 20], [4, 5, 9, 9]] * 2
     facts = built.facts["splits"]["train"]
-    assert facts["class_objects"] == [0, 2, 2] and facts["difficult"] == 2
+    hard = objects.difficult
+    scored = [int((objects.labels[~hard] == label).sum()) for label in (1, 2)]
+    assert facts["counted"]["by_class"] == scored and sum(scored) == 2
+    assert facts["counted"]["left_out"] == facts["difficult"] == hard.sum() == 2
     (own / "list.txt").write_text("b\n")
     assert [row["id"] for row in build_voc(own, list="list.txt").index["splits"]["train"]] == ["b"]
 

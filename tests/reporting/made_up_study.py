@@ -44,8 +44,12 @@ MANIFEST = {
     "splits": {
         name: {
             "images": images,
-            "class_pixels": [700_000, 60_000, 9_000, 0, 120_000],
-            "ignored_pixels": 40_000,
+            "counted": {
+                "what": "labelled pixels",
+                "by_class": [700_000, 60_000, 9_000, 0, 120_000],
+                "left_out": 40_000,
+                "because": "not labelled",
+            },
             "smallest": [142, 96],
             "largest": [500, 375],
         }

@@ -201,12 +201,15 @@ def test_objects_are_counted_where_the_data_has_boxes(make_study):
     manifest = json.loads(path.read_text())
     classes = len(manifest["classes"])
     for split in manifest["splits"].values():
-        del split["class_pixels"], split["ignored_pixels"]
-        split |= {"class_objects": [0, 3, 1] + [0] * (classes - 3), "crowd": 1, "difficult": 0}
-    path.write_text(json.dumps({**manifest, "task": "detection"}))
+        by_class = [3, 1] + [0] * (classes - 3)
+        because = "crowds and difficult"
+        split["counted"] = {
+            "what": "objects", "by_class": by_class, "left_out": 1, "because": because, "first": 1
+        }  # fmt: skip
+    path.write_text(json.dumps(manifest))
     page, _, _ = made(study)
     assert "Share of objects" in page and "Share of labelled pixels" not in page
-    assert "75.00 %" in page and "25.0 %" in page
+    assert "75.00 %" in page and "20.0 %" in page and because in page
 
 
 def test_predictions_are_shown_once_per_row(make_study):

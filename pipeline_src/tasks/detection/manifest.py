@@ -15,6 +15,7 @@ import numpy as np
 from pipeline_src.data.detection.check import CheckedBoxes, check_record
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.records import DetectionRecord
+from pipeline_src.data.index import Counted
 from pipeline_src.files import digest_of
 
 NAMED_RECORDS = 10
@@ -92,15 +93,20 @@ class BoxSummary:
         texts = {"counts": counts, "widths": widths, "heights": heights}
         return {**{key: " ".join(map(str, value)) for key, value in texts.items()}, **self.joined.packed()}
 
-    def facts(self) -> dict[str, Any]:
-        """The counts that the manifest states."""
+    def counted(self) -> Counted:
+        """Objects by label, the background left away."""
         joined = self.joined
-        counted = ~(joined.crowd | joined.difficult)
-        areas = joined.areas[counted]
+        scored = ~(joined.crowd | joined.difficult)
+        by_label = np.bincount(joined.labels[scored], minlength=self.num_classes).tolist()
+        return Counted("objects", by_label[1:], int((~scored).sum()), "crowds and difficult", first=1)
+
+    def facts(self) -> dict[str, Any]:
+        """Objects by size and kind, and what was put right."""
+        joined = self.joined
+        areas = joined.areas[~(joined.crowd | joined.difficult)]
         return {
             "images_without_objects": sum(not len(part) for part in self.parts),
             "objects": len(joined),
-            "class_objects": np.bincount(joined.labels, minlength=self.num_classes).tolist(),
             "crowd": int(joined.crowd.sum()),
             "difficult": int(joined.difficult.sum()),
             "small": int((areas < SMALL).sum()),

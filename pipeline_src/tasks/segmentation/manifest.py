@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.data.index import IGNORE_INDEX, Counted
 from pipeline_src.data.records import Record
 from pipeline_src.data.segmentation.check import CheckedMask, check_record
 from pipeline_src.data.segmentation.labels import LabelSpace
@@ -61,10 +61,14 @@ class MaskSummary:
         self.counts += np.array(found.counts)
         return digest_of([found.image.digest, found.annotation.digest])
 
-    def facts(self) -> dict[str, Any]:
-        """`class_pixels` by training id, and `ignored_pixels`."""
+    def counted(self) -> Counted:
+        """Pixels by training id."""
         pixels, ignored = self._pixels()
-        return {"class_pixels": pixels, "ignored_pixels": ignored}
+        return Counted("labelled pixels", pixels, ignored, "not labelled")
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing else."""
+        return {}
 
     def columns(self) -> dict[str, Any]:
         """Nothing: masks stay files."""

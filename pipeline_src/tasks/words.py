@@ -1,0 +1,29 @@
+"""What is said of each task, in messages and below tables. Standard library only."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Words:
+    """A task in words.
+
+    `annotations` are what its data has, `network` what learns from them. `scores` and `flops` are added to
+    what a table says of its data and of that column; empty for nothing.
+    """
+
+    annotations: str
+    network: str
+    scores: str = ""
+    flops: str = ""
+
+
+WORDS = {
+    "segmentation": Words(annotations="masks", network="a decoder"),
+    "detection": Words(
+        annotations="boxes",
+        network="a detector",
+        scores="boxes in pixels of the original image",
+        flops="padded to a multiple of 32, with 1,000 proposals where there are proposals",
+    ),
+}
+"""By the name of the task."""
