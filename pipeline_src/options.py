@@ -14,6 +14,7 @@ Options that do not go together raise `ValueError` in `__post_init__`, with one 
 
 import dataclasses
 import types
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -114,66 +115,79 @@ def to_json(value: Any) -> Any:
     return dataclasses.asdict(value)
 
 
-def from_json(cls: type[T], value: Any) -> T:
+def from_json(cls: type[T], value: Any, where: str = "", part: bool = False) -> T:
     """The dataclass `cls` of a JSON mapping, nested ones included; keys that are left out get their default.
 
-    Raises `InputError` for a key that `cls` does not have, for one that is missing, and for a value that is
-    no mapping.
+    With `part`, keys that `cls` does not have are for other readers of the mapping; nested mappings are
+    read as a whole. Raises `InputError` for a key that a class does not have, for one that is missing, and
+    for a value that is no mapping; it begins with `where` (default: the name of `cls`) and the path below it.
     """
-    if not isinstance(value, dict):
-        raise InputError(f"{cls.__name__}: {value!r} is no mapping")
+    where = where or cls.__name__
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where}: {value!r} is no mapping")
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(value) - set(fields))
+    if unknown and not part:
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; it has {', '.join(sorted(fields))}")
+    if missing := [name for name in required(cls) if name not in value]:
+        raise InputError(f"{where}.{missing[0]} is missing")
     hints = get_type_hints(cls)
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    known = {field.name for field in fields}
-    if unknown := sorted(set(value) - known):
-        raise InputError(f"{cls.__name__}: unknown key {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    missing = [
-        field.name
-        for field in fields
-        if field.name not in value
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise InputError(f"{cls.__name__}: {missing[0]} is missing")
-    return cls(**{name: _read(hints[name], below) for name, below in value.items()})
+    given = {name: _read(hints[name], value[name], f"{where}.{name}") for name in fields if name in value}
+    return cls(**given)
 
 
-def _read(annotation: Any, value: Any) -> Any:
+def required(cls: type) -> list[str]:
+    """The fields of a dataclass that have no default."""
+    fields = dataclasses.fields(cls)
+    return [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
+
+
+def _read(annotation: Any, value: Any, where: str) -> Any:
     """A JSON value as a field of this type."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if value is None:
         return None
     if origin is Annotated:
-        return _read(arguments[0], value)
+        return _read(arguments[0], value, where)
     if origin in (Union, types.UnionType):
-        return _read(_member(arguments, value), value)
+        return _read(_member(arguments, value), value, where)
     if dataclasses.is_dataclass(annotation):
-        return from_json(annotation, value)  # type: ignore[arg-type]
-    if origin is list and isinstance(value, list):
-        return [_read(arguments[0], entry) for entry in value]
-    if origin is tuple and isinstance(value, list):
-        return tuple(_read(arguments[0], entry) for entry in value)
+        return from_json(annotation, value, where)  # type: ignore[arg-type]
     if origin is dict and isinstance(value, dict):
-        return {key: _read(arguments[1], entry) for key, entry in value.items()}
+        return {key: _read(arguments[1], entry, f"{where}.{key}") for key, entry in value.items()}
+    if origin in (list, tuple) and isinstance(value, list):
+        return origin(_read(arguments[0], entry, f"{where}[{n}]") for n, entry in enumerate(value))
     return value
 
 
 def _member(members: tuple[Any, ...], value: Any) -> Any:
-    """The member of a union that a JSON value is of: by `kind`, by its keys, or the first that fits."""
+    """The member of a union that a JSON value is of."""
+    containers = {get_origin(member): member for member in members}
     classes = [member for member in members if dataclasses.is_dataclass(member)]
+    if isinstance(value, list):
+        return containers.get(list, containers.get(tuple, object))
     if isinstance(value, dict):
-        for member in classes:
-            if "kind" in value and value["kind"] in get_args(get_type_hints(member).get("kind")):
-                return member
-        for member in classes:
-            if set(value) <= {field.name for field in dataclasses.fields(member)}:
-                return member
-    containers = [member for member in members if get_origin(member) in (list, dict, tuple)]
-    for member in containers:
-        if isinstance(value, get_origin(member)) or (get_origin(member) is tuple and isinstance(value, list)):
-            return member
+        return containers.get(dict) or (class_of(classes, value) if classes else object)  # type: ignore[arg-type]
     return object
+
+
+def class_of(classes: Sequence[type], value: Mapping[str, Any]) -> type:
+    """The dataclass of several that a mapping is of: by its `kind`, or by a key that this class alone needs.
+
+    It is the first one where neither is there.
+    """
+    for one in classes:
+        if "kind" in value and value["kind"] in kinds_of(one):
+            return one
+    for one in classes:
+        others = {name for other in classes if other is not one for name in _names(other)}
+        if any(name in value for name in required(one) if name not in others):
+            return one
+    return classes[0]
+
+
+def _names(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
 
 
 def kinds_of(cls: type) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, read_json, write_json
+from pipeline_src.options import from_json
 from pipeline_src.provenance.sidecar import JobRecord, Sidecar
-from pipeline_src.provenance.typed import read_as
 
 JOB_FORMAT = 2
 ADDRESS_LENGTH = 12
@@ -105,8 +105,18 @@ class Job:
         return {**value, "components": list(self.components)}
 
     def params_as(self, kind: type[Parameters]) -> Parameters:
-        """The parameters as the dataclass that a step declares for them; raises `InputError` as `read_as`."""
-        return read_as(kind, self.params, f"job {self.step} {self.name}: params")
+        """The parameters as the dataclass that a step declares; raises `InputError` as `from_json`."""
+        return from_json(kind, self.params, self._where())
+
+    def section_as(self, kind: type[Parameters], section: str) -> Parameters:
+        """What a dataclass takes of a section of the parameters; raises `InputError` as `from_json`."""
+        where = self._where()
+        if section not in self.params:
+            raise InputError(f"{where}.{section} is missing")
+        return from_json(kind, self.params[section], f"{where}.{section}", part=True)
+
+    def _where(self) -> str:
+        return f"job {self.step} {self.name}: params"
 
     def input(self, name: str) -> str:
         """Path of the single input `name`; raises `InputError` where the job has none."""

@@ -20,7 +20,7 @@ from pipeline_src.reporting.rows import check_rows
 
 def make_figure(job: Job) -> None:
     """Draw, write the files, and end with the sidecar."""
-    params = from_json(DrawFigure, job.params)
+    params = job.params_as(DrawFigure)
     check_rows(params.rows)
     kind: type[FigureKind] = load(f"figure.{params.kind}")
     with styled():

@@ -9,7 +9,6 @@ Pictures are embedded; links to sidecars and tables are relative to the page, so
 from pathlib import Path
 
 from pipeline_src.files import digest_file, write_text
-from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.html import render_page
 from pipeline_src.reporting.page import Page
@@ -19,6 +18,6 @@ from pipeline_src.reporting.parameters import Report
 def make_report(job: Job) -> None:
     """Write the page and the sidecar."""
     target = Path(job.outputs["report"])
-    page = Page(from_json(Report, job.params), job.inputs, target.parent)
+    page = Page(job.params_as(Report), job.inputs, target.parent)
     write_text(target, render_page(page.context()))
     job.write_sidecar(digest_file(target), ("jinja2", "pillow"))

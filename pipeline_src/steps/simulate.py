@@ -19,7 +19,6 @@ import torch
 from pipeline_src.calibration.simulation import simulate
 from pipeline_src.calibration.simulation_options import Simulation
 from pipeline_src.files import digest_of, write_json
-from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 
@@ -30,7 +29,7 @@ def simulate_job(job: Job) -> None:
     """Simulate, and write the result and the sidecar of `job`."""
     device = torch.device("cpu")
     settings = configure(threads=job.params["threads"], deterministic=True, device=device)
-    simulation = from_json(Simulation, job.params["simulation"])
+    simulation = job.section_as(Simulation, "simulation")
     found = simulate(simulation, job.name)
     content = digest_of(found)
     write_json(job.outputs["simulation"], {"content": content, **found})

@@ -10,7 +10,7 @@ between machines.
 from typing import Any
 
 from pipeline_src.files import digest_of, write_text
-from pipeline_src.options import from_json, to_json
+from pipeline_src.options import to_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.blocks import make_blocks
 from pipeline_src.reporting.captions import describe_table
@@ -24,7 +24,7 @@ from pipeline_src.reporting.tidy import read_study
 
 def make_table(job: Job) -> None:
     """Write the table in all forms, and the sidecar that holds it."""
-    params = from_json(MakeTable, job.params)
+    params = job.params_as(MakeTable)
     check_rows(params.rows)
     measured = read_study(job.input("experiments"), job.input("timed"))
     comparison = Comparison(

@@ -10,7 +10,6 @@ The content of the result is that of `experiments.csv`; timed values do not ente
 import pandas as pd
 
 from pipeline_src.files import digest_file
-from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.metrics import RUN_FILES
 from pipeline_src.reporting.parameters import Tabulate
@@ -21,7 +20,7 @@ from pipeline_src.reporting.tidy import COLUMNS, tidy_costs, tidy_scores, write_
 def tabulate(job: Job) -> None:
     """Write both tables and the sidecar of `job`."""
     experiments, timed = job.outputs["experiments"], job.outputs["timed"]
-    params = from_json(Tabulate, job.params)
+    params = job.params_as(Tabulate)
     check_rows(params.rows)
     scores = tidy_scores(params, {kind: job.input_list(kind) for kind in RUN_FILES if kind in job.inputs})
     costs = tidy_costs(params, job.input_list("cost"), "cost")

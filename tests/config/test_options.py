@@ -76,12 +76,69 @@ def test_defaults_that_are_lists_are_not_shared() -> None:
         ({"sizes": [1], "sise": 2}, "unknown key 'sise'"),
         ({}, "sizes is missing"),
         ({"sizes": [1], "inner": {"wide": 1}}, "unknown key 'wide'"),
+        ({"sizes": [1], "maybe": {"wide": 1}}, "maybe: unknown key 'wide'"),
         ([], "is no mapping"),
     ],
 )
 def test_wrong_json_names_the_key(value: object, said: str) -> None:
     with pytest.raises(InputError, match=said):
         from_json(Example, value)
+
+
+@dataclass(frozen=True)
+class Size:
+    """One of several."""
+
+    size: tuple[int, int]
+    name: str = "x"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Another: told from a size by the key that only it needs."""
+
+    factor: float
+    name: str = "x"
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A part of a job's parameters."""
+
+    one: Size
+    many: list[Size]
+    either: Size | Scale | None = None
+    free: dict[str, int] | None = None
+
+
+def test_nested_dataclasses_tuples_and_nulls() -> None:
+    value = {
+        "one": {"size": [3, 4]},
+        "many": [{"size": [1, 2], "name": "y"}],
+        "either": {"factor": 2.0},
+        "free": {"a": 1},
+    }
+    expected = Outer(Size((3, 4)), [Size((1, 2), "y")], Scale(2.0), {"a": 1})
+    assert from_json(Outer, value) == expected
+    assert from_json(Outer, {**value, "later": 3}, part=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"one": {"size": [1, 2]}}, r"^p\.many is missing$"),
+        ({"one": {}, "many": []}, r"^p\.one\.size is missing$"),
+        (
+            {"one": {"size": [1, 2], "sise": 1}, "many": []},
+            r"^p\.one: unknown key 'sise'; it has name, size$",
+        ),
+        ({"one": {"size": [1, 2]}, "many": [3]}, r"^p\.many\[0\]: 3 is no mapping$"),
+    ],
+)
+@pytest.mark.parametrize("part", [False, True])
+def test_what_is_wrong_is_named_with_the_path_to_it(value: object, said: str, part: bool) -> None:
+    with pytest.raises(InputError, match=said):
+        from_json(Outer, value, "p", part)
 
 
 def test_section_gives_back_the_dataclass() -> None:
