@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.networks import CLASSES, FUSION, RECIPE, upernet
+from benchmarks.networks import CLASSES, FUSION, LOSS, UPDATE, upernet
 from benchmarks.timing import fastest
 from pipeline_src.calibration.measure import first_step_modes, measured
 from pipeline_src.calibration.moments import upsampled_moments
@@ -88,7 +88,7 @@ def share_of_training(device: torch.device, crop: int, batch: int, rounds: int) 
     torch.manual_seed(0)
     model = build_model(upernet("folded")).to(device)
     images, masks = COSTS.made_up_batch(batch, (crop, crop), CLASSES, device)
-    step = training_step(model, COSTS.objective(RECIPE), RECIPE, (images, masks))
+    step = training_step(model, COSTS.objective(LOSS), UPDATE, (images, masks))
     concats = {FUSION: named_concatenations(model)[FUSION]}
 
     def calibrate() -> None:

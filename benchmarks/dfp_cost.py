@@ -19,15 +19,13 @@ from pipeline_src.files import write_json
 from pipeline_src.models.backbones.table import lookup
 from pipeline_src.planning.summary_jobs import PAPER_VALUES
 from pipeline_src.reporting.reference import printed_in, read_paper_values
-from pipeline_src.steps.cost import count_cost, time_cost
+from pipeline_src.steps.cost import MeasuredRecipe, Params, count_cost, time_cost
+from pipeline_src.training.update import Sgd
 
 DEPTHS = (5, 4, 3, 2, 1, 0)
-RECIPE = {
-    "optimizer": {"kind": "sgd", "lr": 5e-4, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": False},
-    "amp": "none",
-    "accumulate": 1,
-    "loss": {"reduction": "labelled_pixels"},
-}
+RECIPE = MeasuredRecipe(
+    optimizer=Sgd(kind="sgd", lr=5e-4, weight_decay=5e-4), loss={"reduction": "labelled_pixels"}
+)
 MEASURES = {
     "parameters": ("parameters", 1e6, "M"),
     "flops": ("FLOPs/image", 1e9, "G"),
@@ -40,7 +38,7 @@ MEASURES = {
 """Measure: heading, divisor and unit of its column."""
 
 
-def cost_params(depth: int, options: argparse.Namespace) -> dict[str, Any]:
+def cost_params(depth: int, options: argparse.Namespace) -> Params:
     """Parameters of the cost step for one depth."""
     facts = lookup(options.backbone)
     pyramid: dict[str, Any] | None = {
@@ -52,8 +50,8 @@ def cost_params(depth: int, options: argparse.Namespace) -> dict[str, Any]:
     }
     if depth == 0 and not options.encoder_at_depth_0:
         pyramid = None
-    return {
-        "model": {
+    return Params(
+        model={
             "num_classes": 21,
             "backbone": {
                 "timm": options.backbone,
@@ -74,13 +72,13 @@ def cost_params(depth: int, options: argparse.Namespace) -> dict[str, Any]:
                 "dropout": 0.0,
             },
         },
-        "crop": [options.crop, options.crop],
-        "batch": options.batch,
-        "recipe": RECIPE,
-        "threads": options.threads,
-        "repeats": options.repeats,
-        "warmup": 1,
-    }
+        crop=(options.crop, options.crop),
+        batch=options.batch,
+        recipe=RECIPE,
+        threads=options.threads,
+        repeats=options.repeats,
+        warmup=1,
+    )
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:

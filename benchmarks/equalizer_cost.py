@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.networks import CLASSES, FUSION, RECIPE, upernet
+from benchmarks.networks import CLASSES, FUSION, LOSS, UPDATE, upernet
 from benchmarks.timing import fastest
 from pipeline_src.errors import run_command
 from pipeline_src.models.build import build_model
@@ -80,7 +80,7 @@ def network_step(form: str | None, options: argparse.Namespace) -> tuple[Callabl
     if form is not None:
         apply_scales(model, form, {FUSION: SCALES})
     batch = COSTS.made_up_batch(options.batch, crop, CLASSES, torch.device(options.device))
-    step = training_step(model.to(options.device), COSTS.objective(RECIPE), RECIPE, batch)
+    step = training_step(model.to(options.device), COSTS.objective(LOSS), UPDATE, batch)
     return step, training_saved_bytes(lambda: build_model(upernet(form)), options.batch, crop)
 
 

@@ -8,6 +8,7 @@ no limit.
 """
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,9 +19,11 @@ from pipeline_src.config.experiments import Architecture
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import run_command
+from pipeline_src.options import from_json
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.tasks.detection.costs import COSTS
 from pipeline_src.training.runtime import describe_device
+from pipeline_src.training.update import Update
 
 FOUR_STAGES = ("none", "stage 1", "stage 2", "stage 3", "stage 4", "stages 2+3+4")
 
@@ -64,9 +67,9 @@ def main() -> None:
         }
         torch.manual_seed(0)
         module = COSTS.build(network.model).to(device)
-        recipe = {**network.setting["recipe"], "accumulate": 1}
+        update = replace(from_json(Update, network.setting["recipe"], part=True), accumulate=1)
         made_up = COSTS.made_up_batch(options.batch, size, network.model["num_classes"], device)
-        steps[name] = training_step(module, COSTS.objective(recipe), recipe, made_up)
+        steps[name] = training_step(module, COSTS.objective({}), update, made_up)
     seconds = fastest(steps, device, options.rounds)
 
     print(f"torch {torch.__version__}, {describe_device(device)}, {options.threads} threads")

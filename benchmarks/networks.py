@@ -1,16 +1,13 @@
-"""A UPerNet in full size, as resolved model section, and the recipe that benchmarks step it with."""
+"""A UPerNet in full size, as resolved model section, and what benchmarks step it with."""
 
 from typing import Any
 
 from pipeline_src.models.backbones.table import lookup
+from pipeline_src.training.update import Sgd, Update
 
 CLASSES = 150
-RECIPE: dict[str, Any] = {
-    "optimizer": {"kind": "sgd", "lr": 1e-4, "momentum": 0.9, "weight_decay": 0.0, "nesterov": False},
-    "amp": "none",
-    "accumulate": 1,
-    "loss": {"reduction": "all_pixels"},
-}
+UPDATE = Update(optimizer=Sgd(kind="sgd", lr=1e-4))
+LOSS = {"reduction": "all_pixels"}
 FUSION = "decoder.concat"
 """The concatenation of a UPerHead that the paper equalises."""
 

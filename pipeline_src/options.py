@@ -16,6 +16,7 @@ import dataclasses
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pipeline_src.errors import InputError
@@ -119,8 +120,9 @@ def from_json(cls: type[T], value: Any, where: str = "", part: bool = False) -> 
     """The dataclass `cls` of a JSON mapping, nested ones included; keys that are left out get their default.
 
     With `part`, keys that `cls` does not have are for other readers of the mapping; nested mappings are
-    read as a whole. Raises `InputError` for a key that a class does not have, for one that is missing, and
-    for a value that is no mapping; it begins with `where` (default: the name of `cls`) and the path below it.
+    read as a whole. Raises `InputError` for a key that a class does not have, for one that is missing, for
+    a value that is no mapping and for one that is not among several choices; it begins with `where`
+    (default: the name of `cls`) and the path below it.
     """
     where = where or cls.__name__
     if not isinstance(value, Mapping):
@@ -129,13 +131,20 @@ def from_json(cls: type[T], value: Any, where: str = "", part: bool = False) -> 
     unknown = sorted(set(value) - set(fields))
     if unknown and not part:
         raise InputError(f"{where}: unknown key {unknown[0]!r}; it has {', '.join(sorted(fields))}")
-    if missing := [name for name in required(cls) if name not in value]:
+    missing = [name for name in required(cls) if name not in value]  # type: ignore[arg-type]
+    if missing:
         raise InputError(f"{where}.{missing[0]} is missing")
-    hints = get_type_hints(cls)
+    hints = _types(cls)  # type: ignore[arg-type]
     given = {name: _read(hints[name], value[name], f"{where}.{name}") for name in fields if name in value}
     return cls(**given)
 
 
+@cache
+def _types(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+@cache
 def required(cls: type) -> list[str]:
     """The fields of a dataclass that have no default."""
     fields = dataclasses.fields(cls)
@@ -150,7 +159,9 @@ def _read(annotation: Any, value: Any, where: str) -> Any:
     if origin is Annotated:
         return _read(arguments[0], value, where)
     if origin in (Union, types.UnionType):
-        return _read(_member(arguments, value), value, where)
+        return _read(_member(arguments, value, where), value, where)
+    if origin is Literal and value not in arguments:
+        raise InputError(f"{where}: {value!r}; allowed: {', '.join(map(str, arguments))}")
     if dataclasses.is_dataclass(annotation):
         return from_json(annotation, value, where)  # type: ignore[arg-type]
     if origin is dict and isinstance(value, dict):
@@ -160,15 +171,18 @@ def _read(annotation: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _member(members: tuple[Any, ...], value: Any) -> Any:
+def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
     """The member of a union that a JSON value is of."""
     containers = {get_origin(member): member for member in members}
     classes = [member for member in members if dataclasses.is_dataclass(member)]
     if isinstance(value, list):
         return containers.get(list, containers.get(tuple, object))
-    if isinstance(value, dict):
-        return containers.get(dict) or (class_of(classes, value) if classes else object)  # type: ignore[arg-type]
-    return object
+    if isinstance(value, dict) and dict not in containers and classes:
+        known = [kind for one in classes for kind in kinds_of(one)]  # type: ignore[arg-type]
+        if known and "kind" in value:
+            _read(Literal[tuple(known)], value["kind"], f"{where}.kind")
+        return class_of(classes, value)  # type: ignore[arg-type]
+    return containers.get(dict, object) if isinstance(value, dict) else object
 
 
 def class_of(classes: Sequence[type], value: Mapping[str, Any]) -> type:
@@ -192,7 +206,7 @@ def _names(cls: type) -> list[str]:
 
 def kinds_of(cls: type) -> tuple[str, ...]:
     """The values of a dataclass's `kind: Literal[...]`, empty without one."""
-    annotation = get_type_hints(cls).get("kind")
+    annotation = _types(cls).get("kind")
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 

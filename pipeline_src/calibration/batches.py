@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pipeline_src.calibration.start_recipe import StartRecipe
 from pipeline_src.data.loader import training_loader
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.transforms import TrainTransform
@@ -36,8 +36,8 @@ class FirstBatches:
         `images`: of how many images at most; None: of all. Raises `InputError` as `batches_of` does.
         """
         params = job.params
-        recipe, norm = params["recipe"], params["model"]["backbone"]
-        transform = TrainTransform.of(recipe["augment"], norm["mean"], norm["std"])
+        recipe, norm = job.section_as(StartRecipe, "recipe"), params["model"]["backbone"]
+        transform = TrainTransform.of(recipe.augment, norm["mean"], norm["std"])
         dataset = SegmentationDataset(job.input("manifest"), "train", transform)
         batch, count = batches_of(recipe, len(dataset), images)
         return cls(dataset, params["seed"], batch, count, ranks, workers)
@@ -62,15 +62,15 @@ class FirstBatches:
         return (images for images, _ in self.load(first))
 
 
-def batches_of(recipe: dict[str, Any], samples: int, images: int | None) -> tuple[int, int]:
+def batches_of(recipe: StartRecipe, samples: int, images: int | None) -> tuple[int, int]:
     """Images of a batch (the training's, or its micro-batch) and number of batches of a pass.
 
     Raises `InputError` for a batch of one image and for fewer images than one batch.
     """
-    batch = recipe["batch"] // recipe["accumulate"]
+    batch = recipe.batch // recipe.accumulate
     if batch < 2:
         raise InputError(
-            f"recipe.batch: {recipe['batch']} in {recipe['accumulate']} micro-batches leaves one image a "
+            f"recipe.batch: {recipe.batch} in {recipe.accumulate} micro-batches leaves one image a "
             "batch; calibration needs at least 2, since a branch pooled to 1x1 has no spread within one image"
         )
     wanted = samples if images is None else min(images, samples)

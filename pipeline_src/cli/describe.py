@@ -12,6 +12,7 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Run
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
+from pipeline_src.options import to_json
 from pipeline_src.tasks.task import task_of
 
 
@@ -36,9 +37,9 @@ def run_describe(params: Params, options: argparse.Namespace) -> int:
         "seed": run.seed,
         "model": run.model,
         "data": params.datasets[run.dataset].model_dump(exclude_none=True) | {"name": run.dataset},
-        "recipe": run.recipe,
+        "recipe": to_json(run.recipe),
         "evaluation": {
-            scoring.name: scoring.evaluation
+            scoring.name: to_json(scoring.evaluation)
             for scoring in experiments.scorings.values()
             if scoring.run == run.name
         },
@@ -52,8 +53,7 @@ def _cost(run: Run) -> dict[str, Any]:
     # imported here: the other commands need no torch
     from pipeline_src.components import load
 
-    augment = run.recipe["augment"]
-    crop = augment["crop"] if "crop" in augment else augment["scales"][-1][::-1]
+    crop = run.recipe.augment.size
     return {"crop": crop, **load(f"costs.{task_of(run.model)}").describe(run.model, crop)}
 
 

@@ -14,6 +14,7 @@ from pipeline_src.config.resolve import model_components
 from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
+from pipeline_src.options import to_json
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.status import assess
@@ -86,7 +87,7 @@ def plan_submission(
     inputs: dict[str, str | list[str]] = {"train": training.sidecar}
     spec = {
         "model": run.model,
-        "evaluation": {key: value for key, value in scoring.evaluation.items() if key != "overlays"},
+        "evaluation": {key: value for key, value in to_json(scoring.evaluation).items() if key != "overlays"},
         "list": chosen,
         "server": None if server.name == "voc2012" else server.name,
         "threads": params.compute.threads,

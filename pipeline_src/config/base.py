@@ -6,15 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """A section of `params.yaml`. Unknown keys and silent conversions (`"3"` for 3) are refused."""
+    """A section of `params.yaml`. Unknown keys, silent conversions (`"3"` for 3), and
+    infinite numbers are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Pair = Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 Rgb = Annotated[list[float], Field(min_length=3, max_length=3)]

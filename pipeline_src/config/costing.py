@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from pipeline_src.config.recipe import Recipe
 from pipeline_src.config.study import Params
+from pipeline_src.options import to_json
 
 
-def cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
+def cost_setting(params: Params, recipe: Recipe) -> dict[str, Any]:
     """What besides the network decides the cost of a step.
 
     An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones. A batch
@@ -14,16 +16,18 @@ def cost_setting(params: Params, recipe: dict[str, Any]) -> dict[str, Any]:
     customary = {"lr": 1e-3, "weight_decay": 1e-4, "momentum": 0.9, "betas": [0.9, 0.999]}
     optimizer = {
         key: customary[key] if key in customary and value else value
-        for key, value in recipe["optimizer"].items()
+        for key, value in to_json(recipe.optimizer).items()
         if key not in ("no_decay", "no_decay_1d", "layer_decay")
     }
-    augment = recipe["augment"]
-    # a detector's image: short side by long side
-    own = augment["crop"] if "crop" in augment else augment["scales"][-1][::-1]
     return {
-        "crop": params.cost.crop or own,
-        "batch": params.cost.batch or recipe["batch"] // recipe["accumulate"],
-        "recipe": {"optimizer": optimizer, "accumulate": 1, "amp": recipe["amp"], "loss": recipe["loss"]},
+        "crop": params.cost.crop or recipe.augment.size,
+        "batch": params.cost.batch or recipe.batch // recipe.accumulate,
+        "recipe": {
+            "optimizer": optimizer,
+            "accumulate": 1,
+            "amp": recipe.amp,
+            "loss": to_json(recipe.loss),
+        },
     }
 
 

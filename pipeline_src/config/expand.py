@@ -8,6 +8,7 @@ from pipeline_src.config.resolve import check_references
 from pipeline_src.config.study import Params
 from pipeline_src.config.table_rows import check_rows, check_task, row_label, with_baselines
 from pipeline_src.files import digest_of
+from pipeline_src.options import to_json
 from pipeline_src.reporting.status import NOT_AT_THIS_SCALE
 
 RowKey = tuple[str, str]
@@ -71,7 +72,7 @@ class _Expansion:
     def _run(self, key: str, point: Point, seed: int, asked_by: tuple[RowKey, ...] = ()) -> str:
         """Name of the run that trains a point; before it, the one that it starts from is added."""
         start = self._start(key, point, (*asked_by, (key, point.label)))
-        identity: list[object] = [point.dataset, point.model, point.recipe, seed]
+        identity: list[object] = [point.dataset, point.model, to_json(point.recipe), seed]
         name = f"{point.name}/seed-{seed}"
         name = self._run_names.setdefault(digest_of([*identity, start] if start else identity), name)
         self.runs.setdefault(
@@ -107,7 +108,7 @@ class _Expansion:
 
     def _scoring(self, point: Point, run: str, seed: int) -> str:
         name = f"{point.name}/seed-{seed}"
-        name = self._scoring_names.setdefault(digest_of([run, point.evaluation]), name)
+        name = self._scoring_names.setdefault(digest_of([run, to_json(point.evaluation)]), name)
         self.scorings.setdefault(name, Scoring(name, run, point.evaluation))
         return name
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline_src.config.recipe import Recipe
+from pipeline_src.evaluation.inference_options import Evaluation
+
 
 @dataclass(frozen=True)
 class Run:
@@ -13,7 +16,7 @@ class Run:
     dataset: str
     backbone: str
     model: dict[str, Any]
-    recipe: dict[str, Any]
+    recipe: Recipe
     seed: int
     init_from: str | None = None
 
@@ -27,7 +30,7 @@ class Scoring:
 
     name: str
     run: str
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)

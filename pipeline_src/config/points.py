@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -12,11 +12,13 @@ from pydantic import Field, ValidationError, create_model
 from pipeline_src.config.base import Section
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
-from pipeline_src.config.recipe import DetectionAugment, Evaluation, Recipe
+from pipeline_src.config.recipe import EvaluationSection, Recipe, RecipeSection
 from pipeline_src.config.resolve import resolve_model
 from pipeline_src.config.study import InitFrom, Params, Study
 from pipeline_src.config.table_rows import row_label
+from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.inference_options import Evaluation
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Point:
     dataset: str
     backbone: str
     model: dict[str, Any]
-    recipe: dict[str, Any]
-    evaluation: dict[str, Any]
+    recipe: Recipe
+    evaluation: Evaluation
     init_from: InitFrom | None
 
 
@@ -43,8 +45,8 @@ class _Spec(Section):
 
     dataset: str = Field(description="Key of an entry of `datasets`.")
     model: ModelSpec = Field(description="The network.")  # of the study's own class, see `_spec_of`
-    recipe: Recipe = Field(description="The training recipe.")
-    evaluation: Evaluation = Field(description="How a trained network is evaluated.")
+    recipe: RecipeSection = Field(description="The training recipe.")
+    evaluation: EvaluationSection = Field(description="How a trained network is evaluated.")
     init_from: InitFrom | None = Field(description="The training that it starts from.")
 
 
@@ -63,15 +65,15 @@ def points_of(params: Params, key: str) -> list[Point]:
 def _point(params: Params, key: str, name: str, labels: dict[str, str], settings: dict[str, Any]) -> Point:
     study = params.studies[key]
     spec = _resolve_spec(params, key, study, settings)
+    recipe, evaluation = spec.recipe.given(), spec.evaluation.given()
     try:
         model = resolve_model(params, spec.model, len(params.datasets[spec.dataset].classes_by_id))
     except InputError as error:
         path, text = _place(str(error))
         raise params.wrong(key_path_of(key, study, settings, path), text) from None
-    _check_point(params, partial(key_path_of, key, study, settings), spec, model)
-    recipe, evaluation = spec.recipe.model_dump(), spec.evaluation.model_dump()
-    if model["detector"] is not None and evaluation["scales"] is None:
-        evaluation["scales"] = recipe["augment"]["scales"][-1:]
+    _check_point(params, partial(key_path_of, key, study, settings), spec, recipe, model)
+    if model["detector"] is not None and evaluation.scales is None:
+        evaluation = replace(evaluation, scales=recipe.augment.scales[-1:])
     return Point(
         name=name,
         label=row_label(params, key, labels, settings) or "base",
@@ -153,10 +155,14 @@ def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, An
 
 
 def _check_point(
-    params: Params, key_path: Callable[[str], list[str | int]], spec: _Spec, model: dict[str, Any]
+    params: Params,
+    key_path: Callable[[str], list[str | int]],
+    spec: _Spec,
+    recipe: Recipe,
+    model: dict[str, Any],
 ) -> None:
     """Refuse what is valid by itself and does not go together, before any job finds out."""
-    recipe, equalizer = spec.recipe, model["equalizer"]
+    equalizer = model["equalizer"]
     boxes = params.datasets[spec.dataset].reader.task == "detection"
     if boxes and spec.model.detector is None:
         raise params.wrong(key_path("dataset"), f"{spec.dataset!r} has boxes; a decoder learns from masks")
@@ -168,7 +174,7 @@ def _check_point(
             key_path("recipe.augment"), f"a recipe for this data needs an augment with {wanted}"
         )
     family = params.component(f"backbone.{model['backbone']['family']}")
-    if getattr(recipe.optimizer, "layer_decay", None) and not family.decays_by_depth:
+    if recipe.optimizer.layer_decay and not family.decays_by_depth:
         explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {spec.model.backbone} use null"
         raise params.wrong(key_path("recipe.optimizer.layer_decay"), explanation)
     images = equalizer["images"] if equalizer else None

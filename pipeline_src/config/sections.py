@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Discriminator, Field, Tag, create_model, model_validator
 
 from pipeline_src.config.base import Section
-from pipeline_src.options import Bounds, from_json, kinds_of
+from pipeline_src.options import Bounds, class_of, from_json, kinds_of
 
 
 class OptionsSection(Section):
@@ -71,12 +71,28 @@ def _checked(annotation: Any) -> Any:
         checks = [Field(**item.given()) if isinstance(item, Bounds) else item for item in arguments[1:]]
         return Annotated[(_checked(arguments[0]), *checks)]
     if origin in (Union, types.UnionType):
+        classes = tuple(member for member in arguments if dataclasses.is_dataclass(member))
+        if len(classes) > 1 and not any(kinds_of(one) for one in classes):  # type: ignore[arg-type]
+            others = [_checked(member) for member in arguments if member not in classes]
+            return Union[(_told_apart(classes), *others)]  # type: ignore[arg-type]
         return Union[tuple(_checked(member) for member in arguments)]  # noqa: UP007
     if dataclasses.is_dataclass(annotation):
         return section_of(annotation)  # type: ignore[arg-type]
     if origin in (list, dict, tuple) and arguments:
         return origin[tuple(arg if arg is Ellipsis else _checked(arg) for arg in arguments)]
     return annotation
+
+
+def _told_apart(classes: tuple[type, ...]) -> Any:
+    """A choice between dataclasses that have no `kind`, by a key that one of them alone needs."""
+
+    def tag(value: Any) -> str:
+        if isinstance(value, Section):
+            return type(value).__name__
+        return class_of(classes, value if isinstance(value, Mapping) else {}).__name__
+
+    members = tuple(Annotated[section_of(one), Tag(one.__name__)] for one in classes)
+    return Annotated[Union[members], Discriminator(tag)]  # noqa: UP007
 
 
 def _is_union_of_kinds(annotation: Any) -> bool:

@@ -19,7 +19,7 @@ from pipeline_src.config.explain import dotted
 from pipeline_src.config.figures import FigureSection, figure_sections
 from pipeline_src.config.layers import Layer, locate
 from pipeline_src.config.model import Backbone, ModelSpec, Outside, model_spec
-from pipeline_src.config.recipe import Evaluation, Recipe
+from pipeline_src.config.recipe import EvaluationSection, RecipeSection
 from pipeline_src.config.sections import section_of
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.metrics import METRICS, Metric
@@ -155,15 +155,17 @@ class Params(Section):
     )
     seeds: PositiveInt = Field(default=1, description="Seeds per row: 0, 1, ..., seeds - 1.")
     compute: Compute = Field(default=Compute(), description="How a job computes.")
-    evaluation: Evaluation = Field(default=Evaluation(), description="How a trained network is evaluated.")
-    evaluations: dict[Name, Evaluation] = Field(
+    evaluation: EvaluationSection = Field(
+        default=EvaluationSection(), description="How a trained network is evaluated."
+    )
+    evaluations: dict[Name, EvaluationSection] = Field(
         default_factory=dict, description="Further ways of evaluation by name, for studies that name one."
     )
     cost: Cost = Field(default=Cost(), description="How cost is measured.")
     verdicts: Any = Field(default=None, description="Rules of the verdict column.")
     backbones: dict[Name, Backbone] = Field(description="Backbones by name.")
     datasets: dict[Name, Dataset] = Field(description="Data sets by name.")
-    recipes: dict[Name, Recipe] = Field(description="Training recipes by name.")
+    recipes: dict[Name, RecipeSection] = Field(description="Training recipes by name.")
     studies: dict[Name, Study] = Field(description="Studies by name.")
     scales: dict[Name, dict[str, Any]] = Field(
         description="Overrides by scale; each mirrors this tree and holds only differences."

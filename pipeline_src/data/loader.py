@@ -5,8 +5,8 @@ share of each. So the batch of a step is known without the steps before it, and 
 of loader workers nor a restart can change what a step sees.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.timetable import steps_per_epoch
 from pipeline_src.training.workers import GuardedDataset
+
+if TYPE_CHECKING:
+    from pipeline_src.training.recipe import Recipe
 
 
 class SampleKey(NamedTuple):
@@ -154,24 +157,21 @@ def training_loader(
 
 
 def batch_source(
-    split: TrainingSplit, recipe: Mapping[str, Any], seed: int, ranks: Ranks, workers: int
+    split: TrainingSplit, recipe: "Recipe", seed: int, ranks: Ranks, workers: int
 ) -> Callable[[int, int], Iterator[Any]]:
-    """A training's batches of this rank, from the first step and the number of steps.
-
-    Of a resolved `recipe` it uses `batch` (over all ranks) and `drop_last`.
-    """
+    """A training's batches of this rank, from the first step and the number of steps."""
 
     def batches(first_step: int, total_steps: int) -> Iterator[Any]:
         return training_loader(
             split,
             seed=seed,
-            batch=recipe["batch"],
+            batch=recipe.batch,
             rank=ranks.rank,
             world=ranks.world,
             start_step=first_step,
             total_steps=total_steps,
             workers=workers,
-            drop_last=recipe["drop_last"],
+            drop_last=recipe.drop_last,
             pin_memory=ranks.device.type == "cuda",
         )
 

@@ -6,33 +6,24 @@ so rounds the resized image to whole levels; as bilinear interpolation commutes 
 the difference is at most half a level of 255.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from pipeline_src.data.segmentation.transforms import fitted_size
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.evaluation.segmentation import Inference, whole_image
 from pipeline_src.models.layers import resize_bilinear
 
 
-def inference_of(evaluation: Mapping[str, Any]) -> Inference:
-    """The inference that an `evaluation` section describes; of its keys only `mode` has to be there.
-
-    Raises `InputError` for an unknown mode, and for `slide` without `window` and `stride`.
-    """
-    mode, resize = evaluation["mode"], evaluation.get("resize")
-    match mode:
-        case "whole":
-            inference: Inference = whole_image
-        case "slide":
-            window, stride = (_pair(evaluation, key) for key in ("window", "stride"))
-            inference = sliding(window, stride)
-        case _:
-            raise InputError(f"evaluation.mode: {mode!r} is unknown; use whole or slide")
-    return inference if resize is None else resized(inference, _pair(evaluation, "resize"))
+def inference_of(evaluation: Evaluation) -> Inference:
+    """The inference that an `evaluation` section describes."""
+    inference: Inference = whole_image
+    if evaluation.window and evaluation.stride:
+        inference = sliding(_pair(evaluation.window), _pair(evaluation.stride))
+    return resized(inference, _pair(evaluation.resize)) if evaluation.resize else inference
 
 
 def sliding(window: tuple[int, int], stride: tuple[int, int]) -> Inference:
@@ -83,8 +74,5 @@ def resized(inference: Inference, scale: tuple[int, int]) -> Inference:
     return fitted
 
 
-def _pair(evaluation: Mapping[str, Any], key: str) -> tuple[int, int]:
-    value = evaluation.get(key)
-    if value is None:
-        raise InputError(f"evaluation.{key}: is missing; mode {evaluation['mode']} needs a pair of lengths")
-    return int(value[0]), int(value[1])
+def _pair(value: Sequence[int]) -> tuple[int, int]:
+    return value[0], value[1]

@@ -53,7 +53,7 @@ class FigureJobs(SummaryJobs):
         inputs |= {file: self.of_runs(file, rows) for file in RUN_FILES if file in kind.reads}
         if "evaluate" in kind.reads:
             scorings = [self.graph.experiments.scorings[one] for row in rows for one in row.scorings]
-            kept = min((one.evaluation["overlays"] for one in scorings), default=0)
+            kept = min((one.evaluation.overlays for one in scorings), default=0)
             params = replace(params, images=kept)
         if kind.reads != ("simulation",):
             params = replace(params, rows=self.rows_of(rows))

@@ -6,12 +6,16 @@ the report) in `planning/summaries.py`.
 
 from typing import Any
 
+from pipeline_src.calibration.probe_recipe import ProbeRecipe
+from pipeline_src.calibration.start_recipe import StartRecipe
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Architecture, Experiments, Run, Scoring
 from pipeline_src.config.resolve import model_components
 from pipeline_src.config.study import Params
 from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.evaluation.inference_options import SplitEvaluation
 from pipeline_src.models.fusion.equalizer_rules import CALIBRATED_FORMS
+from pipeline_src.options import from_json, to_json
 from pipeline_src.planning.data_jobs import DataJobs, without_missing_data
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.steps import CALIBRATE, COST, EVALUATE, PROBE, TRAIN
@@ -56,7 +60,7 @@ class GraphBuilder:
             params={
                 "data": _data_params(run),
                 "model": run.model,
-                "recipe": run.recipe,
+                "recipe": to_json(run.recipe),
                 "seed": run.seed,
                 "init_from": run.init_from,
                 "threads": compute.threads,
@@ -74,7 +78,7 @@ class GraphBuilder:
         return self.plan.create(
             CALIBRATE,
             run.name,
-            params=self._initial_params(run, ("batch", "accumulate", "augment", "freeze_bn_at_epoch")),
+            params=self._initial_params(run, StartRecipe),
             inputs=self._initial_inputs(run),
             components=self.params.spelled(model_components(run.model)),
         )
@@ -84,21 +88,20 @@ class GraphBuilder:
         calibration = self.calibration(run)
         if calibration is None:
             return None
-        keys = ("batch", "accumulate", "augment", "freeze_bn_at_epoch", "loss")
         return self.plan.create(
             PROBE,
             run.name,
-            params={**self._initial_params(run, keys), "batches": PROBED_BATCHES},
+            params={**self._initial_params(run, ProbeRecipe), "batches": PROBED_BATCHES},
             inputs={**self._initial_inputs(run), "statistics": calibration.outputs["statistics"]},
             components=self.params.spelled(model_components(run.model)),
         )
 
-    def _initial_params(self, run: Run, recipe_keys: tuple[str, ...]) -> dict[str, Any]:
-        """What the jobs of a run before its first step have in common."""
+    def _initial_params(self, run: Run, recipe: type[StartRecipe]) -> dict[str, Any]:
+        """What the jobs of a run before its first step have in common, and what they take of its recipe."""
         return {
             "data": _data_params(run),
             "model": run.model,
-            "recipe": {key: run.recipe[key] for key in recipe_keys},
+            "recipe": to_json(from_json(recipe, to_json(run.recipe), part=True)),
             "seed": run.seed,
             "init_from": run.init_from,
             "threads": self.params.compute.threads,
@@ -123,7 +126,7 @@ class GraphBuilder:
             params={
                 "data": _data_params(run),
                 "model": run.model,
-                "evaluation": {**scoring.evaluation, "split": "val"},
+                "evaluation": to_json(SplitEvaluation(**vars(scoring.evaluation), split="val")),
                 "threads": compute.threads,
                 "deterministic": compute.deterministic,
             },

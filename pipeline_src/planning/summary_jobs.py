@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Study, Table
+from pipeline_src.options import to_json
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.steps import EVALUATE, TABULATE, TRAIN
 from pipeline_src.reporting.metrics import METRICS
@@ -122,7 +123,7 @@ class SummaryJobs:
         ways: list[dict[str, Any]] = []
         for row in rows:
             for scoring in row.scorings[:1]:
-                evaluation = self.graph.experiments.scorings[scoring].evaluation
+                evaluation = to_json(self.graph.experiments.scorings[scoring].evaluation)
                 ways.append({key: value for key, value in evaluation.items() if key != "overlays"})
         different = [way for place, way in enumerate(ways) if way not in ways[:place]]
         return [Testing(rows=ways.count(way), **way) for way in different]

@@ -109,11 +109,17 @@ class Job:
         return from_json(kind, self.params, self._where())
 
     def section_as(self, kind: type[Parameters], section: str) -> Parameters:
-        """What a dataclass takes of a section of the parameters; raises `InputError` as `from_json`."""
-        where = self._where()
+        """What a dataclass takes of a section of the parameters.
+
+        Raises `InputError` as `from_json`, and for values that do not go together.
+        """
+        where = f"{self._where()}.{section}"
         if section not in self.params:
-            raise InputError(f"{where}.{section} is missing")
-        return from_json(kind, self.params[section], f"{where}.{section}", part=True)
+            raise InputError(f"{where} is missing")
+        try:
+            return from_json(kind, self.params[section], where, part=True)
+        except ValueError as error:
+            raise InputError(f"{where}: {error}") from None
 
     def _where(self) -> str:
         return f"job {self.step} {self.name}: params"

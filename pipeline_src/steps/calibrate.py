@@ -1,7 +1,7 @@
 """Step `calibrate`: global mean and std of every branch that a run's scale equalizers normalise.
 
     params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
-              "recipe": {"batch", "accumulate", "augment", "freeze_bn_at_epoch"}, "threads", "deterministic"}
+              "recipe" as `StartRecipe`, "threads", "deterministic"}
 
 The network is the run's own before its first step, and sees the batches of the run's first epoch:
 training transforms, training batch, last short batch dropped. Started again after a kill or a signal
@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.calibrate import Calibrator
+from pipeline_src.calibration.start_recipe import StartRecipe
 from pipeline_src.calibration.statistics import identity_of, write_statistics
 from pipeline_src.data.index import Manifest
 from pipeline_src.files import content_of
@@ -76,7 +77,7 @@ def _calibrate(
     workers: int | None,
 ) -> dict[str, Any]:
     params = job.params
-    section, recipe = params["model"], params["recipe"]
+    section, recipe = params["model"], job.section_as(StartRecipe, "recipe")
     equalizer = section["equalizer"]
     data = Manifest.load(job.input("manifest")).content
     model, _ = initial_model(job, build_model)
@@ -86,7 +87,6 @@ def _calibrate(
     model.to(ranks.device)
 
     batches = FirstBatches.of(job, ranks, equalizer["images"], workers)
-    bn_fixed = recipe["freeze_bn_at_epoch"] == 0
     records = Calibrator(
         name=job.name,
         model=model,
@@ -94,7 +94,7 @@ def _calibrate(
         order=equalizer["concatenations"],
         images=batches.images,
         batches=batches.count,
-        bn_fixed=bn_fixed,
+        bn_fixed=recipe.bn_fixed,
         ranks=ranks,
         store=store,
         interval=interval,
@@ -106,8 +106,8 @@ def _calibrate(
         "batch": batches.batch,
         "batches": batches.count,
         "images": batches.batch * batches.count,
-        "augment": recipe["augment"],
-        "batch_norm": "fixed" if bn_fixed else "batch statistics",
+        "augment": params["recipe"]["augment"],
+        "batch_norm": "fixed" if recipe.bn_fixed else "batch statistics",
         "dropout": "off",
         "drop_path": "off",
         "order": equalizer["concatenations"],

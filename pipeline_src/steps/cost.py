@@ -1,9 +1,9 @@
 """Workflow step `cost`: what an architecture costs, counted (cost.json) and timed (timing.json).
 
-Params: `model`, `crop` [height, width], `batch`, `recipe`
-(`optimizer`, `amp`, `accumulate`, `loss`), `threads`, `repeats`, `warmup`. No data and no weights are needed.
+No data and no weights are needed.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,35 @@ from pipeline_src.profiling.training_step import training_step
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
 from pipeline_src.training.runtime import describe_device
+from pipeline_src.training.update import Update
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRecipe(Update):
+    """What decides the work of a training step; the task reads `loss`."""
+
+    loss: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """What is measured: a network, at `crop` (height, width) and `batch` images, `repeats` times."""
+
+    model: dict[str, Any]
+    crop: tuple[int, int]
+    batch: int
+    recipe: MeasuredRecipe
+    threads: int
+    repeats: int
+    warmup: int
 
 
 def measure_cost(job: Job) -> None:
     """Count and time one architecture, and write both files and the sidecar of `job`."""
-    cost = count_cost(job.params)
+    params = job.params_as(Params)
+    cost = count_cost(params)
     write_json(job.outputs["cost"], cost)
-    timing = time_cost(job.params)
+    timing = time_cost(params)
     write_json(job.outputs["timing"], timing)
     found = (
         f"{cost['parameters'] / 1e6:.3g} M parameters, {cost['flops'] / 1e9:.3g} GFLOPs, "
@@ -34,40 +56,39 @@ def measure_cost(job: Job) -> None:
     )
 
 
-def count_cost(params: dict[str, Any]) -> dict[str, Any]:
+def count_cost(params: Params) -> dict[str, Any]:
     """The counted costs: the same on every machine.
 
     FLOPs are of one image, saved bytes of what one forward pass sees: the batch, or a micro-batch of it.
     """
-    model, crop = params["model"], (params["crop"][0], params["crop"][1])
-    costs = load(f"costs.{task_of(model)}")
-    cost = costs.describe(model, crop)
-    cost["batch"] = params["batch"]
-    cost["saved_bytes"] = costs.saved_bytes(model, params["batch"] // params["recipe"]["accumulate"], crop)
+    costs = load(f"costs.{task_of(params.model)}")
+    cost = costs.describe(params.model, params.crop)
+    cost["batch"] = params.batch
+    part = params.batch // params.recipe.accumulate
+    cost["saved_bytes"] = costs.saved_bytes(params.model, part, params.crop)
     return {"content": digest_of(cost), **cost}
 
 
-def time_cost(params: dict[str, Any]) -> dict[str, Any]:
+def time_cost(params: Params) -> dict[str, Any]:
     """The measured costs, with the device that they belong to: inference and training step of a batch.
 
     `latency` and `step_time` are medians in seconds; `peak_memory` is in bytes, null without a GPU.
     """
-    torch.set_num_threads(params["threads"])
+    torch.set_num_threads(params.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model, crop, batch = params["model"], (params["crop"][0], params["crop"][1]), params["batch"]
-    repeats, warmup = params["repeats"], params["warmup"]
+    model, batch, repeats, warmup = params.model, params.batch, params.repeats, params.warmup
     costs = load(f"costs.{task_of(model)}")
     torch.manual_seed(0)
     module = costs.build(model).to(device)
-    made_up = costs.made_up_batch(batch, crop, model["num_classes"], device)
+    made_up = costs.made_up_batch(batch, params.crop, model["num_classes"], device)
 
     module.eval()
     with torch.inference_mode():
         inference = measure_latency(partial(module, made_up[0]), device, repeats, warmup)
-    step = training_step(module, costs.objective(params["recipe"]), params["recipe"], made_up)
+    step = training_step(module, costs.objective(params.recipe.loss), params.recipe, made_up)
     training = measure_latency(step, device, repeats, warmup)
     return {
-        "crop": list(crop),
+        "crop": list(params.crop),
         "batch": batch,
         "latency": inference.median,
         "latency_quartiles": [inference.lower_quartile, inference.upper_quartile],

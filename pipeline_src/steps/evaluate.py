@@ -1,8 +1,7 @@
 """Step `evaluate`: accuracy of a trained run at the images' own sizes, and some predictions as pictures.
 
     params   {"data": {"num_classes", "ignore_index"}, "model", "threads", "deterministic",
-              "evaluation": {"mode": "whole", "split": "val", "overlays": 4}}  # or `slide`, with window
-                                            # and stride; resize: see pipeline_src.evaluation.inference
+              "evaluation" as `evaluation.inference_options.SplitEvaluation`}
 
 What metrics.json says stands in the task's `evaluation.py`.
 """

@@ -1,8 +1,7 @@
 """Step `export_submission`: a trained run's predictions of a hidden test set, for its evaluation server.
 
 params   {"model", "threads", "deterministic",
-          "evaluation": {"mode": "whole"}, # how a picture becomes logits or boxes, as in `evaluate`;
-                                           # optional for masks
+          "evaluation",                    # as `evaluation.inference_options.Evaluation`; optional for masks
           "server": "voc2012",             # optional, for masks: or "cityscapes"
           "list": "test",                  # VOC's list in ImageSets/Segmentation, Cityscapes' set (both
                                            # optional), or COCO's annotations/image_info_<list>.json

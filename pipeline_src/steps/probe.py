@@ -1,8 +1,7 @@
 """Step `probe`: scales of features and gradients at the start of a run: plain, with modules, folded.
 
     params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
-              "recipe": {"batch", "accumulate", "augment", "freeze_bn_at_epoch", "loss"},
-              "batches": 4, "threads", "deterministic"}
+              "recipe" as `ProbeRecipe`, "batches": 4, "threads", "deterministic"}
 
     probe.json
              {"content", "batches", "batch",
@@ -26,6 +25,7 @@ from torch import nn
 
 from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.probe import probe_network, probe_records
+from pipeline_src.calibration.probe_recipe import ProbeRecipe
 from pipeline_src.calibration.statistics import scales_for
 from pipeline_src.data.index import Manifest
 from pipeline_src.errors import InputError
@@ -73,7 +73,7 @@ def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> Non
 
 def _probe(job: Job, ranks: Ranks, workers: int | None) -> dict[str, Any]:
     params = job.params
-    section, recipe = params["model"], params["recipe"]
+    section, recipe = params["model"], job.section_as(ProbeRecipe, "recipe")
     data = Manifest.load(job.input("manifest")).content
     own, _ = initial_model(job, build_model)
     _, scales = scales_for(own, section, data, job.input("statistics"))
@@ -81,12 +81,11 @@ def _probe(job: Job, ranks: Ranks, workers: int | None) -> dict[str, Any]:
     first = FirstBatches.of(job, ranks, section["equalizer"]["images"], workers)
     # kept, so that the three networks see the same and nothing is loaded three times
     batches = list(first.load(count=params["batches"]))
-    loss = SegmentationLoss.of(recipe["loss"], params["data"]["ignore_index"]).to(ranks.device)
+    loss = SegmentationLoss.of(recipe.loss, params["data"]["ignore_index"]).to(ranks.device)
     names = [name for level in section["equalizer"]["concatenations"] for name in level]
-    bn_fixed = recipe["freeze_bn_at_epoch"] == 0
     found = {
         form or "plain": probe_network(
-            network(job, form, scales).to(ranks.device), names, batches, loss, bn_fixed
+            network(job, form, scales).to(ranks.device), names, batches, loss, recipe.bn_fixed
         )
         for form in track(FORMS, len(FORMS), f"{job.name}: probe", "network")
     }

@@ -34,7 +34,7 @@ class Costs:
     `build(model section)`; `describe(model section, size)`: `parameters`, `flops` of one image and `parts`;
     `saved_bytes(model section, batch, size)`: what a training step's forward pass keeps;
     `made_up_batch(batch, size, classes, device)`: images, which the network takes, and targets;
-    `objective(recipe)`: the loss of such a batch.
+    `objective(loss)`: the loss of such a batch, by a recipe's section `loss`.
     """
 
     build: Callable[[dict[str, Any]], nn.Module]

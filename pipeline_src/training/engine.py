@@ -22,7 +22,7 @@ from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.journal import Journal
 from pipeline_src.training.objective import Batch, Objective
-from pipeline_src.training.schedules import learning_rate
+from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.seeding import seed_step
 from pipeline_src.training.step import OptimizerStep
 from pipeline_src.training.stopping import SaveInterval, StopRequest
@@ -53,7 +53,7 @@ class Trainer:
 
     name: str
     model: nn.Module
-    recipe: dict[str, Any]
+    recipe: Recipe
     timetable: Timetable
     seed: int
     objective: Objective
@@ -130,20 +130,10 @@ class Trainer:
 
     def set_learning_rates(self) -> float:
         """Set every group's learning rate for this step; returns the recipe's own."""
-
-        def scheduled(base: float) -> float:
-            return learning_rate(
-                self.step,
-                lr=base,
-                schedule=self.recipe["schedule"],
-                warmup=self.recipe["warmup"],
-                steps_per_epoch=self.timetable.steps_per_epoch,
-                total_steps=self.timetable.total_steps,
-            )
-
+        steps = self.timetable.steps_per_epoch, self.timetable.total_steps
         for group in self.update.optimizer.param_groups:
-            group["lr"] = scheduled(group["base_lr"])
-        return scheduled(self.recipe["optimizer"]["lr"])
+            group["lr"] = self.recipe.learning_rate(self.step, group["base_lr"], *steps)
+        return self.recipe.learning_rate(self.step, self.recipe.optimizer.lr, *steps)
 
     def settle(self) -> None:
         """Fetch the losses of the last steps from the device, check them and log them.
@@ -153,7 +143,7 @@ class Trainer:
         if not self.unsettled:
             return
         losses = torch.stack([loss for *_, loss in self.unsettled]).tolist()
-        every, total = self.recipe.get("log_every", 1), self.timetable.total_steps
+        every, total = self.recipe.log_every, self.timetable.total_steps
         for (step, epoch, lr, _), loss in zip(self.unsettled, losses, strict=True):
             if not math.isfinite(loss):
                 raise self.diverged(f"the loss is {loss} at step {step} (learning rate {lr:.3g})")

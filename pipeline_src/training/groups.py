@@ -3,13 +3,13 @@
 A rule names, for every parameter, its multipliers of the learning rate and of the weight decay.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from torch import nn
 
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.base import StagedBackbone
+from pipeline_src.training.update import Optimizer
 
 GroupRule = Callable[[str, nn.Parameter], tuple[float, float]]
 """(parameter name, parameter) -> (multiplier of the learning rate, multiplier of the weight decay)."""
@@ -20,18 +20,17 @@ def uniform(name: str, parameter: nn.Parameter) -> tuple[float, float]:
     return 1.0, 1.0
 
 
-def rule_of(optimizer: Mapping[str, Any], model: nn.Module) -> GroupRule:
-    """The rule of a resolved `optimizer` section, for `model`.
+def rule_of(options: Optimizer, model: nn.Module) -> GroupRule:
+    """The rule of an optimiser's options, for `model`.
 
     `no_decay`: no weight decay where one of these texts is part of the name; `no_decay_1d`: nor on
     biases and other parameters of at most one dimension. `layer_decay`: a learning rate of
     `rate ** (layers + 1 - depth)` by the backbone's `parameter_depth`, and 1 outside it, where the output
-    norms belong (MMSegmentation's `stage_wise` rule for ConvNeXt). Keys that are missing change nothing.
+    norms belong (MMSegmentation's `stage_wise` rule for ConvNeXt).
 
     Raises `InputError` for `layer_decay` on a backbone whose parameters have no depth.
     """
-    texts, without_1d = optimizer.get("no_decay") or [], optimizer.get("no_decay_1d", False)
-    decay = optimizer.get("layer_decay")
+    decay = options.layer_decay
     prefix, backbone = _backbone_of(model)
     if decay is not None and (backbone is None or not backbone.decays_by_depth):
         raise InputError(
@@ -39,12 +38,12 @@ def rule_of(optimizer: Mapping[str, Any], model: nn.Module) -> GroupRule:
         )
 
     def rule(name: str, parameter: nn.Parameter) -> tuple[float, float]:
-        spared = any(text in name for text in texts)
-        spared |= without_1d and (parameter.ndim <= 1 or name.endswith(".bias"))
+        spared = any(text in name for text in options.no_decay)
+        spared |= options.no_decay_1d and (parameter.ndim <= 1 or name.endswith(".bias"))
         rate = 1.0
         if decay is not None and backbone is not None and name.startswith(prefix):
             depth = backbone.parameter_depth(name.removeprefix(prefix))
-            rate = 1.0 if depth is None else decay["rate"] ** (decay["layers"] + 1 - depth)
+            rate = 1.0 if depth is None else decay.rate ** (decay.layers + 1 - depth)
         return rate, 0.0 if spared else 1.0
 
     return rule

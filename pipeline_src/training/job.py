@@ -23,6 +23,7 @@ from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, wri
 from pipeline_src.training.journal import Journal, last_values
 from pipeline_src.training.objective import Batch, Objective
 from pipeline_src.training.preflight import check_batch
+from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval, StopRequest
@@ -113,7 +114,7 @@ def checkpoint_folder(job: Job, work: Path) -> Path:
 def _train(
     job: Job, parts: Parts, options: Options, ranks: Ranks, store: CheckpointFolder, stop: StopRequest
 ) -> dict[str, Any]:
-    params, recipe, seed = job.params, job.params["recipe"], job.params["seed"]
+    params, seed, recipe = job.params, job.params["seed"], job.section_as(Recipe, "recipe")
     settings = configure(
         threads=params["threads"], deterministic=params["deterministic"], device=ranks.device
     )

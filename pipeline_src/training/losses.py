@@ -6,15 +6,11 @@ The sum over a batch's parts is exact only when every part is divided by the *wh
 so the count is taken first (`pixels`), summed over the ranks by the caller, and passed in.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-AUXILIARY_WEIGHT = 0.4
-"""Weight of an auxiliary head's loss in the recipes of PSPNet and of MMSegmentation."""
+from pipeline_src.training.loss_options import AUXILIARY_WEIGHT, Loss
 
 Output = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
 """A network's logits `(N, C, H, W)`, or a pair of them: the decoder's and the auxiliary head's."""
@@ -39,9 +35,9 @@ class SegmentationLoss(nn.Module):
         self.auxiliary_weight = auxiliary_weight
 
     @classmethod
-    def of(cls, section: Mapping[str, Any], ignore_index: int) -> "SegmentationLoss":
-        """The loss of a resolved recipe's `loss` section."""
-        return cls(section["reduction"], ignore_index, section.get("auxiliary_weight", AUXILIARY_WEIGHT))
+    def of(cls, options: Loss, ignore_index: int) -> "SegmentationLoss":
+        """The loss of a recipe."""
+        return cls(options.reduction, ignore_index, options.auxiliary_weight)
 
     def pixels(self, masks: torch.Tensor) -> int:
         """What `masks` contribute to the divisor; sum it over all parts of a batch."""

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pipeline_src.training.groups import GroupRule, rule_of, uniform
+from pipeline_src.training.update import AdamW, Sgd
 
 
 def parameter_groups(
@@ -30,20 +31,15 @@ def parameter_groups(
     ]
 
 
-def build_optimizer(model: nn.Module, recipe: dict[str, Any]) -> torch.optim.Optimizer:
-    """The optimiser that a resolved recipe's `optimizer` section describes, with its groups.
+def build_optimizer(model: nn.Module, options: Sgd | AdamW) -> torch.optim.Optimizer:
+    """The optimiser of a recipe, with its groups.
 
-    Raises `ValueError` for an unknown kind, and `InputError` for `layer_decay` on a network that has none.
+    Raises `InputError` for `layer_decay` on a network that has none.
     """
     groups = parameter_groups(
-        model, lr=recipe["lr"], weight_decay=recipe["weight_decay"], rule=rule_of(recipe, model)
+        model, lr=options.lr, weight_decay=options.weight_decay, rule=rule_of(options, model)
     )
-    match recipe["kind"]:
-        case "sgd":
-            return torch.optim.SGD(
-                groups, lr=recipe["lr"], momentum=recipe["momentum"], nesterov=recipe["nesterov"]
-            )
-        case "adamw":
-            first, second = recipe["betas"]
-            return torch.optim.AdamW(groups, lr=recipe["lr"], betas=(first, second))
-    raise ValueError(f"unknown optimizer {recipe['kind']!r}")
+    if isinstance(options, Sgd):
+        return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum, nesterov=options.nesterov)
+    first, second = options.betas
+    return torch.optim.AdamW(groups, lr=options.lr, betas=(first, second))

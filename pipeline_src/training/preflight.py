@@ -1,18 +1,20 @@
 """Checks of a recipe that need the data set's size and the number of processes, before anything is built."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline_src.errors import InputError
 from pipeline_src.models.build_pyramid import component_of
+from pipeline_src.training.recipe import Recipe
 
 
-def check_batch(recipe: dict[str, Any], samples: int, world: int) -> None:
+def check_batch(recipe: Recipe, samples: int, world: int) -> None:
     """Refuse a batch that this data set or this number of processes cannot form.
 
     Raises `InputError` that names the key of the recipe.
     """
-    batch, accumulate = recipe["batch"], recipe["accumulate"]
+    batch, accumulate = recipe.batch, recipe.accumulate
     parts = world * accumulate
     split = f"{world} processes x {accumulate} micro-batches"
     if batch % parts:
@@ -22,7 +24,7 @@ def check_batch(recipe: dict[str, Any], samples: int, world: int) -> None:
         )
     if samples == 0:
         raise InputError("split train: holds no samples; training needs at least one")
-    if not recipe["drop_last"]:
+    if not recipe.drop_last:
         rest = samples % batch
         if rest % parts:
             raise InputError(
@@ -36,20 +38,20 @@ def check_batch(recipe: dict[str, Any], samples: int, world: int) -> None:
         )
 
 
-def check_crop(recipe: dict[str, Any], model: dict[str, Any], samples: int) -> None:
+def check_crop(recipe: Recipe, crop: Sequence[int], model: dict[str, Any], samples: int) -> None:
     """Refuse a crop or batch that leaves batch normalisation with one value per channel: no variance.
 
-    `samples` are those of the training split. Some decoders pool a whole map to one cell, whatever the crop.
-    Raises `InputError` that names the key of the recipe.
+    `crop` is height and width, `samples` are those of the training split. Some decoders pool a whole map to
+    one cell, whatever the crop. Raises `InputError` that names the key of the recipe.
     """
     stride = float(model["backbone"]["output_stride"])
     if model["pyramid"] is not None:
         pyramid, options = component_of("pyramid", model["pyramid"])
         stride *= pyramid.reduction(options)
-    height, width = recipe["augment"]["crop"]
+    height, width = crop
     cells = math.ceil(height / stride) * math.ceil(width / stride)
     # Synchronised over ranks, not over micro-batches.
-    part = recipe["batch"] // recipe["accumulate"]
+    part = recipe.batch // recipe.accumulate
     if cells * part < 2:
         raise InputError(
             f"recipe.augment.crop: {height}x{width} at stride {stride:g} leaves one value per channel in a "
@@ -59,14 +61,14 @@ def check_crop(recipe: dict[str, Any], model: dict[str, Any], samples: int) -> N
     if not decoder.pools_to_one_cell(options):
         return
     pooled = "the decoder's 1x1 pooling branch has one value per channel, which has no variance"
-    least = 2 * recipe["accumulate"]
+    least = 2 * recipe.accumulate
     if part < 2:
         raise InputError(
-            f"recipe.batch: {recipe['batch']} leaves {part} sample in a micro-batch, of which {pooled}; "
+            f"recipe.batch: {recipe.batch} leaves {part} sample in a micro-batch, of which {pooled}; "
             f"use at least {least}"
         )
-    rest = samples % recipe["batch"]
-    if not recipe["drop_last"] and 0 < rest < least:
+    rest = samples % recipe.batch
+    if not recipe.drop_last and 0 < rest < least:
         raise InputError(
             f"recipe.drop_last: false leaves a last batch of {rest}, with a micro-batch of 1 sample, of "
             f"which {pooled}; use true"

@@ -1,8 +1,5 @@
 """One optimiser step, in training and where its cost is measured."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -10,23 +7,21 @@ from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.objective import Batch, Objective
 from pipeline_src.training.optim import build_optimizer
 from pipeline_src.training.precision import Precision
+from pipeline_src.training.update import Update
 
 
 class OptimizerStep:
     """Updates `model` by one batch: the step of a single process with the whole batch, whatever the split
     into micro-batches and over ranks.
 
-    Of a resolved `recipe` it uses `optimizer`, `amp`, `accumulate` and `clip_grad_norm`. The caller sets the
-    model's mode, the learning rates and the seed. Raises `InputError` for fp16 on a CPU.
+    The caller sets the model's mode, the learning rates and the seed. Raises `InputError` for fp16 on a CPU.
     """
 
-    def __init__(
-        self, model: nn.Module, objective: Objective, recipe: Mapping[str, Any], ranks: Ranks
-    ) -> None:
+    def __init__(self, model: nn.Module, objective: Objective, options: Update, ranks: Ranks) -> None:
         self.model, self.objective, self.ranks = model, objective, ranks
-        self.accumulate, self.clip_grad_norm = recipe["accumulate"], recipe.get("clip_grad_norm")
-        self.precision = Precision(recipe["amp"], ranks.device)
-        self.optimizer = build_optimizer(model, recipe["optimizer"])
+        self.accumulate, self.clip_grad_norm = options.accumulate, options.clip_grad_norm
+        self.precision = Precision(options.amp, ranks.device)
+        self.optimizer = build_optimizer(model, options.optimizer)
         self.parameters = [
             parameter for group in self.optimizer.param_groups for parameter in group["params"]
         ]

@@ -1,7 +1,10 @@
 """When things happen in a training, in steps: its length, the freezing of BN, the validations."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline_src.training.recipe import Recipe
 
 
 def steps_per_epoch(samples: int, batch: int, drop_last: bool = True) -> int:
@@ -11,7 +14,7 @@ def steps_per_epoch(samples: int, batch: int, drop_last: bool = True) -> int:
 
 @dataclass(frozen=True)
 class Timetable:
-    """Everything about time that a resolved recipe says, in optimiser steps counted from 0."""
+    """Everything about time that a recipe says, in optimiser steps counted from 0."""
 
     steps_per_epoch: int
     total_steps: int
@@ -20,18 +23,15 @@ class Timetable:
     validate_every: int | None
 
     @classmethod
-    def of(cls, recipe: dict[str, Any], samples: int) -> "Timetable":
-        """The timetable of a resolved recipe on a training split of `samples` samples."""
-        steps = steps_per_epoch(samples, recipe["batch"], recipe["drop_last"])
-        freeze, validate = recipe["freeze_bn_at_epoch"], recipe["validate_every"]
-        every = None
-        if validate is not None:
-            every = validate["epochs"] * steps if validate.get("epochs") else validate["iterations"]
+    def of(cls, recipe: "Recipe", samples: int) -> "Timetable":
+        """The timetable of a recipe on a training split of `samples` samples."""
+        steps = steps_per_epoch(samples, recipe.batch, recipe.drop_last)
+        freeze, validate = recipe.freeze_bn_at_epoch, recipe.validate_every
         return cls(
             steps_per_epoch=steps,
-            total_steps=recipe["iterations"] or recipe["epochs"] * steps,
+            total_steps=recipe.length.steps(steps),
             freeze_bn_at=None if freeze is None else freeze * steps,
-            validate_every=every,
+            validate_every=None if validate is None else validate.steps(steps),
         )
 
     def bn_frozen(self, step: int) -> bool:

@@ -6,6 +6,7 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params, read_yaml
 from pipeline_src.config.resolve import expand_path
+from pipeline_src.data.segmentation.augment import RandomResize
 from pipeline_src.errors import InputError
 from pipeline_src.planning.summaries import plan_everything
 from pipeline_src.reporting.reference import read_paper_values
@@ -57,12 +58,12 @@ def test_the_other_setting_of_cityscapes_is_an_overlay():
     found = expand(load_params(overlays=[overlay]))
     assert len(found.runs) == 4 * 2 * 5
     for run in found.runs.values():
-        assert run.recipe["augment"]["crop"] == [769, 769]
-        assert run.recipe["augment"]["resize"] == {"scale": [2049, 1025], "ratio": [0.5, 2.0]}
+        assert run.recipe.augment.crop == [769, 769]
+        assert run.recipe.augment.resize == RandomResize([0.5, 2.0], [2049, 1025])
         assert run.model["decoder"]["align_corners"] and run.model["auxiliary"]["align_corners"]
         evaluation = found.scorings[run.name].evaluation
-        assert (evaluation["window"], evaluation["stride"]) == ([769, 769], [513, 513])
-        assert evaluation["resize"] == [2049, 1025]
+        assert (evaluation.window, evaluation.stride) == ([769, 769], [513, 513])
+        assert evaluation.resize == [2049, 1025]
     printed = {value["row"] for value in read_paper_values("workflow/reference/paper_values.csv")}
     assert {row.label for row in found.rows["cityscapes_769"]} <= printed
 
@@ -121,9 +122,9 @@ def test_decay_by_layer_needs_a_network_that_has_it():
 def test_an_evaluation_by_name():
     found = experiments()
     one = found.scorings["scale_eq_encoders/encoder-ConvNeXt-T_data-ADE20K_equalizer-with/seed-0"]
-    assert (one.evaluation["mode"], one.evaluation["stride"]) == ("slide", [341, 341])
+    assert (one.evaluation.mode, one.evaluation.stride) == ("slide", [341, 341])
     one = found.scorings["scale_eq_decoders/decoder-PSPHead_data-Cityscapes_equalizer-with/seed-0"]
-    assert (one.evaluation["mode"], one.evaluation["resize"]) == ("whole", None)
+    assert (one.evaluation.mode, one.evaluation.resize) == ("whole", None)
     with pytest.raises(
         InputError, match=r"studies\.dfp\.evaluation: 'hole' is not in evaluations; use own_size"
     ):
@@ -235,7 +236,7 @@ def test_labelled_settings_change_several_keys_at_once():
         "mine/net-dfp_lr-0.01/seed-0",
         "mine/net-dfp_lr-0.1/seed-0",
     ]
-    assert [run.recipe["batch"] for run in found.runs.values()] == [3, 3, 6, 6]
+    assert [run.recipe.batch for run in found.runs.values()] == [3, 3, 6, 6]
     assert [row.label for row in found.rows["mine"]] == ["plain 0.01", "plain 0.1", "dfp 0.01", "dfp 0.1"]
 
 

@@ -16,6 +16,7 @@ from pipeline_src.models.build import build_model
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
 from pipeline_src.training.preflight import check_crop
 from tests.models.test_ipg_fusion import zero_gradients
+from tests.training.toy_training import read_recipe
 
 IPG = {"kind": "ipg"}
 UPER = {"kind": "uper", "channels": 8}
@@ -204,14 +205,14 @@ def test_a_head_reads_an_extra_stage(stages: int, keep: bool) -> None:
 
 def test_a_crop_that_an_extra_stage_shrinks_to_a_pixel_is_refused() -> None:
     decoder = {"kind": "fcn", "level": 8, "channels": 8}
-    recipe = {"augment": {"crop": [256, 256]}, "batch": 2, "accumulate": 2, "drop_last": True}
+    recipe = read_recipe(batch=2, accumulate=2)
     for keep in (False, True):
         model = resolved({**IPG, "stages": 7, "keep": keep}, decoder)
         if keep:
-            check_crop(recipe, model, 8)
+            check_crop(recipe, [256, 256], model, 8)
         else:
             with pytest.raises(InputError, match="crop: 256x256 at stride 256 leaves one value per channel"):
-                check_crop(recipe, model, 8)
+                check_crop(recipe, [256, 256], model, 8)
 
 
 @pytest.mark.parametrize("identity_start", [True, False])

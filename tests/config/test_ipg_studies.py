@@ -62,8 +62,8 @@ def test_multi_scale_rows_are_another_evaluation(found):
     single, multi = found.rows["ipg_voc"][1:3]
     assert single.runs == single.scorings == multi.runs
     assert set(multi.scorings).isdisjoint(single.scorings)
-    assert {len(found.scorings[name].evaluation["scales"]) for name in single.scorings} == {1}
-    assert {len(found.scorings[name].evaluation["scales"]) for name in multi.scorings} == {3}
+    assert {len(found.scorings[name].evaluation.scales) for name in single.scorings} == {1}
+    assert {len(found.scorings[name].evaluation.scales) for name in multi.scorings} == {3}
 
 
 def test_networks_are_those_of_the_paper():
@@ -95,15 +95,15 @@ def test_the_recipe_is_the_papers():
         if not name.startswith("ipg_"):
             continue
         recipe = run.recipe
-        optimizer = recipe["optimizer"]
-        assert (optimizer["kind"], optimizer["lr"], recipe["batch"], recipe["epochs"]) == (
+        optimizer = recipe.optimizer
+        assert (optimizer.kind, optimizer.lr, recipe.batch, recipe.epochs) == (
             "sgd",
             0.01,
             32,
             12,
         )
-        assert recipe["schedule"]["milestones"] == [7, 11]
-        assert recipe["warmup"]["iterations"] == 500
-        assert recipe["warmup"]["ratio"] == pytest.approx(1 / 3, abs=1e-6)
+        assert recipe.schedule.milestones == [7, 11]
+        assert recipe.warmup.iterations == 500
+        assert recipe.warmup.ratio == pytest.approx(1 / 3, abs=1e-6)
         expected = [1000, 600] if run.dataset == "voc0712" else [1333, 800]
-        assert recipe["augment"]["scales"] == [expected]
+        assert recipe.augment.scales == [expected]

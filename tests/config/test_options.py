@@ -76,6 +76,8 @@ def test_defaults_that_are_lists_are_not_shared() -> None:
         ({"sizes": [1], "sise": 2}, "unknown key 'sise'"),
         ({}, "sizes is missing"),
         ({"sizes": [1], "inner": {"wide": 1}}, "unknown key 'wide'"),
+        ({"sizes": [1], "optimizer": {"kind": "lion"}}, "Example.optimizer.kind: 'lion'; allowed: sgd, adam"),
+        ({"sizes": [1], "optimizer": {}}, "Example.optimizer.kind is missing"),
         ({"sizes": [1], "maybe": {"wide": 1}}, "maybe: unknown key 'wide'"),
         ([], "is no mapping"),
     ],

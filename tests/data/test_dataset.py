@@ -9,6 +9,7 @@ from pipeline_src.data.loader import SampleKey, StepSampler, epoch_order, steps_
 from pipeline_src.data.manifest import build_manifest
 from pipeline_src.data.readers.masks import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
+from pipeline_src.data.segmentation.augment import Augment, RandomResize
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
@@ -17,7 +18,7 @@ from pipeline_src.files import write_json
 from pipeline_src.tasks.segmentation.manifest import MaskChecks
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-AUGMENT = {"resize": {"ratio": [0.5, 2.0]}, "crop": [21, 27], "flip": 0.5}
+AUGMENT = Augment(resize=RandomResize([0.5, 2.0]), crop=[21, 27])
 
 
 def write(built, folder, classes):

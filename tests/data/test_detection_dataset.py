@@ -12,6 +12,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.models.detection.transform import resize_boxes as torchvision_resize_boxes
 from torchvision.transforms.v2 import functional as F
 
+from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset, grouped_order
 from pipeline_src.data.detection.index import DetectionIndex
 from pipeline_src.data.detection.transforms import (
@@ -68,7 +69,7 @@ def manifest(tmp_path_factory):
 
 
 def training(scales=((80, 50),), flip=0.5):
-    return DetectionTrainTransform.of({"scales": scales, "flip": flip}, MEAN, STD)
+    return DetectionTrainTransform.of(DetectionAugment(scales, flip), MEAN, STD)
 
 
 # --- geometry -------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ def test_boxes_stay_on_their_objects():
     image = torch.zeros(3, 60, 90, dtype=torch.uint8)
     image[:, 12:30, 21:48] = 255
     boxes = torch.tensor([[21.0, 12.0, 48.0, 30.0]])
-    normal = DetectionTrainTransform.of({"scales": [(270, 180)], "flip": 1.0}, (0, 0, 0), (1, 1, 1))
+    normal = DetectionTrainTransform.of(DetectionAugment([(270, 180)], 1.0), (0, 0, 0), (1, 1, 1))
     moved, there = normal(image, boxes, np.random.default_rng(0))
     rows, columns = torch.nonzero(moved[0] > 0.5, as_tuple=True)
     found = torch.tensor([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -153,7 +154,9 @@ def test_boxes_stay_on_their_objects():
 
 def test_wrong_scale_is_refused():
     with pytest.raises(InputError, match=r"scales: \[800, 1333\] is not \[long side, short side\]"):
-        training([(800, 1333)])
+        DetectionEvalTransform.of([800, 1333], MEAN, STD)
+    with pytest.raises(ValueError, match=r"scales \[800, 1333\]: the long side comes first"):
+        training([[800, 1333]])
     with pytest.raises(InputError, match="scales: is empty"):
         training([])
 

@@ -12,6 +12,7 @@ from pipeline_src.components import load
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
+from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.index import DetectionIndex
 from pipeline_src.data.detection.objects import Objects
@@ -75,7 +76,7 @@ def test_scenes_are_planned_drawn_described_and_trained_on(layout, plan, describ
     assert manifest.splits["train"]["images"] == 8 + extra.get("extra", 0)
     if layout == "coco":
         assert manifest.classes[1:] == tuple(category.name for category in COCO_CATEGORIES[:4])
-    transform = DetectionTrainTransform.of({"scales": [[96, 64]], "flip": 0.5}, [0.5] * 3, [0.5] * 3)
+    transform = DetectionTrainTransform.of(DetectionAugment([[96, 64]], 0.5), [0.5] * 3, [0.5] * 3)
     dataset = DetectionDataset(job.sidecar, "train", transform)
     for images, targets in training_loader(dataset, seed=0, batch=3, total_steps=4):
         assert len(images) == len(targets) == 3

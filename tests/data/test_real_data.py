@@ -9,6 +9,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
+from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
@@ -184,7 +185,7 @@ def test_coco_sample_in_the_official_layout_is_its_json_and_gives_batches(coco_a
     write_json(index, built.index)
     described_by = {"dataset": "coco", "index": str(index), "classes": names, **built.facts}
     write_json(path, {"content": built.content, **described_by})
-    transform = DetectionTrainTransform.of({"scales": [[133, 80]], "flip": 0.5}, [0.5] * 3, [0.5] * 3)
+    transform = DetectionTrainTransform.of(DetectionAugment([[133, 80]], 0.5), [0.5] * 3, [0.5] * 3)
     dataset = DetectionDataset(path, "train", transform)
     learned = {
         int(record.id) for record in listings["train"].records if any(not o.crowd for o in record.objects)

@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
+from pipeline_src.data.segmentation import augment as options
+from pipeline_src.data.segmentation.augment import Augment
 from pipeline_src.data.segmentation.transforms import (
     EvalTransform,
     Normalise,
@@ -144,7 +146,7 @@ def test_normalise_matches_torchvision():
 
 
 def test_train_transform_pads_with_zero_after_normalising_and_ignored_labels():
-    transform = TrainTransform.of({"resize": None, "crop": [12, 20], "flip": 0.0}, MEAN, STD)
+    transform = TrainTransform.of(Augment(crop=[12, 20], flip=0.0), MEAN, STD)
     sample = make(9, 13)
     image, mask = transform(sample.image, sample.mask, np.random.default_rng(0))
     assert image.shape == (3, 12, 20) and image.dtype == torch.float32
@@ -158,7 +160,7 @@ def test_train_transform_pads_with_zero_after_normalising_and_ignored_labels():
 @given(SIZES, SIZES, st.integers(0, 99), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_train_transform_gives_the_crop_size_whatever_comes_in(height, width, seed, with_resize):
-    augment = {"resize": {"ratio": [0.5, 2.0]} if with_resize else None, "crop": [9, 15], "flip": 0.5}
+    augment = Augment(resize=options.RandomResize([0.5, 2.0]) if with_resize else None, crop=[9, 15])
     transform = TrainTransform.of(augment, MEAN, STD)
     sample = make(height, width, seed)
     image, mask = transform(sample.image, sample.mask, np.random.default_rng(seed))
@@ -169,7 +171,8 @@ def test_train_transform_gives_the_crop_size_whatever_comes_in(height, width, se
 
 
 def test_train_transform_is_its_steps_in_order():
-    transform = TrainTransform.of({"resize": {"ratio": [0.5, 2]}, "crop": [16, 16], "flip": 1.0}, MEAN, STD)
+    augment = Augment(resize=options.RandomResize([0.5, 2]), crop=[16, 16], flip=1.0)
+    transform = TrainTransform.of(augment, MEAN, STD)
     sample = make(21, 30, 3)
     rng = np.random.default_rng(8)
     expected = resize(sample, float(rng.uniform(0.5, 2)))

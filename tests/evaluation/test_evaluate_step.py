@@ -106,7 +106,7 @@ def test_weights_of_another_architecture_are_refused_in_one_line(run):
 
 
 def test_an_unknown_mode_names_the_known_ones(run):
-    with pytest.raises(InputError, match=r"evaluation\.mode: 'flip' is unknown; use whole or slide"):
+    with pytest.raises(InputError, match=r"evaluation\.mode: 'flip'; allowed: whole, slide"):
         evaluate(evaluation_job(evaluation={"mode": "flip", "split": "val", "overlays": 0}), "cpu")
 
 

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
-from pipeline_src.config.recipe import Evaluation
+from pipeline_src.config.recipe import EvaluationSection
 from pipeline_src.data.segmentation.transforms import fitted_size
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.confusion import Confusion
 from pipeline_src.evaluation.inference import inference_of, resized, sliding, window_starts
+from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.evaluation.segmentation import evaluate_model, whole_image
+from pipeline_src.options import from_json
 from pipeline_src.steps.evaluate import evaluate
 from pipeline_src.steps.export_submission import export_submission
 from tests.evaluation.test_submission import FOLDER, read_archive
@@ -142,7 +144,7 @@ def test_resizing_before_the_normalisation_is_the_same_up_to_rounding():
 @torch.no_grad()
 def test_a_section_becomes_its_inference():
     model, image = network(), images(30, 41)
-    assert inference_of({"mode": "whole"}) is whole_image
+    assert inference_of(Evaluation()) is whole_image
     for section in (
         {"mode": "slide", "window": [16, 20], "stride": [10, 13]},
         {"mode": "slide", "window": [16, 20], "stride": [10, 13], "resize": [50, 25]},
@@ -150,24 +152,16 @@ def test_a_section_becomes_its_inference():
     ):
         inner = sliding((16, 20), (10, 13)) if section["mode"] == "slide" else whole_image
         expected = resized(inner, (50, 25)) if "resize" in section else inner
-        assert torch.equal(inference_of(section)(model, image), expected(model, image))
-        complete = Evaluation.model_validate(section).model_dump()
-        assert torch.equal(inference_of(complete)(model, image), expected(model, image))
+        read, checked = from_json(Evaluation, section), EvaluationSection.model_validate(section).given()
+        assert read == checked
+        assert torch.equal(inference_of(read)(model, image), expected(model, image))
 
 
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"mode": "flip"}, r"evaluation\.mode: 'flip' is unknown; use whole or slide"),
-        ({"mode": "slide"}, r"evaluation\.window: is missing"),
-        ({"mode": "slide", "window": [8, 8], "stride": None}, r"evaluation\.stride: is missing"),
-        ({"mode": "slide", "window": [8, 8], "stride": [9, 1]}, r"evaluation\.stride: \[9, 1\] is larger"),
-    ],
-)
-def test_an_incomplete_section_is_refused_in_one_line(section, message):
-    with pytest.raises(InputError, match=message) as caught:
-        inference_of(section)
-    assert "\n" not in str(caught.value)
+def test_an_unknown_mode_and_a_stride_that_leaves_gaps_are_refused_in_one_line():
+    with pytest.raises(InputError, match=r"^evaluation\.mode: 'flip'; allowed: whole, slide$"):
+        from_json(Evaluation, {"mode": "flip"}, "evaluation")
+    with pytest.raises(InputError, match=r"^evaluation\.stride: \[9, 1\] is larger than the window"):
+        sliding((8, 8), (9, 1))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +176,9 @@ def test_an_incomplete_section_is_refused_in_one_line(section, message):
 )
 def test_an_inconsistent_configuration_is_refused(section, message):
     with pytest.raises(ValueError, match=message):
-        Evaluation.model_validate(section)
+        EvaluationSection.model_validate(section)
+    with pytest.raises(ValueError, match=message):
+        from_json(Evaluation, section)
 
 
 def test_scores_are_counted_at_the_images_own_size():
@@ -191,7 +187,7 @@ def test_scores_are_counted_at_the_images_own_size():
         (torch.randn(3, *size), rng.integers(0, 4, size).astype(np.uint8), str(size))
         for size in [(9, 13), (31, 17)]
     ]
-    inference = inference_of({"mode": "slide", "window": [12, 12], "stride": [7, 7], "resize": [40, 20]})
+    inference = inference_of(Evaluation(mode="slide", window=[12, 12], stride=[7, 7], resize=[40, 20]))
     model, expected = network(), Confusion(4)
     for image, mask, _ in scenes:
         with torch.no_grad():
@@ -203,7 +199,7 @@ def test_scores_are_counted_at_the_images_own_size():
 
 def test_the_steps_infer_as_their_section_says(run, tmp_path):
     section = {"mode": "slide", "window": [32, 32], "stride": [21, 21], "resize": [80, 40]}
-    norm, inference = MODEL["backbone"], inference_of(section)
+    norm, inference = MODEL["backbone"], inference_of(from_json(Evaluation, section))
     voc = tmp_path / "voc" / "VOCdevkit" / "VOC2012"
     expected = Confusion(len(CLASSES))
     predictions = {}

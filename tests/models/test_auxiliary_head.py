@@ -81,7 +81,7 @@ def test_its_loss_is_added_with_its_weight_and_its_gradient_reaches_level_4_only
     logits, auxiliary = output = model(images)
     parts = [F.cross_entropy(one, masks) for one in (logits, auxiliary)]
     for weight in (0.0, 0.4, 2.0):
-        loss = SegmentationLoss.of({"reduction": "labelled_pixels", "auxiliary_weight": weight}, 255)
+        loss = SegmentationLoss("labelled_pixels", 255, weight)
         torch.testing.assert_close(loss(output, masks, loss.pixels(masks)), parts[0] + weight * parts[1])
     parts[1].backward()
     assert all(parameter.grad is not None for parameter in model.auxiliary.parameters())

@@ -136,7 +136,7 @@ def test_training_loss_with_the_auxiliary_head_equals_transformers(seed: int) ->
     masks = torch.randint(CLASSES, (2, 99, 133))
     masks[torch.rand(masks.shape) < 0.3] = 255
     expected = theirs.train()(images, labels=masks).loss
-    loss = SegmentationLoss.of({"reduction": "labelled_pixels"}, 255)
+    loss = SegmentationLoss("labelled_pixels", 255)
     actual = loss(ours.train()(images), masks, loss.pixels(masks))
     assert actual.item() == pytest.approx(expected.item(), rel=1e-5)
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks import dfp_cost
+from pipeline_src.options import from_json
 from pipeline_src.profiling.describe import describe_architecture
-from pipeline_src.steps.cost import count_cost
+from pipeline_src.steps.cost import Params, count_cost
 from tests.jobs import run_job, write_job_file
 from tests.profiling.sections import cost_params, section
 
@@ -27,6 +28,10 @@ def write_job(folder: Path, params: dict[str, Any]) -> Path:
         "digest": "j",
     }
     return write_job_file(folder, **job)
+
+
+def counted(**changes: Any) -> dict[str, Any]:
+    return count_cost(from_json(Params, cost_params(**changes)))
 
 
 def read_outputs(folder: Path) -> tuple[dict[str, Any], ...]:
@@ -57,17 +62,17 @@ def test_counts_are_equal_byte_for_byte_and_times_stand_apart(tmp_path: Path, pr
 
 
 def test_content_follows_what_is_counted() -> None:
-    content = count_cost(cost_params())["content"]
-    assert count_cost(cost_params(threads=2, repeats=9))["content"] == content
-    assert count_cost(cost_params(depth=3))["content"] != content
-    assert count_cost(cost_params(crop=[64, 64]))["content"] != content
+    content = counted()["content"]
+    assert counted(threads=2, repeats=9)["content"] == content
+    assert counted(depth=3)["content"] != content
+    assert counted(crop=[64, 64])["content"] != content
 
 
 def test_saved_bytes_are_those_of_a_micro_batch() -> None:
     recipe = {**cost_params()["recipe"], "accumulate": 2}
-    accumulated = count_cost(cost_params(batch=4, recipe=recipe))
-    assert accumulated["saved_bytes"] == count_cost(cost_params(batch=2))["saved_bytes"]
-    assert accumulated["flops"] == count_cost(cost_params(batch=2))["flops"]
+    accumulated = counted(batch=4, recipe=recipe)
+    assert accumulated["saved_bytes"] == counted(batch=2)["saved_bytes"]
+    assert accumulated["flops"] == counted(batch=2)["flops"]
 
 
 @pytest.mark.parametrize("timed", [False, True])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +10,19 @@ import torch
 from torch import nn
 
 from pipeline_src.errors import InputError
+from pipeline_src.options import from_json
 from pipeline_src.profiling.latency import measure_latency, summarise
 from pipeline_src.profiling.memory import measure_peak_memory
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.tasks.segmentation.costs import COSTS
+from pipeline_src.training.update import Update
 from tests.profiling.sections import RECIPE
 
 CPU = torch.device("cpu")
+
+
+def update(**changes: Any) -> Update:
+    return from_json(Update, {**RECIPE, **changes}, part=True)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 10])
@@ -70,9 +77,9 @@ def reference_step(model: nn.Module, images: torch.Tensor, masks: torch.Tensor) 
         loss = loss + 0.4 * nn.functional.cross_entropy(auxiliary, masks)
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(loss, parameters)
-    options = RECIPE["optimizer"]
+    options = update().optimizer
     return {
-        name: p.detach() - options["lr"] * (g + options["weight_decay"] * p.detach())
+        name: p.detach() - options.lr * (g + options.weight_decay * p.detach())
         for name, p, g in zip(names, parameters, gradients, strict=True)
     }
 
@@ -94,16 +101,14 @@ class TwoHeads(nn.Module):
 def test_a_timed_step_is_a_real_one(make: Callable[[], nn.Module], accumulate: int) -> None:
     torch.manual_seed(accumulate)
     model = make()
-    recipe = {**RECIPE, "accumulate": accumulate}
     images, masks = COSTS.made_up_batch(6, (8, 10), 4, CPU)
     assert images.shape == (6, 3, 8, 10) and masks.shape == (6, 8, 10)
     expected = reference_step(model, images, masks)
-    training_step(model, COSTS.objective(recipe), recipe, (images, masks))()
+    training_step(model, COSTS.objective(RECIPE["loss"]), update(accumulate=accumulate), (images, masks))()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.detach(), expected[name])
 
 
 def test_half_precision_on_a_cpu_is_refused() -> None:
-    recipe = {**RECIPE, "amp": "fp16"}
     with pytest.raises(InputError, match="fp16"):
-        training_step(nn.Conv2d(3, 2, 1), COSTS.objective(recipe), recipe, None)
+        training_step(nn.Conv2d(3, 2, 1), COSTS.objective(RECIPE["loss"]), update(amp="fp16"), None)

@@ -12,6 +12,10 @@ from pipeline_src.provenance.job import Job
 class Size:
     size: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        if self.size[0] > self.size[1]:
+            raise ValueError("the smaller comes first")
+
 
 def test_parameters_are_read_as_dataclasses_and_a_job_names_itself():
     params = {"size": [1, 2], "x": 1, "inner": {"size": [3, 4], "y": 1}}
@@ -21,6 +25,9 @@ def test_parameters_are_read_as_dataclasses_and_a_job_names_itself():
     assert job.section_as(Size, "inner") == Size((3, 4))
     with pytest.raises(InputError, match=r"^job extract sbd: params\.outer is missing$"):
         job.section_as(Size, "outer")
+    params["inner"]["size"] = [4, 3]
+    with pytest.raises(InputError, match=r"^job extract sbd: params\.inner: the smaller comes first$"):
+        job.section_as(Size, "inner")
     del params["inner"]["size"]
     with pytest.raises(InputError, match=r"^job extract sbd: params\.inner\.size is missing$"):
         job.section_as(Size, "inner")

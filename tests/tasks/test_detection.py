@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.options import from_json
 from pipeline_src.profiling.detector import PROPOSALS, describe_detector
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.overlays import read_panels
-from pipeline_src.steps.cost import count_cost, time_cost
+from pipeline_src.steps.cost import Params, count_cost, time_cost
 from pipeline_src.tasks.detection.costs import COSTS, made_up_batch
 from pipeline_src.tasks.detection.data import TRAINING
 from pipeline_src.tasks.detection.objective import DetectionObjective
@@ -135,9 +137,12 @@ def test_costs_follow_the_convention(data):
         "optimizer": optimizer,
         "amp": "none",
         "accumulate": 1,
+        "loss": {},
     }
-    cost = {"model": params["model"], "crop": [64, 96], "batch": 2, "recipe": recipe, "threads": 1,
-            "repeats": 1, "warmup": 0}  # fmt: skip
+    cost = from_json(Params, {
+        "model": params["model"], "crop": [64, 96], "batch": 2, "recipe": recipe, "threads": 1,
+        "repeats": 1, "warmup": 0,
+    })  # fmt: skip
     counted = count_cost(cost)
     assert list(counted["parts"]) == ["backbone", "neck", "rpn", "roi_heads"]
     assert counted["flops"] == sum(part["flops"] for part in counted["parts"].values())
@@ -147,7 +152,7 @@ def test_costs_follow_the_convention(data):
     assert counted["parameters"] == own == sum(part["parameters"] for part in counted["parts"].values())
     assert counted["saved_bytes"] > 0 and count_cost(cost) == counted
     # an image's bytes count for every image of the batch
-    assert count_cost({**cost, "batch": 6})["saved_bytes"] == 3 * counted["saved_bytes"]
+    assert count_cost(replace(cost, batch=6))["saved_bytes"] == 3 * counted["saved_bytes"]
     timed = time_cost(cost)
     assert timed["latency"] > 0 and timed["step_time"] > 0
 
@@ -173,7 +178,7 @@ def test_a_detectors_cost_is_measured_at_its_last_training_size(data):
     (architecture,) = found.architectures.values()
     assert architecture.setting["crop"] == [64, 96]
     (scoring,) = found.scorings.values()
-    assert scoring.evaluation["scales"] == [[96, 64]]
+    assert scoring.evaluation.scales == [[96, 64]]
 
 
 def test_costs_of_maps_of_one_pixel_can_be_counted(data):

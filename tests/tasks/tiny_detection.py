@@ -11,6 +11,7 @@ from pipeline_src.config.experiments import Experiments
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.options import to_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps.manifest import make_manifest
 from tests.jobs import write_job_file
@@ -120,7 +121,7 @@ def train_job(folder: Path, root: Path, **changes: Any) -> Path:
     """The job that trains."""
     found = experiments(root, **changes)
     (run,) = found.runs.values()
-    params = {**run_params(found), "recipe": run.recipe, "seed": 0}
+    params = {**run_params(found), "recipe": to_json(run.recipe), "seed": 0}
     inputs = {"manifest": str(root / "manifest.json")}
     return job_file(folder, "train", params, inputs, "model.safetensors", "log.csv", "curve.csv")
 
@@ -129,6 +130,6 @@ def evaluate_job(folder: Path, root: Path, **changes: Any) -> Path:
     """The job that evaluates what `train_job` trained in the same folder."""
     found = experiments(root, **changes)
     (scoring,) = found.scorings.values()
-    params = {**run_params(found), "evaluation": {**scoring.evaluation, "split": "val"}}
+    params = {**run_params(found), "evaluation": {**to_json(scoring.evaluation), "split": "val"}}
     inputs = {"manifest": str(root / "manifest.json"), "train": str(folder / "train.json")}
     return job_file(folder, "evaluate", params, inputs, "metrics.json", "overlays")

@@ -24,7 +24,7 @@ from tests.training.rank_functions import (
     random_batch,
     statistics_of_two_ranks,
 )
-from tests.training.toy_training import ADAMW, SGD, ToyModel, run_ranks
+from tests.training.toy_training import ADAMW, SGD, ToyModel, read_recipe, run_ranks
 
 # --- over all ranks ----------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ def train_steps(model, optimizer, seeds, frozen):
 def test_after_the_freeze_neither_statistics_nor_momentum_nor_decay_move_a_norm(optimizer):
     torch.manual_seed(0)
     model = ToyModel()
-    optimizer = build_optimizer(model, {**optimizer, "weight_decay": 0.5})
+    optimizer = build_optimizer(model, read_recipe(optimizer={**optimizer, "weight_decay": 0.5}).optimizer)
     train_steps(model, optimizer, range(4), frozen=False)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert before["bn.running_mean"].abs().sum() > 0
@@ -166,7 +166,7 @@ def test_after_the_freeze_neither_statistics_nor_momentum_nor_decay_move_a_norm(
 
 def test_a_gradient_that_is_there_at_the_freeze_is_not_applied():
     model = ToyModel()
-    optimizer = build_optimizer(model, SGD)
+    optimizer = build_optimizer(model, read_recipe().optimizer)
     model(torch.randn(2, 3, 6, 5)).square().mean().backward()
     before = model.bn.weight.clone()
     freeze_batch_norm(model)

@@ -7,16 +7,18 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from pipeline_src.config.recipe import AdamW, Sgd
+from pipeline_src.config.sections import section_of
 from pipeline_src.errors import InputError
 from pipeline_src.models.build import build_model
 from pipeline_src.models.detectors.retinanet import RetinaNet
 from pipeline_src.models.fusion.dfp import DeepFeaturePyramid
+from pipeline_src.options import from_json
 from pipeline_src.training.engine import Trainer
 from pipeline_src.training.groups import rule_of
 from pipeline_src.training.optim import build_optimizer
+from pipeline_src.training.update import AdamW, Sgd
 from tests.models.miniatures import MINIATURES, miniature
-from tests.training.toy_training import ADAMW, SGD, ToyModel
+from tests.training.toy_training import ADAMW, SGD, ToyModel, read_recipe
 
 FCN = {"kind": "fcn", "channels": 12, "num_convs": 1, "concat_input": False, "dropout": 0.1}
 DFP = {
@@ -53,7 +55,8 @@ def on_meta(family, name, pyramid=None):
 
 
 def adamw(**changes):
-    return AdamW.model_validate({"kind": "adamw", "lr": 1e-4, "weight_decay": 0.05, **changes}).model_dump()
+    given = {"kind": "adamw", "lr": 1e-4, "weight_decay": 0.05, **changes}
+    return section_of(AdamW).model_validate(given).given()
 
 
 def settings(model, optimizer):
@@ -173,11 +176,11 @@ def test_twins_spares_norms_and_position_blocks():
     assert all(value for name, value in found.items() if name.startswith("decoder."))
 
 
-@pytest.mark.parametrize("section", [SGD, ADAMW, Sgd.model_validate(SGD).model_dump(), adamw()])
-def test_without_the_keys_or_with_their_defaults_all_parameters_are_one_group(section):
+@pytest.mark.parametrize("section", [from_json(Sgd, SGD), from_json(AdamW, ADAMW), adamw()])
+def test_with_the_defaults_all_parameters_are_one_group(section):
     optimizer = build_optimizer(ToyModel(), section)
     (group,) = optimizer.param_groups
-    assert group["weight_decay"] == section["weight_decay"] and group["base_lr"] == section["lr"]
+    assert group["weight_decay"] == section.weight_decay and group["base_lr"] == section.lr
 
 
 def test_updates_are_those_of_torch_with_one_group_for_each_parameter():
@@ -219,11 +222,7 @@ def test_the_schedule_scales_every_group():
         step=0,
         update=SimpleNamespace(optimizer=optimizer),
         timetable=SimpleNamespace(steps_per_epoch=5, total_steps=20),
-        recipe={
-            "optimizer": {"lr": 1e-4},
-            "schedule": {"kind": "poly", "power": 1.0, "min_lr": 0.0},
-            "warmup": None,
-        },
+        recipe=read_recipe(optimizer={"kind": "adamw", "lr": 1e-4}, schedule={"kind": "poly", "power": 1.0}),
     )
     for step in range(20):
         trainer.step = step
@@ -253,7 +252,7 @@ def test_a_backbone_is_known_inside_a_pyramid_and_a_detector():
     convnext = miniature("convnext")
     pyramid = DeepFeaturePyramid(convnext, depth=1)
     detector = RetinaNet(pyramid, 3, levels=[3, 4, 5], fpn_channels=8)
-    rule = rule_of({"layer_decay": {"rate": 0.9, "layers": 6}}, detector)
+    rule = rule_of(adamw(layer_decay={"rate": 0.9, "layers": 6}), detector)
     rates = {name: rule(name, parameter)[0] for name, parameter in detector.named_parameters()}
     prefix = "backbone.pyramid.backbone"
     assert rates[f"{prefix}.net.stem.0.weight"] == pytest.approx(0.9**7)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pipeline_src.training.loss_options import Loss
 from pipeline_src.training.losses import SegmentationLoss
 
 IGNORE = 255
@@ -101,7 +102,7 @@ def test_a_pair_of_logits_costs_the_first_plus_the_weighted_second(reduction):
     counts = {"labelled_pixels": int((masks != IGNORE).sum()), "all_pixels": masks.numel(), "sum": 1}
     first, second = brute_force_sum(logits, masks), brute_force_sum(auxiliary, masks)
     for section, weight in (({}, 0.4), ({"auxiliary_weight": 0.7}, 0.7), ({"auxiliary_weight": 0.0}, 0.0)):
-        loss = SegmentationLoss.of({"reduction": reduction, **section}, IGNORE)
+        loss = SegmentationLoss.of(Loss(reduction, **section), IGNORE)
         divisor = loss.pixels(masks)
         expected = (first + weight * second) / counts[reduction]
         assert loss((logits, auxiliary), masks, divisor).item() == pytest.approx(expected, rel=1e-12)

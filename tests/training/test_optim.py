@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from pipeline_src.errors import InputError
+from pipeline_src.options import from_json
 from pipeline_src.training.optim import build_optimizer, parameter_groups
-from tests.training.toy_training import ADAMW, SGD, ToyModel
+from pipeline_src.training.update import AdamW, Sgd
+from tests.training.toy_training import ADAMW, SGD, ToyModel, read_recipe
 
 
 def updated(optimizer_of, steps=4):
@@ -19,7 +22,7 @@ def updated(optimizer_of, steps=4):
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_updates_as_torch_sgd_over_all_parameters(nesterov):
-    ours = updated(lambda model: build_optimizer(model, {**SGD, "nesterov": nesterov}))
+    ours = updated(lambda model: build_optimizer(model, from_json(Sgd, {**SGD, "nesterov": nesterov})))
     theirs = updated(
         lambda model: torch.optim.SGD(
             model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3, nesterov=nesterov
@@ -29,7 +32,7 @@ def test_sgd_updates_as_torch_sgd_over_all_parameters(nesterov):
 
 
 def test_adamw_updates_as_torch_adamw_over_all_parameters():
-    ours = updated(lambda model: build_optimizer(model, ADAMW))
+    ours = updated(lambda model: build_optimizer(model, from_json(AdamW, ADAMW)))
     theirs = updated(
         lambda model: torch.optim.AdamW(model.parameters(), lr=0.01, betas=(0.9, 0.999), weight_decay=0.01)
     )
@@ -67,5 +70,5 @@ def test_parameters_that_do_not_learn_are_left_out():
 
 
 def test_an_unknown_optimizer_is_refused_by_name():
-    with pytest.raises(ValueError, match="lion"):
-        build_optimizer(ToyModel(), {"kind": "lion", "lr": 1.0, "weight_decay": 0.0})
+    with pytest.raises(InputError, match=r"optimizer\.kind: 'lion'; allowed: sgd, adamw"):
+        read_recipe(optimizer={"kind": "lion", "lr": 1.0, "weight_decay": 0.0})

@@ -5,24 +5,16 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from pipeline_src.training.schedules import learning_rate
+from pipeline_src.errors import InputError
+from tests.training.toy_training import read_recipe
 
 EPOCHS, STEPS_PER_EPOCH = 7, 5
 TOTAL = EPOCHS * STEPS_PER_EPOCH
 
 
 def rates(schedule, lr=0.3, warmup=None, total=TOTAL):
-    return [
-        learning_rate(
-            step,
-            lr=lr,
-            schedule=schedule,
-            warmup=warmup,
-            steps_per_epoch=STEPS_PER_EPOCH,
-            total_steps=total,
-        )
-        for step in range(total)
-    ]
+    recipe = read_recipe(schedule=schedule, warmup=warmup, epochs=EPOCHS)
+    return [recipe.learning_rate(step, lr, STEPS_PER_EPOCH, total) for step in range(total)]
 
 
 def torch_rates(make, lr=0.3, steps=TOTAL, step_every=1):
@@ -102,5 +94,5 @@ def test_an_epoch_that_the_iterations_cut_short_counts_for_linear_epoch():
 
 
 def test_an_unknown_schedule_is_refused_by_name():
-    with pytest.raises(ValueError, match="cosine"):
+    with pytest.raises(InputError, match=r"schedule\.kind: 'cosine'; allowed: constant, "):
         rates({"kind": "cosine"})

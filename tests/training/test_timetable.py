@@ -3,7 +3,7 @@ import pytest
 from pipeline_src.errors import InputError
 from pipeline_src.training.preflight import check_batch, check_crop
 from pipeline_src.training.timetable import Timetable
-from tests.training.toy_training import recipe
+from tests.training.toy_training import read_recipe as recipe
 
 
 def test_an_epoch_drops_or_keeps_the_last_short_batch():
@@ -13,7 +13,8 @@ def test_an_epoch_drops_or_keeps_the_last_short_batch():
 
 
 def test_iterations_set_the_length_whatever_the_epoch():
-    assert Timetable.of(recipe(epochs=None, iterations=7), samples=11).total_steps == 7
+    by_steps = recipe(epochs=None, iterations=7, schedule={"kind": "constant"})
+    assert Timetable.of(by_steps, samples=11).total_steps == 7
 
 
 def test_batch_norm_is_frozen_from_the_first_step_of_its_epoch():
@@ -86,12 +87,12 @@ def model(stride, scales=None, decoder=None):
     ],
 )
 def test_a_crop_that_leaves_one_value_per_channel_is_refused(crop, batch, accumulate, section, refused):
-    changed = recipe(augment={"crop": crop}, batch=batch, accumulate=accumulate)
+    changed = recipe(batch=batch, accumulate=accumulate)
     if not refused:
-        check_crop(changed, section, 11)
+        check_crop(changed, crop, section, 11)
         return
     with pytest.raises(InputError, match=r"recipe.augment.crop: \d+x\d+ at stride (32|64) "):
-        check_crop(changed, section, 11)
+        check_crop(changed, crop, section, 11)
 
 
 PSP = {"kind": "psp", "pool_scales": [1, 2, 3, 6]}
@@ -117,11 +118,11 @@ PSP = {"kind": "psp", "pool_scales": [1, 2, 3, 6]}
     ],
 )
 def test_a_micro_batch_of_one_sample_is_refused_where_a_decoder_pools_to_one_cell(changes, decoder, refused):
-    changed = recipe(augment={"crop": [512, 512]}, **changes)
+    changed = recipe(**changes)
     section = model(32, decoder=decoder)
     if refused is None:
-        check_crop(changed, section, 11)
+        check_crop(changed, [512, 512], section, 11)
         return
     with pytest.raises(InputError, match=refused) as caught:
-        check_crop(changed, section, 11)
+        check_crop(changed, [512, 512], section, 11)
     assert "\n" not in str(caught.value)

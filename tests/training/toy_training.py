@@ -15,10 +15,13 @@ import torch._dynamo
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.segmentation.objective import SegmentationObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.job import Data, Options, Parts, train_job
+from pipeline_src.training.loss_options import Loss
+from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.workers import GuardedDataset
@@ -55,6 +58,11 @@ def recipe(**changes: Any) -> dict[str, Any]:
         "drop_last": True,
         **changes,
     }
+
+
+def read_recipe(**changes: Any) -> Recipe:
+    """The same, as the training reads it."""
+    return from_json(Recipe, recipe(**changes), part=True)
 
 
 class ToyModel(nn.Module):
@@ -127,7 +135,9 @@ def toy_parts(
             loader = iter(toy_batches(seed, toy_recipe, first, total, ranks, workers))
             return wrap(first, loader) if wrap else loader
 
-        objective = SegmentationObjective(job.params["recipe"]["loss"], job.params["data"]["ignore_index"])
+        objective = SegmentationObjective(
+            from_json(Loss, toy_recipe["loss"]), job.params["data"]["ignore_index"]
+        )
         return Data(SAMPLES, batches, lambda model: toy_scores(model, ranks.device), objective)
 
     def build(model: dict[str, Any], weights: str | None) -> nn.Module:

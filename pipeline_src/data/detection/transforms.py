@@ -5,9 +5,9 @@ really gets, axis by axis. Images stay lists: the detector pads them to a batch,
 normalised image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torchvision.transforms.v2 import functional as F
 
 from pipeline_src.data.pixels import normalise, resize_image
 from pipeline_src.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline_src.data.detection.augment import DetectionAugment
 
 
 def resized_size(size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:
@@ -52,13 +55,13 @@ class DetectionTrainTransform:
 
     @classmethod
     def of(
-        cls, augment: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]
+        cls, augment: "DetectionAugment", mean: Sequence[float], std: Sequence[float]
     ) -> "DetectionTrainTransform":
-        """From `{"scales": [[long, short], ...], "flip": p}` and the backbone's normalisation.
+        """From a recipe's options and the backbone's normalisation.
 
         Raises `InputError` without a scale, or for one that is not (long, short).
         """
-        return cls(_scales(augment["scales"]), float(augment.get("flip", 0.0)), mean, std)
+        return cls(_scales(augment.scales), augment.flip, mean, std)
 
     def __call__(self, image: Tensor, boxes: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Image uint8 `(3, H, W)` and boxes `(n, 4)` to float32 `(3, h, w)` and the boxes in it."""

@@ -6,9 +6,9 @@ through torchvision. The order is MMSegmentation's: resize, crop, flip, photomet
 pad; padding comes last, so that it is 0 in the normalised image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from torchvision.transforms.v2 import functional as F
 from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.data.pixels import normalise, resize_image
 from pipeline_src.data.segmentation.photometric import DistortionRange, distort
+
+if TYPE_CHECKING:
+    from pipeline_src.data.segmentation.augment import Augment
 
 CROP_REDRAWS = 10
 """How often a crop with too large a class is drawn again (MMSegmentation's number)."""
@@ -158,21 +161,17 @@ class TrainTransform:
     steps: tuple[Step, ...]
 
     @classmethod
-    def of(cls, augment: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> "TrainTransform":
-        """From `{"resize": null | {"ratio": [lo, hi], "scale": null | [long, short]}, "crop": [h, w],
-        "max_class_share": null | s, "flip": p, "photometric": bool}` and the backbone's normalisation;
-        all keys but `crop` may be missing.
-        """
-        size = (int(augment["crop"][0]), int(augment["crop"][1]))
+    def of(cls, augment: "Augment", mean: Sequence[float], std: Sequence[float]) -> "TrainTransform":
+        """From a recipe's options and the backbone's normalisation."""
+        size = (augment.crop[0], augment.crop[1])
         steps: list[Step] = []
-        if augment.get("resize"):
-            low, high = augment["resize"]["ratio"]
-            scale = augment["resize"].get("scale")
+        if augment.resize:
+            (low, high), scale = augment.resize.ratio, augment.resize.scale
             steps.append(RandomResize((low, high), (scale[0], scale[1]) if scale else None))
-        steps.append(RandomCrop(size, augment.get("max_class_share")))
-        if augment.get("flip"):
-            steps.append(RandomFlip(augment["flip"]))
-        if augment.get("photometric"):
+        steps.append(RandomCrop(size, augment.max_class_share))
+        if augment.flip:
+            steps.append(RandomFlip(augment.flip))
+        if augment.photometric:
             steps.append(PhotometricDistortion())
         steps += [Normalise(mean, std), PadTo(size)]
         return cls(tuple(steps))

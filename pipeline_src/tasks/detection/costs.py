@@ -31,7 +31,7 @@ def made_up_batch(batch: int, size: Size, classes: int, device: torch.device) ->
     return images, targets
 
 
-def objective(recipe: Mapping[str, Any]) -> DetectionObjective:
+def objective(loss: Mapping[str, Any]) -> DetectionObjective:
     """The detector's own losses, whatever the recipe."""
     return DetectionObjective()
 

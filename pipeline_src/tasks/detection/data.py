@@ -1,9 +1,11 @@
 """What a training of a detector reads: images with boxes, and their scores in validation."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import nn
 
+from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.transforms import DetectionEvalTransform, DetectionTrainTransform
 from pipeline_src.data.index import Manifest
@@ -16,6 +18,14 @@ from pipeline_src.tasks.detection.objective import DetectionObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Validate
 from pipeline_src.training.job import Data, Parts
+from pipeline_src.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionRecipe(Recipe):
+    """A recipe with what this task alone reads of it."""
+
+    augment: DetectionAugment
 
 
 def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
@@ -24,29 +34,29 @@ def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
     Validation is at the last of the training's scales. Raises `InputError` when the manifest does not fit
     the job, names files that are gone, or has no box to train on.
     """
-    params, recipe, manifest = job.params, job.params["recipe"], job.input("manifest")
+    params, manifest = job.params, job.input("manifest")
+    recipe = job.section_as(DetectionRecipe, "recipe")
     Manifest.load(manifest).require_classes(params["data"]["num_classes"])
-    augment = recipe["augment"]
+    augment = recipe.augment
     mean, std = params["model"]["backbone"]["mean"], params["model"]["backbone"]["std"]
     train = DetectionDataset(
         manifest,
         "train",
         DetectionTrainTransform.of(augment, mean, std),
-        difficult=augment["difficult"],
-        group_by_aspect=augment["group_by_aspect"],
+        difficult=augment.difficult,
+        group_by_aspect=augment.group_by_aspect,
     )
     return Data(
         samples=len(train),
         batches=batch_source(train, recipe, params["seed"], ranks, workers),
-        validate=None if recipe["validate_every"] is None else _validation(job, ranks, workers),
+        validate=None if recipe.validate_every is None else _validation(job, augment, ranks, workers),
         objective=DetectionObjective(),
     )
 
 
-def _validation(job: Job, ranks: Ranks, workers: int) -> Validate:
-    augment, test = job.params["recipe"]["augment"], job.params["model"]["detector"]["test"]
-    norm = job.params["model"]["backbone"]
-    transform = DetectionEvalTransform.of(augment["scales"][-1], norm["mean"], norm["std"])
+def _validation(job: Job, augment: DetectionAugment, ranks: Ranks, workers: int) -> Validate:
+    norm, test = job.params["model"]["backbone"], job.params["model"]["detector"]["test"]
+    transform = DetectionEvalTransform.of(augment.scales[-1], norm["mean"], norm["std"])
     split = DetectionDataset(job.input("manifest"), "val", transform)
 
     def validate(model: nn.Module) -> Mapping[str, float]:

@@ -25,6 +25,7 @@ from pipeline_src.evaluation.detections import (
     ImageId,
     ImageTruth,
 )
+from pipeline_src.evaluation.inference_options import SplitEvaluation
 from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.panels import spread_evenly
 from pipeline_src.evaluation.voc_ap import voc_scores
@@ -41,21 +42,20 @@ class DetectionEvaluation:
 
     def __init__(self, job: Job) -> None:
         """Raises `InputError` for a manifest of other classes or of another task."""
-        self.job, self.settings = job, job.params["evaluation"]
+        self.job, self.settings = job, job.section_as(SplitEvaluation, "evaluation")
         self.test = job.params["model"]["detector"]["test"]
         manifest, norm = job.input("manifest"), job.params["model"]["backbone"]
         Manifest.load(manifest).require_classes(job.params["data"]["num_classes"])
-        sizes = [
-            DetectionEvalTransform.of(scale, norm["mean"], norm["std"]) for scale in self.settings["scales"]
-        ]
-        self.split = DetectionDataset(manifest, self.settings["split"], AtSizes(tuple(sizes)))
+        scales = self.settings.scales or []
+        sizes = [DetectionEvalTransform.of(scale, norm["mean"], norm["std"]) for scale in scales]
+        self.split = DetectionDataset(manifest, self.settings.split, AtSizes(tuple(sizes)))
 
     def measure(
         self, model: torch.nn.Module, folder: Path, device: torch.device, workers: int
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Raises `InputError` for a split without an object, and a model that has diverged."""
         split, classes = self.split, list(self.split.classes)
-        shown = [split.index.ids[i] for i in spread_evenly(self.settings["overlays"], len(split))]
+        shown = [split.index.ids[i] for i in spread_evenly(self.settings.overlays, len(split))]
         overlays = DetectionOverlayWriter(folder, shown, classes)
 
         def draw(index: int, key: ImageId, there: ImageTruth, found: ImageDetections) -> None:

@@ -12,6 +12,7 @@ from pipeline_src.data.images import read_image
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_submission import ListedImage, read_image_info, write_detections
 from pipeline_src.evaluation.detection import collect_detections
+from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_file
@@ -62,7 +63,7 @@ def write_boxes(job: Job, roots: Sequence[Path], device: torch.device) -> None:
     norm, test = params["model"]["backbone"], params["model"]["detector"]["test"]
     sizes = tuple(
         DetectionEvalTransform.of(scale, norm["mean"], norm["std"])
-        for scale in params["evaluation"]["scales"]
+        for scale in job.section_as(Evaluation, "evaluation").scales or []
     )
     images = ListedImages(read_image_info(roots, params["list"]), AtSizes(sizes))
     model = load_trained(params["model"], job.input("train"), device, build_detector)

@@ -9,10 +9,12 @@ from torch._subclasses import FakeTensorMode
 
 from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.models.build import build_model
+from pipeline_src.options import from_json
 from pipeline_src.profiling.describe import describe_architecture
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.tasks.segmentation.objective import Batch, SegmentationObjective
 from pipeline_src.tasks.task import Costs, Size
+from pipeline_src.training.loss_options import Loss
 from pipeline_src.training.losses import SegmentationLoss
 
 
@@ -23,9 +25,9 @@ def made_up_batch(batch: int, size: Size, classes: int, device: torch.device) ->
     return images, torch.randint(classes, (batch, *size), generator=generator).to(device)
 
 
-def objective(recipe: Mapping[str, Any]) -> SegmentationObjective:
-    """The loss of a resolved recipe."""
-    return SegmentationObjective(recipe["loss"], IGNORE_INDEX)
+def objective(loss: Mapping[str, Any]) -> SegmentationObjective:
+    """The loss of a recipe's section."""
+    return SegmentationObjective(from_json(Loss, loss), IGNORE_INDEX)
 
 
 def training_saved_bytes(build: Callable[[], nn.Module], batch: int, crop: tuple[int, int]) -> int:

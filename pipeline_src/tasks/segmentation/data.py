@@ -1,6 +1,7 @@
 """What a training of a segmentation network reads: images with masks, and their scores in validation."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -8,6 +9,7 @@ from torch import nn
 from pipeline_src.components import load
 from pipeline_src.data.index import Manifest
 from pipeline_src.data.loader import batch_source
+from pipeline_src.data.segmentation.augment import Augment
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
 from pipeline_src.evaluation.segmentation import evaluate_model
@@ -17,7 +19,17 @@ from pipeline_src.tasks.segmentation.objective import SegmentationObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Validate
 from pipeline_src.training.job import Data, Parts
+from pipeline_src.training.loss_options import Loss
 from pipeline_src.training.preflight import check_crop
+from pipeline_src.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationRecipe(Recipe):
+    """A recipe with what this task alone reads of it."""
+
+    augment: Augment
+    loss: Loss
 
 
 def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
@@ -25,16 +37,17 @@ def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
 
     Raises `InputError` when the manifest does not fit the job, or names files that are gone.
     """
-    params, recipe, manifest = job.params, job.params["recipe"], job.input("manifest")
+    params, manifest = job.params, job.input("manifest")
+    recipe = job.section_as(SegmentationRecipe, "recipe")
     Manifest.load(manifest).require_classes(params["data"]["num_classes"])
     mean, std = params["model"]["backbone"]["mean"], params["model"]["backbone"]["std"]
-    train = SegmentationDataset(manifest, "train", TrainTransform.of(recipe["augment"], mean, std))
-    check_crop(recipe, params["model"], len(train))
+    train = SegmentationDataset(manifest, "train", TrainTransform.of(recipe.augment, mean, std))
+    check_crop(recipe, recipe.augment.crop, params["model"], len(train))
     return Data(
         samples=len(train),
         batches=batch_source(train, recipe, params["seed"], ranks, workers),
-        validate=None if recipe["validate_every"] is None else _validation(job, ranks, workers),
-        objective=SegmentationObjective(recipe["loss"], params["data"]["ignore_index"]),
+        validate=None if recipe.validate_every is None else _validation(job, ranks, workers),
+        objective=SegmentationObjective(recipe.loss, params["data"]["ignore_index"]),
     )
 
 

@@ -16,6 +16,7 @@ from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.transforms import EvalTransform
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.inference import inference_of
+from pipeline_src.evaluation.inference_options import SplitEvaluation
 from pipeline_src.evaluation.overlays import OverlayWriter
 from pipeline_src.evaluation.panels import spread_evenly
 from pipeline_src.evaluation.segmentation import evaluate_model
@@ -31,21 +32,22 @@ class SegmentationEvaluation:
     build = staticmethod(build_model)
 
     def __init__(self, job: Job) -> None:
-        """Raises `InputError` for a mode that does not exist or lacks its window, or for other classes."""
-        self.job, self.settings, self.data = job, job.params["evaluation"], job.params["data"]
+        """Raises `InputError` for a manifest of other classes."""
+        self.job, self.data = job, job.params["data"]
+        self.settings = job.section_as(SplitEvaluation, "evaluation")
         self.norm = job.params["model"]["backbone"]
         self.inference = inference_of(self.settings)
         manifest = job.input("manifest")
         Manifest.load(manifest).require_classes(self.data["num_classes"])
         transform = EvalTransform.of(self.norm["mean"], self.norm["std"])
-        self.split = SegmentationDataset(manifest, self.settings["split"], transform)
+        self.split = SegmentationDataset(manifest, self.settings.split, transform)
 
     def measure(
         self, model: torch.nn.Module, folder: Path, device: torch.device, workers: int
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Raises `InputError` for a split without a labelled pixel."""
         classes, ignore_index = list(self.split.classes), self.data["ignore_index"]
-        shown = spread_evenly(self.settings["overlays"], len(self.split))
+        shown = spread_evenly(self.settings.overlays, len(self.split))
         overlays = OverlayWriter(folder, shown, classes, self.norm["mean"], self.norm["std"], ignore_index)
         scores = evaluate_model(
             model,

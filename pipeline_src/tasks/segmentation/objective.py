@@ -1,10 +1,8 @@
 """The loss of a segmentation network, as the training loop sees it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor, device, nn
 
+from pipeline_src.training.loss_options import Loss
 from pipeline_src.training.losses import SegmentationLoss
 from pipeline_src.training.precision import Precision
 
@@ -13,9 +11,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 class SegmentationObjective:
-    """Cross-entropy over pixels, of a resolved recipe's `loss` section; see `SegmentationLoss`."""
+    """Cross-entropy over pixels, as a recipe's `loss` says; see `SegmentationLoss`."""
 
-    def __init__(self, loss: Mapping[str, Any], ignore_index: int) -> None:
+    def __init__(self, loss: Loss, ignore_index: int) -> None:
         self.cross_entropy = SegmentationLoss.of(loss, ignore_index)
 
     def count(self, batch: Batch) -> int:

@@ -12,10 +12,12 @@ from pipeline_src.data.images import read_image
 from pipeline_src.data.readers.voc2012 import voc_root
 from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
 from pipeline_src.evaluation.inference import inference_of
+from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.evaluation.submission import predict, read_test_list, write_submission
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_file
 from pipeline_src.models.build import build_model
+from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.runtime import configure, describe_device
 
@@ -26,11 +28,10 @@ logger = logging.getLogger(__name__)
 def write_masks(job: Job, roots: Sequence[Path], device: torch.device) -> None:
     """Predict the masks of every image of the test list below `roots`; write the archive and the sidecar.
 
-    Raises `InputError` for weights that are not the run's, or for images or a way of inference that are not
-    there.
+    Raises `InputError` for weights that are not the run's, or for images that are not there.
     """
     params = job.params
-    inference = inference_of(params.get("evaluation", {"mode": "whole"}))
+    inference = inference_of(from_json(Evaluation, params.get("evaluation", {})))
     settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
     cityscapes = params.get("server") == "cityscapes"
     if cityscapes:

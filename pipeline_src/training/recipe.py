@@ -1,0 +1,66 @@
+"""How a network is trained, whatever it learns: what the training loop takes from a recipe. No torch."""
+
+from dataclasses import dataclass
+
+from pipeline_src.options import REQUIRED, NonNegativeInt, PositiveInt, option
+from pipeline_src.training.schedules import LinearEpochSchedule, Schedule, Warmup
+from pipeline_src.training.update import Update
+
+
+@dataclass(frozen=True)
+class Every:
+    """An interval of training."""
+
+    epochs: PositiveInt | None = option(None, "In epochs.")
+    iterations: PositiveInt | None = option(None, "In iterations.")
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.iterations is None):
+            raise ValueError("set exactly one of epochs, iterations")
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """The interval in optimiser steps."""
+        return self.iterations or (self.epochs or 0) * steps_per_epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Update):
+    """What the training loop is told; raises `ValueError` where it does not go together."""
+
+    schedule: Schedule = option(REQUIRED, "Learning rate over time.")
+    warmup: Warmup | None = option(None, "Linear warm-up; null: none.")
+    epochs: PositiveInt | None = option(None, "Length in epochs.")
+    iterations: PositiveInt | None = option(None, "Length in iterations.")
+    batch: PositiveInt = option(REQUIRED, "Samples of one optimiser step, over all ranks and micro-batches.")
+    freeze_bn_at_epoch: NonNegativeInt | None = option(
+        None, "Epoch from which batch normalisation is fixed; null: never."
+    )
+    validate_every: Every | None = option(None, "Validation during training, for the curves; null: none.")
+    drop_last: bool = option(True, "Drop an epoch's last short batch.")
+    log_every: PositiveInt = option(1, "Iterations between two lines of log.csv.")
+
+    def __post_init__(self) -> None:
+        by_epochs = self.length.epochs is not None
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch {self.batch} cannot be split into {self.accumulate} micro-batches")
+        if isinstance(self.schedule, LinearEpochSchedule) and not by_epochs:
+            raise ValueError("schedule linear_epoch needs a length in epochs")
+        if self.epochs is not None and (self.freeze_bn_at_epoch or 0) >= self.epochs:
+            raise ValueError(
+                f"freeze_bn_at_epoch {self.freeze_bn_at_epoch} never comes: the last epoch is "
+                f"{self.epochs - 1}; null means never"
+            )
+        if self.iterations is not None and self.warmup and self.warmup.iterations >= self.iterations:
+            raise ValueError(
+                f"a warm-up of {self.warmup.iterations} leaves nothing of {self.iterations} iterations"
+            )
+
+    def learning_rate(self, step: int, lr: float, steps_per_epoch: int, total_steps: int) -> float:
+        """Learning rate of update `step` in 0..total_steps-1, for a base learning rate `lr`."""
+        rate = self.schedule.rate(step, lr, steps_per_epoch, total_steps)
+        return rate if self.warmup is None else rate * self.warmup.factor(step)
+
+    @property
+    def length(self) -> Every:
+        """The whole training."""
+        return Every(self.epochs, self.iterations)
