@@ -40,8 +40,6 @@ def section_of(options: type, kind: str | None = None, tag: str = "kind") -> typ
             settings["default_factory"] = lambda make=make: _as_section(make())
         elif field.default is not dataclasses.MISSING:
             settings["default"] = _as_section(field.default)
-        if _is_union_of_kinds(hints[field.name]):
-            settings["discriminator"] = "kind"
         fields[field.name] = (annotation, Field(**settings))
 
     def given(self: OptionsSection) -> Any:
@@ -72,8 +70,8 @@ def _checked(annotation: Any) -> Any:
         return Annotated[(_checked(arguments[0]), *checks)]
     if origin in (Union, types.UnionType):
         classes = tuple(member for member in arguments if dataclasses.is_dataclass(member))
-        if len(classes) > 1 and not any(kinds_of(one) for one in classes):  # type: ignore[arg-type]
-            others = [_checked(member) for member in arguments if member not in classes]
+        if len(classes) > 1:
+            others = (_checked(member) for member in arguments if member not in classes)
             return Union[(_told_apart(classes), *others)]  # type: ignore[arg-type]
         return Union[tuple(_checked(member) for member in arguments)]  # noqa: UP007
     if dataclasses.is_dataclass(annotation):
@@ -84,27 +82,18 @@ def _checked(annotation: Any) -> Any:
 
 
 def _told_apart(classes: tuple[type, ...]) -> Any:
-    """A choice between dataclasses that have no `kind`, by a key that one of them alone needs."""
+    """A choice between dataclasses: by their `kind`, or by a key that one of them alone needs."""
 
     def tag(value: Any) -> str:
         if isinstance(value, Section):
             return type(value).__name__
         return class_of(classes, value if isinstance(value, Mapping) else {}).__name__
 
+    if all(kinds_of(one) for one in classes):
+        sections = tuple(section_of(one) for one in classes)
+        return Annotated[Union[sections], Field(discriminator="kind")]  # noqa: UP007
     members = tuple(Annotated[section_of(one), Tag(one.__name__)] for one in classes)
     return Annotated[Union[members], Discriminator(tag)]  # noqa: UP007
-
-
-def _is_union_of_kinds(annotation: Any) -> bool:
-    """Whether a type is a choice between dataclasses that their `kind` tells apart."""
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) not in (Union, types.UnionType):
-        return False
-    members = [member for member in get_args(annotation) if member is not type(None)]
-    return len(members) > 1 and all(
-        isinstance(one, type) and dataclasses.is_dataclass(one) and kinds_of(one) for one in members
-    )
 
 
 def _as_section(value: Any) -> Any:
