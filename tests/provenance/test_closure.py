@@ -215,3 +215,18 @@ def test_identity_is_the_same_for_every_python_version(project):
         if done.returncode == 0:
             found[name] = done.stdout
     assert len(set(found.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "component", "without"),
+    [
+        ("train", "training.segmentation", {"data/detection/augment.py"}),
+        ("train", "training.detection", {"data/segmentation/augment.py", "training/loss_options.py"}),
+        ("cost", "costs.detection", {"training/loss_options.py", "training/recipe.py"}),
+        ("evaluate", "evaluation.segmentation", {"training/recipe.py", "data/segmentation/augment.py"}),
+    ],
+)
+def test_options_that_a_step_does_not_read_are_no_part_of_its_code(step, component, without):
+    reached = code_identity(f"pipeline_src.steps.{step}", [component])["modules"]
+    assert not reached.keys() & {f"pipeline_src/{file}" for file in without}
+    assert not any("/config/" in file for file in reached)
