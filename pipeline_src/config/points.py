@@ -12,13 +12,14 @@ from pydantic import Field, ValidationError, create_model
 from pipeline_src.config.base import Section
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
-from pipeline_src.config.recipe import EvaluationSection, Recipe, RecipeSection
+from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, Recipe, RecipeSection
 from pipeline_src.config.resolve import resolve_model
 from pipeline_src.config.study import InitFrom, Params, Study
 from pipeline_src.config.table_rows import row_label
-from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.inference_options import Evaluation
+from pipeline_src.tasks.task import task_of
+from pipeline_src.tasks.words import WORDS
 
 
 @dataclass(frozen=True)
@@ -163,16 +164,14 @@ def _check_point(
 ) -> None:
     """Refuse what is valid by itself and does not go together, before any job finds out."""
     equalizer = model["equalizer"]
-    boxes = params.datasets[spec.dataset].reader.task == "detection"
-    if boxes and spec.model.detector is None:
-        raise params.wrong(key_path("dataset"), f"{spec.dataset!r} has boxes; a decoder learns from masks")
-    if not boxes and spec.model.detector is not None:
-        raise params.wrong(key_path("dataset"), f"{spec.dataset!r} has masks; a detector learns from boxes")
-    if boxes != isinstance(recipe.augment, DetectionAugment):
-        wanted = "scales, for images with boxes" if boxes else "a crop, for images with masks"
-        raise params.wrong(
-            key_path("recipe.augment"), f"a recipe for this data needs an augment with {wanted}"
-        )
+    task = params.datasets[spec.dataset].reader.task
+    has, wants = WORDS[task], WORDS[task_of(model)]
+    if has != wants:
+        text = f"{spec.dataset!r} has {has.annotations}; {wants.network} learns from {wants.annotations}"
+        raise params.wrong(key_path("dataset"), text)
+    if not isinstance(recipe.augment, AUGMENTS[task]):
+        text = f"a recipe for this data needs an augment with {has.sizes}, for images with {has.annotations}"
+        raise params.wrong(key_path("recipe.augment"), text)
     family = params.component(f"backbone.{model['backbone']['family']}")
     if recipe.optimizer.layer_decay and not family.decays_by_depth:
         explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {spec.model.backbone} use null"

@@ -11,6 +11,9 @@ from pipeline_src.options import REQUIRED, option
 from pipeline_src.training import recipe as training
 from pipeline_src.training.loss_options import Loss
 
+AUGMENTS: dict[str, type] = {"segmentation": Augment, "detection": DetectionAugment}
+"""What the training transforms are told, by task."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(training.Recipe):

@@ -8,6 +8,7 @@ from pipeline_src.config.experiments import Row
 from pipeline_src.config.explain import one_of, suggest
 from pipeline_src.config.figures import figure_kinds
 from pipeline_src.config.study import Params
+from pipeline_src.tasks.words import WORDS
 
 
 def with_baselines(params: Params, key: str, rows: list[Row], axis_labels: list[dict[str, str]]) -> list[Row]:
@@ -68,10 +69,6 @@ def row_label(
     return re.sub(r"\{([^}]+)\}", value_of, template)
 
 
-NEEDS = {"segmentation": "masks", "detection": "boxes"}
-"""What a task's data sets have."""
-
-
 def check_task(params: Params, key: str) -> None:
     """Refuse metrics and figures that a study's task does not have, and unknown metrics (`InputError`)."""
     study = params.studies[key]
@@ -98,7 +95,8 @@ def _check_metric(params: Params, task: str, name: str, place: list[str | int]) 
 
 
 def _of_another_task(task: str, other: str | None) -> str:
-    return f"needs {NEEDS.get(str(other), other)}, and this study has {NEEDS.get(task, task)}"
+    needs = WORDS[other].annotations if other in WORDS else other
+    return f"needs {needs}, and this study has {WORDS[task].annotations}"
 
 
 def check_rows(params: Params, key: str, rows: list[Row]) -> None:

@@ -7,21 +7,24 @@ from dataclasses import dataclass
 class Words:
     """A task in words.
 
-    `annotations` are what its data has, `network` what learns from them. `scores` and `flops` are added to
-    what a table says of its data and of that column; empty for nothing.
+    `annotations` are what its data has, `network` what learns from them, `sizes` what its training transforms
+    have to say. `scores` and `flops` are added to what a table says of its data and of that column; empty for
+    nothing.
     """
 
     annotations: str
     network: str
+    sizes: str
     scores: str = ""
     flops: str = ""
 
 
 WORDS = {
-    "segmentation": Words(annotations="masks", network="a decoder"),
+    "segmentation": Words(annotations="masks", network="a decoder", sizes="a crop"),
     "detection": Words(
         annotations="boxes",
         network="a detector",
+        sizes="scales",
         scores="boxes in pixels of the original image",
         flops="padded to a multiple of 32, with 1,000 proposals where there are proposals",
     ),
