@@ -191,3 +191,18 @@ def test_a_broken_accepted_row_is_named(tmp_path: Path, rows: str):
 def test_an_unknown_tag_lists_the_known_ones():
     with pytest.raises(InputError, match=r"unknown tag 'resnet50'; known: convnext_base\.fb_in1k, "):
         weights_row("resnet50", REPOSITORY)
+
+
+def test_the_version_of_an_archive_is_part_of_what_identifies_it(tmp_path: Path):
+    """Another release under the same file name is another archive."""
+    rows = load_archives(ARCHIVES)
+    for line, (name, row) in enumerate(rows.items(), 2):
+        cell = f"{name},{row.dataset},"
+        assert row.version, name
+        table = edited(ARCHIVES, tmp_path, line, f"{cell}{row.version},", f"{cell}{row.version}b,")
+        params = load_archives(table)[name].params()
+        assert params == {**row.params(), "version": f"{row.version}b"}
+        assert (
+            "version"
+            not in load_archives(edited(table, tmp_path, line, f"{row.version}b,", ","))[name].params()
+        )

@@ -169,3 +169,18 @@ def test_a_cut_off_archive_is_named(tmp_path: Path):
     archive.write_bytes(archive.read_bytes()[:-2000])
     with pytest.raises(InputError, match=r"benchmark\.tgz: damaged"):
         convert_sbd(archive, tmp_path / "sbd")
+
+
+def test_the_digest_sees_shapes_and_ids(tmp_path: Path):
+    """The same pixels in rows of another length, or under another name in the same place, are other masks."""
+    sets = Sets(1)
+    first = convert_sbd(sets.pack(tmp_path / "a.tgz"), tmp_path / "a")["pixels"]
+    name, mask = next((name, mask) for name, mask in sets.masks.items() if len(set(mask.shape)) == 2)
+    sets.members[f"cls/{name}.mat"] = mat_bytes(mask.reshape(mask.shape[::-1]))
+    assert convert_sbd(sets.pack(tmp_path / "b.tgz"), tmp_path / "b")["pixels"] != first
+
+    sets, last = Sets(1), max(Sets(1).names)
+    for key in ("train.txt", "val.txt"):
+        sets.members[key] = sets.members[key].replace(last.encode(), f"{last}0".encode())
+    sets.members[f"cls/{last}0.mat"] = sets.members.pop(f"cls/{last}.mat")
+    assert convert_sbd(sets.pack(tmp_path / "c.tgz"), tmp_path / "c")["pixels"] != first

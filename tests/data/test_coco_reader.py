@@ -286,3 +286,13 @@ def test_official_layout_may_be_spread_over_the_archives_folders(tmp_path):
         lambda: read_coco([root / "a"], "val", {"set": "val2017"})
     )
     assert "no folder train2017" in refusal(lambda: read_coco([root / "b"], "train", {"set": "train2017"}))
+
+
+def test_a_stated_area_of_0_is_kept_as_pycocotools_keeps_it(tmp_path):
+    value = content(seed=5)
+    for entry in value["annotations"][::2]:
+        entry["area"] = 0
+    stated = [entry["area"] for entry in value["annotations"] if "area" in entry]
+    found = Objects.unpacked(build(write(tmp_path, value)).index["columns"]["train"])
+    assert len(found) == len(value["annotations"])
+    assert (found.areas == 0).sum() == stated.count(0) > 5

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.data.readers.masks import read_masks
+from pipeline_src.data.readers.masks import MasksReader, read_masks
 from pipeline_src.data.records import Record
 from pipeline_src.errors import InputError
 
@@ -144,3 +144,22 @@ def test_folder_given_as_dot_gives_plain_relative_paths(tmp_path: Path):
     assert read(tmp_path, images=".", masks="./", mask_suffix="_L").records == (
         Record("a", "a.png", "a_L.png"),
     )
+
+
+def test_only_what_ends_in_the_suffix_is_a_mask_where_both_share_a_folder(folder):
+    """The suffix may stand within an image's own name, too."""
+    root = folder("img/road_L_1.png", "img/road_L_1_L.png", "img/a.png", "img/a_L.png")
+    listing = read(root, masks="img", mask_suffix="_L")
+    assert ids(listing) == ["a", "road_L_1"] and listing.problems == listing.warnings == ()
+    assert listing.records[1].mask == "img/road_L_1_L.png"
+
+
+def test_a_mask_is_called_as_its_image_unless_the_data_set_says_more(folder):
+    root = folder("img/a.png", "img/b.jpg", "lab/a.png", "lab/b.png", "lab/b_L.png")
+    split = MasksReader.Split("img", "lab")
+    for suffix, masks in (
+        ({}, ["lab/a.png", "lab/b.png"]),
+        ({"mask_suffix": "_L"}, ["lab/a_L.png", "lab/b_L.png"]),
+    ):
+        spec = MasksReader.spec(MasksReader.Options(["x", "y"], **suffix), split)
+        assert [record.mask for record in MasksReader.read([root], "train", spec).records] == masks
