@@ -83,6 +83,23 @@ def test_a_parameter_that_is_null_is_one_that_is_not_there():
     )
 
 
+def digest(**params: object) -> str:
+    return planned("s", "n", params).digest
+
+
+def test_nulls_within_lists_keep_their_places_and_those_of_mappings_within_lists_say_nothing():
+    """`[None, 1]` and `[1]` are different lists; `[{"a": None}]` is `[{}]`, a list of one."""
+    assert len({digest(a=value) for value in ([1], [None, 1], [1, None], [None], [])}) == 5
+    assert digest(a=[{"b": None, "c": 1}]) == digest(a=[{"c": 1}])
+    assert digest(a=[[{"b": None}]]) == digest(a=[[{}]]) != digest(a=[[]])
+    assert digest(a={"b": None}) == digest(a={}) != digest()
+
+
+def test_values_that_python_takes_for_equal_or_false_are_still_told_apart():
+    assert len({digest(a=value) for value in (0, False, "", "0", [], {}, 0.0)} | {digest()}) == 8
+    assert digest(a=1, b=2) == digest(b=2, a=1)
+
+
 def test_changed_code_is_named_and_others_stay_fresh():
     run(chain())
     definitions = {"f": "d0", "g": "e1"}

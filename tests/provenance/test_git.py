@@ -17,7 +17,8 @@ def git(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     git(tmp_path, "init", "-q")
-    for name in ("pipeline_src/a.py", "params.yaml", "Snakefile", "workflow/rules.smk", "README.md"):
+    tracked = ("pipeline_src/a.py", "params.yaml", "Snakefile", "workflow/rules.smk", "dvc.yaml")
+    for name in (*tracked, "profiles/x.yaml", "README.md", "docs/a.md", "tests/a.py", "data/a.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
     git(tmp_path, "add", ".")
@@ -29,14 +30,18 @@ def test_a_clean_checkout_has_its_commit_and_is_not_dirty(checkout: Path) -> Non
     assert describe_commit(checkout) == {"commit": git(checkout, "rev-parse", "HEAD"), "dirty": False}
 
 
-@pytest.mark.parametrize("name", ["pipeline_src/a.py", "params.yaml", "Snakefile", "workflow/rules.smk"])
+@pytest.mark.parametrize(
+    "name",
+    ["pipeline_src/a.py", "params.yaml", "Snakefile", "workflow/rules.smk", "dvc.yaml", "profiles/x.yaml"],
+)
 def test_a_change_in_what_decides_results_is_dirty(checkout: Path, name: str) -> None:
     (checkout / name).write_text("x = 2\n")
     assert describe_commit(checkout)["dirty"] is True
 
 
 def test_a_new_module_is_dirty_and_a_changed_note_is_not(checkout: Path) -> None:
-    (checkout / "README.md").write_text("more\n")
+    for name in ("README.md", "docs/a.md", "tests/a.py", "data/a.csv"):
+        (checkout / name).write_text("more\n")
     (checkout / "results").mkdir()
     (checkout / "results/a.json").write_text("{}")
     assert describe_commit(checkout)["dirty"] is False
