@@ -54,7 +54,7 @@ def drawn(tmp_path_factory):
 @pytest.mark.parametrize("asked_for", [False, True])
 def test_a_training_learns_from_difficult_objects_only_where_it_is_asked_to(drawn, asked_for):
     path, stated = drawn
-    transform = DetectionTrainTransform.of({"scales": [[WIDTH, HEIGHT]], "flip": 0.0}, [0] * 3, [1] * 3)
+    transform = DetectionTrainTransform(((WIDTH, HEIGHT),), 0.0, [0] * 3, [1] * 3)
     dataset = DetectionDataset(path, "all", transform, difficult=asked_for)
     learned = [[one for one in objects if asked_for or not one[2]] for objects in stated]
     assert dataset.records.tolist() == [number for number, objects in enumerate(learned) if objects]
