@@ -257,6 +257,8 @@ def test_dvc_experiments_choose_a_scale(smoke):
     tree["scales"]["tiny"] = merge(tree["scales"]["smoke"], tiny)
     smoke.path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     smoke.run("git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qam", "Add a scale")
-    smoke.run("dvc", "exp", "run", "-S", "scale=tiny")
+    smoke.run("dvc", "exp", "run", "-S", "scale=tiny", "dvc.yaml")
+    # the archives are no part of it
+    assert not smoke.run("git", "status", "--short", "data")
     assert smoke.path("results/tiny/report.html").is_file()
     assert not smoke.path("results/tiny/runs/dfp/depth-1").exists()
