@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from benchmarks.networks import CLASSES, FUSION, LOSS, UPDATE, upernet
 from benchmarks.timing import fastest
 from pipeline_src.errors import run_command
+from pipeline_src.models.blocks import ConvBNReLU
 from pipeline_src.models.build import build_model
 from pipeline_src.models.fusion.concat import FusedConcat
 from pipeline_src.models.fusion.scale_equalizer import apply_scales, insert_equalizers
-from pipeline_src.models.layers import ConvBNReLU
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.tasks.segmentation.costs import COSTS, training_saved_bytes

@@ -21,7 +21,7 @@ from torch import nn
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, read_json, write_json
 from pipeline_src.models.fusion.scale_equalizer import EQUALIZER_KEY, Scale, apply_scales, check_scales
-from pipeline_src.training.weights import digest_of_weights
+from pipeline_src.training.weight_files import digest_of_weights
 
 FORMAT = 1
 

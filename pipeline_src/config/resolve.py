@@ -23,7 +23,7 @@ from pipeline_src.files import digest_of
 from pipeline_src.models.backbones.table import Architecture, BackboneFacts, lookup, lookup_architecture
 from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.models.fusion.equalizer_rules import equalised
-from pipeline_src.models.places import BACKBONE_LEVELS, PyramidPlace
+from pipeline_src.models.pyramid_place import BACKBONE_LEVELS, PyramidPlace
 from pipeline_src.options import from_json
 
 HEADS = {"decoder": "decoder", "auxiliary": "decoder", "detector": "detector"}

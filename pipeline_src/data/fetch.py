@@ -18,7 +18,7 @@ from pipeline_src.data.disk import require_space
 from pipeline_src.data.dvc_store import pull
 from pipeline_src.data.http import DownloadError, HttpOptions, discard, download
 from pipeline_src.data.locking import locked
-from pipeline_src.data.places import is_http, local_path, mirror_candidates
+from pipeline_src.data.mirrors import is_http, local_path, mirror_candidates
 from pipeline_src.errors import InputError
 from pipeline_src.progress import Progress, say
 

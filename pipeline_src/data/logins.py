@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline_src.data.archives import ARCHIVES_TABLE, RemoteFile, load_archives
-from pipeline_src.data.places import is_http, local_path, mirror_candidates
+from pipeline_src.data.mirrors import is_http, local_path, mirror_candidates
 from pipeline_src.errors import InputError
 
 

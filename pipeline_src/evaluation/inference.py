@@ -15,7 +15,7 @@ from pipeline_src.data.segmentation.transforms import fitted_size
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.evaluation.segmentation import Inference, whole_image
-from pipeline_src.models.layers import resize_bilinear
+from pipeline_src.models.blocks import resize_bilinear
 
 
 def inference_of(evaluation: Evaluation) -> Inference:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline_src.models.fusion.concat import FusedConcat
 from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.models.places import BACKBONE_LEVELS, PyramidPlace
+from pipeline_src.models.pyramid_place import BACKBONE_LEVELS, PyramidPlace
 
 
 class FeaturePyramid(nn.Module, ABC):

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
+from pipeline_src.models.blocks import resize_bilinear
 from pipeline_src.models.decoders.head import DecodeHead
-from pipeline_src.models.layers import resize_bilinear
 from pipeline_src.models.pyramid import FeaturePyramid
 
 

@@ -19,7 +19,7 @@ from pipeline_src.data.logins import missing_logins
 from pipeline_src.errors import InputError
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.steps import EXTRACT, FETCH, MANIFEST, SCENES, WEIGHTS
-from pipeline_src.reporting.status import NO_DATA
+from pipeline_src.reporting.availability import NO_DATA
 
 HOW_TO_FETCH = ("urls", "login", "bytes", *DIGEST_LENGTH)
 """What of a table's row says where a file is and how it is checked; name and file identify it."""

@@ -10,10 +10,10 @@ from pipeline_src.options import to_json
 from pipeline_src.planning.jobs import PlannedJob
 from pipeline_src.planning.steps import FIGURE, SIMULATE
 from pipeline_src.planning.summary_jobs import SummaryJobs
+from pipeline_src.reporting.availability import NOT_AT_THIS_SCALE
 from pipeline_src.reporting.figures.kind import READABLE
 from pipeline_src.reporting.metrics import RUN_FILES
 from pipeline_src.reporting.parameters import DrawFigure
-from pipeline_src.reporting.status import NOT_AT_THIS_SCALE
 
 
 class FigureJobs(SummaryJobs):

@@ -11,6 +11,7 @@ from pipeline_src.config.study import Study, Table
 from pipeline_src.options import to_json
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.steps import EVALUATE, TABULATE, TRAIN
+from pipeline_src.reporting.availability import DONE, NOT_AT_THIS_SCALE
 from pipeline_src.reporting.metrics import METRICS
 from pipeline_src.reporting.parameters import (
     Assumption,
@@ -28,7 +29,6 @@ from pipeline_src.reporting.reference import (
     read_quoted_values,
 )
 from pipeline_src.reporting.rows import RowRun, TableRow
-from pipeline_src.reporting.status import DONE, NOT_AT_THIS_SCALE
 
 PAPER_VALUES = "workflow/reference/paper_values.csv"
 QUOTED_VALUES = "workflow/reference/quoted_values.csv"

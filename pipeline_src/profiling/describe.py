@@ -9,7 +9,7 @@ import torch
 
 from pipeline_src.models.build import build_model
 from pipeline_src.profiling.flops import count_flops_by_module
-from pipeline_src.profiling.parameters import count_parameters
+from pipeline_src.profiling.parameter_count import count_parameters
 
 
 def describe_architecture(model: dict[str, Any], crop: tuple[int, int]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from pipeline_src.reporting.availability import DONE, SERVER_ONLY
+from pipeline_src.reporting.intervals import paired_difference, summarise
 from pipeline_src.reporting.metrics import Metric, Source, metric_named
 from pipeline_src.reporting.parameters import Printed, Rules, Scale
 from pipeline_src.reporting.reference import SERVER_SPLITS
 from pipeline_src.reporting.rows import TableRow
-from pipeline_src.reporting.statistics import paired_difference, summarise
-from pipeline_src.reporting.status import DONE, SERVER_ONLY
 from pipeline_src.reporting.table import Column, CostCell, Line, ScoreCell, Values
 from pipeline_src.reporting.tidy import TIMED_COLUMNS
 from pipeline_src.reporting.verdict import Verdict, judge_ratio, judge_score

@@ -15,8 +15,8 @@ from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.options import from_json
 from pipeline_src.reporting.metrics import METRICS, Metric
-from pipeline_src.reporting.overlays import read_panels
 from pipeline_src.reporting.parameters import ListedRun, Report, StudyPart
+from pipeline_src.reporting.prediction_pictures import read_panels
 from pipeline_src.reporting.table import Table
 from pipeline_src.reporting.tidy import describe_device
 

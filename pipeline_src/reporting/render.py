@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline_src.reporting.availability import QUOTED
 from pipeline_src.reporting.parameters import Assumption
-from pipeline_src.reporting.status import QUOTED
 from pipeline_src.reporting.table import Block, Column, CostCell, ScoreCell, Table, Values
 
 _LATEX = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline_src.errors import InputError
-from pipeline_src.reporting.status import DONE, STATUSES
+from pipeline_src.reporting.availability import DONE, STATUSES
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ exist.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline_src.reporting.intervals import Summary
 from pipeline_src.reporting.parameters import Assumption, Printed
-from pipeline_src.reporting.statistics import Summary
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,9 @@ definition and gets no verdict.
 
 from dataclasses import dataclass
 
+from pipeline_src.reporting.availability import DONE, NOT_RUN, STATUSES
+from pipeline_src.reporting.intervals import Summary
 from pipeline_src.reporting.parameters import Rules, Scale
-from pipeline_src.reporting.statistics import Summary
-from pipeline_src.reporting.status import DONE, NOT_RUN, STATUSES
 
 AGREES = "agrees"
 DIRECTION_ONLY = "direction only"

@@ -20,9 +20,9 @@ from pipeline_src.errors import InputError
 from pipeline_src.planning.plan_file import PlanFile
 from pipeline_src.planning.steps import STEPS
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.check import check_code, check_inputs, check_unchanged
+from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged
 from pipeline_src.running.gpus import acquire, visible_gpus
-from pipeline_src.running.options import Machine, add_options
+from pipeline_src.running.machine import Machine, add_options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

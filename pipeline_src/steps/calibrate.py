@@ -23,9 +23,9 @@ from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
 from pipeline_src.training.distributed import Ranks, process_group
-from pipeline_src.training.job import PACKAGES, checkpoint_folder, initial_model
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.stopping import SaveInterval, StopRequest
+from pipeline_src.training.training_job import PACKAGES, checkpoint_folder, initial_model
 
 
 def calibrate_job(

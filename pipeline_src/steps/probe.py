@@ -35,9 +35,9 @@ from pipeline_src.models.fusion.scale_equalizer import Scale, apply_scales
 from pipeline_src.progress import track
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.distributed import Ranks
-from pipeline_src.training.job import PACKAGES, initial_model
 from pipeline_src.training.losses import SegmentationLoss
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
+from pipeline_src.training.training_job import PACKAGES, initial_model
 
 FORMS = (None, "module", "folded")
 """The networks that are compared, by the form of their equalizers."""

@@ -18,7 +18,7 @@ from pipeline_src.models.fusion.scale_equalizer import (
     named_concatenations,
 )
 from pipeline_src.profiling.flops import count_flops
-from pipeline_src.profiling.parameters import count_parameters
+from pipeline_src.profiling.parameter_count import count_parameters
 from pipeline_src.tasks.segmentation.costs import training_saved_bytes
 from tests.calibration.networks import ALL_OF, DFP, IPG, batches, build, section
 

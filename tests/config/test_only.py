@@ -7,7 +7,7 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.summaries import plan_everything
-from pipeline_src.reporting.status import DONE
+from pipeline_src.reporting.availability import DONE
 
 LEFT_OUT = "not at this scale"
 

@@ -54,10 +54,10 @@ PLACES = {
     "within a checkpoint's file": (f"{CHECKPOINT}.torch.save", 5),
     "before a checkpoint has its name": (f"{CHECKPOINT}.os.replace", 5),
     "before old checkpoints go": (f"{CHECKPOINT}.fsync_folder", 5),
-    "before the final weights": ("pipeline_src.training.job.save_weights", 1),
-    "before the record of the end": ("pipeline_src.training.job.write_finished", 1),
+    "before the final weights": ("pipeline_src.training.training_job.save_weights", 1),
+    "before the record of the end": ("pipeline_src.training.training_job.write_finished", 1),
     "before checkpoints are cleared": (f"{CHECKPOINT}.CheckpointFolder.clear", 1),
-    "between two outputs": ("pipeline_src.training.job.copy_out", 3),
+    "between two outputs": ("pipeline_src.training.training_job.copy_out", 3),
     "before the sidecar": ("pipeline_src.provenance.job.Job.write_sidecar", 1),
 }
 

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from widths import WIDTH
 
+from pipeline_src.models.blocks import ConvBNReLU
 from pipeline_src.models.decoders.head import DecodeHead
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
 from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.models.layers import ConvBNReLU
 from pipeline_src.options import PositiveInt, checked, option
 
 LEVELS = [2, 3, 4, 5]

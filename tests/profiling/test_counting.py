@@ -7,7 +7,7 @@ import torchvision
 from torch import Tensor, nn
 
 from pipeline_src.profiling.flops import count_flops, count_flops_by_module
-from pipeline_src.profiling.parameters import count_parameters
+from pipeline_src.profiling.parameter_count import count_parameters
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

@@ -6,7 +6,7 @@ import torch
 from pipeline_src.models.build import build_model
 from pipeline_src.profiling.describe import describe_architecture
 from pipeline_src.profiling.flops import count_flops
-from pipeline_src.profiling.parameters import count_parameters
+from pipeline_src.profiling.parameter_count import count_parameters
 from tests.profiling.sections import NAMES, section, with_auxiliary
 
 

@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline_src.models.build import build_model
 from pipeline_src.profiling.describe import describe_architecture
-from pipeline_src.profiling.parameters import count_parameters
+from pipeline_src.profiling.parameter_count import count_parameters
 from pipeline_src.tasks.segmentation.costs import training_saved_bytes
 from tests.profiling.sections import NAMES, section
 

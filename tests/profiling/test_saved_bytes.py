@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline_src.models.build import build_model
-from pipeline_src.profiling.parameters import count_parameters
+from pipeline_src.profiling.parameter_count import count_parameters
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.tasks.segmentation.costs import training_saved_bytes
 from tests.profiling.sections import section, with_auxiliary

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pipeline_src.reporting.intervals import Summary, summarise
 from pipeline_src.reporting.parameters import Rules, Scale
-from pipeline_src.reporting.statistics import Summary, summarise
 from pipeline_src.reporting.verdict import judge_ratio, judge_score
 
 RULES = Rules()

@@ -14,7 +14,7 @@ from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.plan_file import PLAN_VARIABLE, PlanFile, PlannedFile
 from pipeline_src.planning.steps import FIGURE, JOIN, SIMULATE
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.check import check_inputs
+from pipeline_src.running.code_check import check_inputs
 from tests.jobs import change_job, run_job, write_job_file
 
 SIMULATION = {

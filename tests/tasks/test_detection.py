@@ -16,9 +16,9 @@ from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.options import from_json
-from pipeline_src.profiling.detector import PROPOSALS, describe_detector
+from pipeline_src.profiling.detector_costs import PROPOSALS, describe_detector
 from pipeline_src.provenance.job import Job
-from pipeline_src.reporting.overlays import read_panels
+from pipeline_src.reporting.prediction_pictures import read_panels
 from pipeline_src.steps.cost import Params, count_cost, time_cost
 from pipeline_src.tasks.detection.costs import COSTS, made_up_batch
 from pipeline_src.tasks.detection.data import TRAINING

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_src.errors import InputError
-from pipeline_src.training.job import Parts
 from pipeline_src.training.seeding import derive
-from pipeline_src.training.weights import digest_of_weights
+from pipeline_src.training.training_job import Parts
+from pipeline_src.training.weight_files import digest_of_weights
 from tests.training.toy_training import ToyModel, run_ranks, sidecar, toy_parts, train, write_job
 
 OUTPUTS = ("model.safetensors", "log.csv", "curve.csv")

@@ -15,7 +15,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.evaluation.segmentation import evaluate_model
 from pipeline_src.models.build import build_model
 from pipeline_src.running.start import main
-from pipeline_src.training.weights import digest_of_weights
+from pipeline_src.training.weight_files import digest_of_weights
 from tests.jobs import change_job
 from tests.training.real_training import CLASSES, MODEL, command, write_data, write_real_job
 from tests.training.toy_training import run_ranks

@@ -16,7 +16,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.create import check_args, create_network, load_weights, refuse_missing
 from pipeline_src.models.backbones.segments import Segment, minimum_side, strides_after
 from pipeline_src.models.backbones.table import Architecture, lookup, lookup_architecture
-from pipeline_src.models.layers import ChannelLayerNorm
+from pipeline_src.models.blocks import ChannelLayerNorm
 from pipeline_src.models.pyramid import FeaturePyramid
 
 OUTPUT_STRIDES = (8, 16, 32)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from pipeline_src.models.blocks import ConvBNReLU, SeparableConvBNReLU
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
-from pipeline_src.models.layers import ConvBNReLU, SeparableConvBNReLU
 
 
 class ASPP(nn.Module):

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pipeline_src.models.blocks import ConvBNReLU
 from pipeline_src.models.decoders.head import ALIGN_CORNERS, DROPOUT, DecodeHead
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
 from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.models.layers import ConvBNReLU
 from pipeline_src.options import Fraction, Level, NonNegativeInt, checked, option
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pipeline_src.models.blocks import ConvBNReLU, resize_bilinear
 from pipeline_src.models.decoders.head import ALIGN_CORNERS, DROPOUT, DecodeHead
 from pipeline_src.models.decoders.pyramid_pooling import PyramidPooling
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
 from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
 from pipeline_src.options import Fraction, PositiveInt, checked, option
 
 LEVELS = (2, 3, 4, 5)

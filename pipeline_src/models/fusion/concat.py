@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
+from pipeline_src.models.blocks import ConvBNReLU, resize_bilinear
 
 Consumer = tuple[nn.Conv2d, int]
 """A convolution that reads a concatenation linearly, and the first of its input channels that does."""

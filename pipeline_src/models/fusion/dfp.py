@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import minimum_side
+from pipeline_src.models.blocks import ConvBNReLU, resize_bilinear
 from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
 from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.models.fusion.dfp_rules import (
@@ -22,9 +23,8 @@ from pipeline_src.models.fusion.dfp_rules import (
     scaled_side,
     split_index,
 )
-from pipeline_src.models.layers import ConvBNReLU, resize_bilinear
-from pipeline_src.models.places import PyramidPlace
 from pipeline_src.models.pyramid import WrappingPyramid
+from pipeline_src.models.pyramid_place import PyramidPlace
 from pipeline_src.options import checked
 
 FUSIONS = {"concat": FusedConcat, "sum": FusedSum}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import strides_after
+from pipeline_src.models.blocks import resize_bilinear
 from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.models.fusion.ipg_fusion import OPERATORS
 from pipeline_src.models.fusion.ipg_rules import (
@@ -28,9 +29,8 @@ from pipeline_src.models.fusion.ipg_rules import (
     guided_stages,
     resolve_ipg,
 )
-from pipeline_src.models.layers import resize_bilinear
-from pipeline_src.models.places import PyramidPlace
 from pipeline_src.models.pyramid import WrappingPyramid
+from pipeline_src.models.pyramid_place import PyramidPlace
 from pipeline_src.models.residual import bottleneck
 from pipeline_src.options import checked
 

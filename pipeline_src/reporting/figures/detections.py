@@ -18,8 +18,8 @@ from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.shown import shown_runs
-from pipeline_src.reporting.overlays import read_boxes
 from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.prediction_pictures import read_boxes
 
 SHOWN_SCORE = 0.5
 RECORD = ["image", "column", "run", "label", "score", "x", "y", "width", "height", "sha256"]

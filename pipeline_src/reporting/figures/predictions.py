@@ -19,8 +19,8 @@ from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.shown import shown_runs
-from pipeline_src.reporting.overlays import read_overlays
 from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.prediction_pictures import read_overlays
 
 RECORD = ["image", "column", "run", "miou", "file", "sha256"]
 TILE = 320

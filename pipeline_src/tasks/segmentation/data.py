@@ -18,10 +18,10 @@ from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.segmentation.objective import SegmentationObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Validate
-from pipeline_src.training.job import Data, Parts
 from pipeline_src.training.loss_options import Loss
 from pipeline_src.training.preflight import check_crop
 from pipeline_src.training.recipe import Recipe
+from pipeline_src.training.training_job import Data, Parts
 
 
 @dataclass(frozen=True, kw_only=True)

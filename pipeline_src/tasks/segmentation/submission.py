@@ -13,8 +13,8 @@ from pipeline_src.data.readers.voc2012 import voc_root
 from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
 from pipeline_src.evaluation.inference import inference_of
 from pipeline_src.evaluation.inference_options import Evaluation
-from pipeline_src.evaluation.submission import predict, read_test_list, write_submission
 from pipeline_src.evaluation.trained import load_trained
+from pipeline_src.evaluation.voc_server import predict, read_test_list, write_submission
 from pipeline_src.files import digest_file
 from pipeline_src.models.build import build_model
 from pipeline_src.options import from_json

@@ -12,7 +12,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.profiling.flops import count_flops
-from pipeline_src.profiling.parameters import count_parameters
+from pipeline_src.profiling.parameter_count import count_parameters
 
 PROPOSALS = 1000
 """Regions in an image that the second stage works on (MMDetection's and torchvision's number in testing)."""

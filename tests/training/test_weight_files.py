@@ -9,7 +9,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.build import build_model
 from pipeline_src.models.detectors.build import build_detector
-from pipeline_src.training.weights import digest_of_weights, load_matching, save_weights, weights_of
+from pipeline_src.training.weight_files import digest_of_weights, load_matching, save_weights, weights_of
 from tests.training.toy_training import ToyModel
 
 

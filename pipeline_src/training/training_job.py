@@ -28,7 +28,7 @@ from pipeline_src.training.runtime import configure, describe_device, peak_memor
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 from pipeline_src.training.timetable import Timetable
-from pipeline_src.training.weights import digest_of_weights, load_matching, save_weights, weights_of
+from pipeline_src.training.weight_files import digest_of_weights, load_matching, save_weights, weights_of
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline_src.reporting.statistics import paired_difference, summarise
+from pipeline_src.reporting.intervals import paired_difference, summarise
 
 VALUES = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
 

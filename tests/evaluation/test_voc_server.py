@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline_src.data.label_tables import CITYSCAPES_CLASSES
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
-from pipeline_src.evaluation.submission import read_test_list, write_submission
+from pipeline_src.evaluation.voc_server import read_test_list, write_submission
 from pipeline_src.steps.export_submission import export_submission
 from tests.evaluation.tiny_run import IDS, MODEL, SIZES, make_job, predicted_by_hand
 
