@@ -158,7 +158,7 @@ class Plan:
                 users[maker.key].append(job)
         return users
 
-    def origin(self, path: str) -> str | None:
+    def lineage(self, path: str) -> str | None:
         """Identity of everything that leads to a file: its maker's and, below it, its inputs' makers'.
 
         None for a file that no job makes. It needs no file to be there, so a result can tell whether
@@ -172,8 +172,8 @@ class Plan:
             self._origins[maker.key] = digest_of([maker.digest, below])
         return self._origins[maker.key]
 
-    def origins(self, job: PlannedJob) -> dict[str, Any]:
-        """`{input name: origin, or a list of them}` for a job's inputs."""
+    def lineages(self, job: PlannedJob) -> dict[str, Any]:
+        """`{input name: lineage, or a list of them}` for a job's inputs."""
         return {name: self._origin_of(paths) for name, paths in job.inputs.items()}
 
     def as_job(self, planned: PlannedJob) -> Job:
@@ -188,9 +188,9 @@ class Plan:
             components=planned.components,
             code=planned.code,
             digest=planned.digest,
-            origins=self.origins(planned),
+            lineages=self.lineages(planned),
             makers={maker.sidecar: maker.digest for maker in self.needed_by(planned)},
         )
 
     def _origin_of(self, paths: Paths) -> Any:
-        return self.origin(paths) if isinstance(paths, str) else [self.origin(path) for path in paths]
+        return self.lineage(paths) if isinstance(paths, str) else [self.lineage(path) for path in paths]

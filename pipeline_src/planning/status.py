@@ -124,7 +124,7 @@ def _input_changes(job: PlannedJob, record: Sidecar, plan: Plan, statuses: dict[
         for path, entry in zip(now, before, strict=True):
             maker = plan.makers.get(path)
             if maker is not None and statuses[maker.key].reasons == (NOT_DONE,):
-                if not _would_be_the_same(maker, plan.origin(path), entry):
+                if not _would_be_the_same(maker, plan.lineage(path), entry):
                     reasons.append(f"input {name} is rebuilt ({maker.step} {maker.name})")
             elif maker is not None and not statuses[maker.key].fresh:
                 reasons.append(f"input {name} is rebuilt ({maker.step} {maker.name})")
@@ -133,10 +133,10 @@ def _input_changes(job: PlannedJob, record: Sidecar, plan: Plan, statuses: dict[
     return sorted(set(reasons))
 
 
-def _would_be_the_same(maker: PlannedJob, origin: str | None, entry: InputRecord) -> bool:
+def _would_be_the_same(maker: PlannedJob, lineage: str | None, entry: InputRecord) -> bool:
     """Whether a file that is not here was made in the way in which it would be made now."""
     expected = maker.params.get("sha256") if "sha256" in maker.not_identifying else None
-    return entry.origin == origin and expected in (None, entry.content)
+    return entry.lineage == lineage and expected in (None, entry.content)
 
 
 def _content(path: str) -> str | None:

@@ -30,7 +30,7 @@ Parameters = TypeVar("Parameters")
 class Job:
     """One unit of work: what it is (`params`, `code`), what it reads and what it writes.
 
-    `components` are the entries of the component table that it uses, `origins` the identities of what
+    `components` are the entries of the component table that it uses, `lineages` the identities of what
     makes its inputs, by input, and `makers` the digests of the jobs that make them, by their sidecars.
     `why` is the reason for which it runs now; it stands in no job file.
     """
@@ -44,7 +44,7 @@ class Job:
     code: dict[str, Any]
     digest: str
     components: tuple[str, ...] = ()
-    origins: dict[str, Any] = field(default_factory=dict)
+    lineages: dict[str, Any] = field(default_factory=dict)
     makers: dict[str, str] = field(default_factory=dict)
     why: str | None = None
     started: float = field(default_factory=time.time, compare=False)
@@ -159,6 +159,6 @@ class Job:
             code=self.code,
             why=self.why,
         )
-        sidecar = Sidecar.of(job, content, self.inputs, self.origins, self.outputs, packages, self.started)
+        sidecar = Sidecar.of(job, content, self.inputs, self.lineages, self.outputs, packages, self.started)
         sidecar = dataclasses.replace(sidecar, summary=summary or None, facts=facts)
         sidecar.write(self.outputs["sidecar"])

@@ -35,7 +35,7 @@ class InputRecord:
 
     path: str
     content: str
-    origin: str | None = None
+    lineage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Sidecar:
         job: JobRecord,
         content: str,
         inputs: Mapping[str, str | list[str]],
-        origins: Mapping[str, Any],
+        lineages: Mapping[str, Any],
         outputs: Mapping[str, str],
         packages: tuple[str, ...],
         started: float,
@@ -86,7 +86,7 @@ class Sidecar:
         return cls(
             content=content,
             job=job,
-            inputs={name: _input_records(paths, origins.get(name)) for name, paths in inputs.items()},
+            inputs={name: _input_records(paths, lineages.get(name)) for name, paths in inputs.items()},
             outputs={
                 name: FileRecord.of(path)
                 for name, path in outputs.items()
@@ -128,11 +128,11 @@ def as_list(value: Item | list[Item]) -> list[Item]:
     return value if isinstance(value, list) else [value]
 
 
-def _input_records(paths: str | list[str], origins: Any) -> InputRecord | list[InputRecord]:
+def _input_records(paths: str | list[str], lineages: Any) -> InputRecord | list[InputRecord]:
     if isinstance(paths, str):
-        return InputRecord(paths, content_of(paths), origins)
-    pairs = zip(paths, origins or [None] * len(paths), strict=True)
-    return [InputRecord(path, content_of(path), origin) for path, origin in pairs]
+        return InputRecord(paths, content_of(paths), lineages)
+    pairs = zip(paths, lineages or [None] * len(paths), strict=True)
+    return [InputRecord(path, content_of(path), lineage) for path, lineage in pairs]
 
 
 def _read_inputs(entry: Any) -> InputRecord | list[InputRecord]:

@@ -73,9 +73,9 @@ def test_the_edge_and_the_identity_of_a_job_know_where_it_starts():
     assert job.digest != plain.digest
     other = planned("second", first=first(), second=second(seed=1)).of("train")[1]
     assert job.digest != other.digest
-    # what leads to the source leads to the job: its recipe is in the origin of the edge
+    # what leads to the source leads to the job: its recipe is in the lineage of the edge
     longer = planned("second", first=first(epochs=11), second=second(row="epochs 11"))
-    assert longer.origins(longer.of("train")[1]) != plan.origins(job)
+    assert longer.lineages(longer.of("train")[1]) != plan.lineages(job)
 
 
 def test_without_init_from_the_identity_is_as_if_the_key_did_not_exist():

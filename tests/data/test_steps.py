@@ -104,7 +104,7 @@ def test_manifest_of_scenes_goes_through_the_real_reader(draw, describe):
     assert manifest.fingerprint is None and manifest.label_map is None
     sidecar = json.loads(manifest.path.read_text())
     assert sidecar["inputs"]["sources"] == [
-        {"path": "data/scenes/voc-1234.json", "content": record["content"], "origin": None}
+        {"path": "data/scenes/voc-1234.json", "content": record["content"], "lineage": None}
     ]
     assert content_of(manifest.path) == manifest.content
     assert describe(VOC, ["data/scenes/voc-1234.json"]).content == manifest.content

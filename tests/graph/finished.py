@@ -15,8 +15,8 @@ from pipeline_src.planning.summaries import plan_everything
 from pipeline_src.provenance.job import Job
 
 
-def finish(job: PlannedJob, origins: dict[str, Any]) -> None:
-    """Write a job's outputs and its sidecar; `origins` are those of its inputs."""
+def finish(job: PlannedJob, lineages: dict[str, Any]) -> None:
+    """Write a job's outputs and its sidecar; `lineages` are those of its inputs."""
     for name, path in job.outputs.items():
         if name == "sidecar":
             continue
@@ -27,9 +27,9 @@ def finish(job: PlannedJob, origins: dict[str, Any]) -> None:
         else:
             write_text(f"{path}/file.txt", "in a folder\n")
     inputs = {
-        name: [_input(*pair) for pair in zip(paths, origins[name], strict=True)]
+        name: [_input(*pair) for pair in zip(paths, lineages[name], strict=True)]
         if isinstance(paths, list)
-        else _input(paths, origins[name])
+        else _input(paths, lineages[name])
         for name, paths in job.inputs.items()
     }
     record = {"step": job.step, "digest": job.digest, "params": job.params, "code": job.code}
@@ -45,8 +45,8 @@ def finish(job: PlannedJob, origins: dict[str, Any]) -> None:
     )
 
 
-def _input(path: str, origin: str | None) -> dict[str, Any]:
-    return {"path": path, "content": content_of(path), "origin": origin}
+def _input(path: str, lineage: str | None) -> dict[str, Any]:
+    return {"path": path, "content": content_of(path), "lineage": lineage}
 
 
 def finish_file(path: str) -> None:
@@ -54,7 +54,7 @@ def finish_file(path: str) -> None:
     job = Job.load(path)
     planned = PlannedJob(job.step, job.name, job.scale, job.params, job.outputs, job.inputs)
     planned.__dict__["code"] = job.code
-    finish(planned, job.origins)
+    finish(planned, job.lineages)
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     options = parser().parse_args(["plan", *sys.argv[1:]])
     plan = plan_everything(_params(options))
     for job in plan.jobs.values():
-        finish(job, plan.origins(job))
+        finish(job, plan.lineages(job))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def run(plan: Plan, *keys: tuple[str, str], content: str = "same") -> None:
         write_text(job.outputs["value"], content)
         inputs = {}
         for name, path in job.inputs.items():
-            inputs[name] = {"path": path, "content": content_of(path), "origin": plan.origin(path)}
+            inputs[name] = {"path": path, "content": content_of(path), "lineage": plan.lineage(path)}
         record = {"step": job.step, "digest": job.digest, "params": job.params, "code": job.code}
         write_json(job.sidecar, {"content": content, "job": record, "inputs": inputs})
 

@@ -44,7 +44,7 @@ def job() -> Job:
     outputs = {"sidecar": "out/job.json", "model": "model.bin", "log": "log.csv", "picture": "absent.png"}
     return Job(
         "train", "study/seed-3", "demo", PARAMS, inputs, outputs, CODE, "d" * 64,
-        origins={"manifest": "o1", "tables": ["o2", None]}, why="parameters changed: seed",
+        lineages={"manifest": "o1", "tables": ["o2", None]}, why="parameters changed: seed",
         started=time.time() - 125.5,
     )  # fmt: skip
 
@@ -63,12 +63,12 @@ def test_the_job_is_told_with_all_that_identifies_it_and_the_reason_to_run(job):
 
 def test_an_input_has_what_it_says_or_the_digest_of_its_bytes_and_the_identity_of_its_maker(job):
     assert written(job, "says")["inputs"] == {
-        "manifest": {"path": "manifest.json", "content": "what it says", "origin": "o1"},
+        "manifest": {"path": "manifest.json", "content": "what it says", "lineage": "o1"},
         "tables": [
-            {"path": "a.csv", "content": sha256("a.csv"), "origin": "o2"},
-            {"path": "b.csv", "content": sha256("b.csv"), "origin": None},
+            {"path": "a.csv", "content": sha256("a.csv"), "lineage": "o2"},
+            {"path": "b.csv", "content": sha256("b.csv"), "lineage": None},
         ],
-        "plain": {"path": "list.json", "content": sha256("list.json"), "origin": None},
+        "plain": {"path": "list.json", "content": sha256("list.json"), "lineage": None},
         "none": [],
     }
 
@@ -82,7 +82,7 @@ def test_one_of_several_inputs_has_what_it_says_too(job):
 
 
 def test_origins_that_do_not_fit_the_inputs_are_a_bug(job):
-    job.origins["tables"] = ["o2"]
+    job.lineages["tables"] = ["o2"]
     with pytest.raises(ValueError, match="zip"):
         job.write_sidecar("x")
 
@@ -138,7 +138,7 @@ def test_a_sidecar_is_read_as_it_was_written(job):
     assert read.facts == {"scores": {"miou": 0.5}, "resumed": [1, 2]}
     assert (read.job.params, read.job.why, read.summary) == (PARAMS, job.why, "loss 0.4")
     assert read.outputs["model"] == FileRecord.of("model.bin")
-    assert [one.origin for one in read.inputs["tables"]] == ["o2", None]
+    assert [one.lineage for one in read.inputs["tables"]] == ["o2", None]
     text = Path("out/job.json").read_bytes()
     read.write("out/again.json")
     assert Path("out/again.json").read_bytes() == text
@@ -181,11 +181,11 @@ def test_only_code_parameters_and_workflow_make_a_result_dirty(project):
 
 
 def test_every_word_of_a_job_but_its_reason_and_start_is_in_its_file_name(job):
-    """A job file whose origins, makers or paths were edited is not the one that was planned."""
+    """A job file whose lineages, makers or paths were edited is not the one that was planned."""
     name = job.file_name
     changes = {
         "step": "probe", "scale": "paper", "params": {"seed": 4}, "inputs": {}, "outputs": {}, "digest": "e",
-        "components": ("decoder.uper",), "origins": {"manifest": "o9"}, "makers": {"manifest.json": "d"},
+        "components": ("decoder.uper",), "lineages": {"manifest": "o9"}, "makers": {"manifest.json": "d"},
         "code": {"digest": "other"},
     }  # fmt: skip
     for field, value in changes.items():
