@@ -21,7 +21,7 @@ from pipeline_src.evaluation.segmentation import evaluate_model, whole_image
 from pipeline_src.options import from_json
 from pipeline_src.steps.evaluate import evaluate
 from pipeline_src.steps.export_submission import export_submission
-from tests.evaluation.test_submission import FOLDER, read_archive
+from tests.evaluation.test_voc_server import FOLDER, read_archive
 from tests.evaluation.tiny_run import CLASSES, IDS, MODEL, SIZES, make_job
 
 LENGTHS = st.integers(1, 40)
