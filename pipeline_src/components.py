@@ -26,6 +26,7 @@ COMPONENTS = {
     "backbone.mobilenetv2": "pipeline_src.models.backbones.mobilenetv2:MobileNetV2Pyramid",
     "pyramid.dfp": "pipeline_src.models.fusion.dfp:DeepFeaturePyramid",
     "pyramid.ipg": "pipeline_src.models.fusion.ipg:ImagePyramidGuidance",
+    "merge.deepfuse": "pipeline_src.models.fusion.deepfuse:DeepFuse",
     "decoder.fcn": "pipeline_src.models.decoders.fcn:FCNHead",
     "decoder.psp": "pipeline_src.models.decoders.psp:PSPHead",
     "decoder.aspp": "pipeline_src.models.decoders.aspp:ASPPHead",

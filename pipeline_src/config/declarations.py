@@ -28,6 +28,7 @@ from pipeline_src.provenance.closure import PACKAGE, ROOT, ClosureError, reached
 CONTRACTS = {
     "backbone": "pipeline_src.models.backbones.base:StagedBackbone",
     "pyramid": "pipeline_src.models.pyramid:WrappingPyramid",
+    "merge": "pipeline_src.models.fusion.merge:PairwiseMerge",
     "decoder": "pipeline_src.models.decoders.head:DecodeHead",
     "detector": "pipeline_src.models.detectors.detector:Detector",
     "reader": "pipeline_src.data.readers.reader:Reader",

@@ -68,6 +68,10 @@ class ModelSpec(Section):
 
     backbone: str = Field(description="Key of an entry of `backbones`.")
     pyramid: Any = Field(default=None, description="Multi-scale pyramid around the backbone; null: none.")
+    merge: Any = Field(
+        default=None,
+        description="How the head merges two maps (UPerHead's and an FPN's top-down path); null: their sum.",
+    )
     decoder: Any = Field(
         default=None,
         description="Decoder on top of the pyramid's levels, for segmentation; null: a detector is there.",
@@ -100,6 +104,7 @@ def model_spec(outside: Outside = ()) -> type[ModelSpec]:
     known = dict(outside)
     choices = {
         "pyramid": _sections("pyramid", known),
+        "merge": _sections("merge", known),
         "decoder": _sections("decoder", known),
         "detector": _sections("detector", known),
         "auxiliary": _sections("decoder", known, "Auxiliary"),

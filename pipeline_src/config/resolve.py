@@ -57,6 +57,7 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
         "num_classes": num_classes,
         "backbone": resolve_backbone(backbone, facts),
         "pyramid": pyramid,
+        "merge": _resolve_merge(params, spec),
         **{name: heads[name].model_dump() if name in heads else None for name in HEADS},
     }
     equalizer = None
@@ -103,6 +104,20 @@ def _resolve_pyramid(params: Params, spec: ModelSpec, place: PyramidPlace) -> di
     return None if resolved is None else {"kind": spec.pyramid.kind, **resolved}
 
 
+def _resolve_merge(params: Params, spec: ModelSpec) -> dict[str, Any] | None:
+    """The merges as a job is told of them; None for plain sums. The head must merge something."""
+    if spec.merge is None:
+        return None
+    name = "decoder" if spec.decoder is not None else "detector"
+    section = getattr(spec, name)
+    if not params.component(f"{name}.{section.kind}").merge_places(section.given()):
+        raise InputError(f"merge: {name} {section.kind} merges no two maps; use null here, or decoder uper")
+    merge = params.component(f"merge.{spec.merge.kind}")
+    with _below("merge"):
+        resolved = merge.resolve(spec.merge.given())
+    return None if resolved is None else {"kind": spec.merge.kind, **resolved}
+
+
 @contextmanager
 def _below(section: str) -> Iterator[None]:
     """Findings about an option begin with the section that it stands in."""
@@ -129,7 +144,13 @@ def concatenations(
         read = sorted({level for head, given in heads for level in head.needed_levels(given)})
         found += _placed("pyramid", pyramid.concatenations(options, read))
     decoder, options = heads[0]
-    return found + _placed("decoder", decoder.concatenations(options))
+    found += _placed("decoder", decoder.concatenations(options))
+    if model.get("merge") is not None:
+        merge, chosen = declared("merge", model["merge"])
+        for index, place in enumerate(decoder.merge_places(options)):
+            inside = [replace(one, nesting=place.nesting) for one in merge.concatenations(chosen)]
+            found += _placed(f"decoder.merges.{index}", inside)
+    return sorted(found, key=lambda one: one.nesting)
 
 
 def _placed(section: str, found: list[Concatenation]) -> list[Concatenation]:
@@ -177,6 +198,7 @@ def model_components(model: dict[str, Any]) -> list[str]:
         ("decoder", "decoder"),
         ("detector", "detector"),
         ("pyramid", "pyramid"),
+        ("merge", "merge"),
         ("auxiliary", "decoder"),
     ]
     found = [f"backbone.{model['backbone']['family']}"]

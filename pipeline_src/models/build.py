@@ -9,6 +9,7 @@ from typing import Any
 from pipeline_src.components import load
 from pipeline_src.models.build_pyramid import build_pyramid, component_of
 from pipeline_src.models.decoders.head import DecodeHead
+from pipeline_src.models.merges import insert_merges
 from pipeline_src.models.pyramid import FeaturePyramid
 from pipeline_src.models.segmentor import SegmentationModel
 
@@ -34,6 +35,7 @@ def build_model(model: dict[str, Any], weights: str | Path | None = None) -> Seg
     if auxiliary_levels:
         inner = [channels[level] for level in auxiliary_levels]
         auxiliary = auxiliary_class(inner, classes, **vars(auxiliary_options))
+    insert_merges(decoder, model, decoder_class.merge_places(decoder_options))
     connect_pyramid(pyramid, [decoder] if auxiliary is None else [decoder, auxiliary])
     network = SegmentationModel(pyramid, decoder, levels, auxiliary, auxiliary_levels)
     if (equalizer := model.get("equalizer")) is not None:

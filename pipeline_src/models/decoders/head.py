@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pipeline_src.models.fusion.concat import Consumer
 from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.merge_place import MergePlace
 
 ALIGN_CORNERS = (
     "Whether corner pixels keep their place in every bilinear resize of the head and of its logits; true "
@@ -32,6 +33,7 @@ class DecodeHead(nn.Module, ABC):
     Auxiliary: ClassVar[type | None] = None
 
     align_corners: bool = False
+    merges: nn.ModuleList | None
     dropout: nn.Dropout2d
     classifier: nn.Conv2d
 
@@ -39,6 +41,7 @@ class DecodeHead(nn.Module, ABC):
     def __init__(self, in_channels: Sequence[int], num_classes: int, **options: Any) -> None:
         """Build the head; `options` are the fields of `Options`."""
         super().__init__()
+        self.merges = None
 
     @staticmethod
     @abstractmethod
@@ -48,6 +51,11 @@ class DecodeHead(nn.Module, ABC):
     @staticmethod
     def concatenations(options: Any) -> list[Concatenation]:
         """Its concatenations by their place in the head, in the order of a forward pass; nesting above 0."""
+        return []
+
+    @staticmethod
+    def merge_places(options: Any) -> list[MergePlace]:
+        """Where it merges two maps (`_merge`), from the finest place to the coarsest; none by default."""
         return []
 
     @staticmethod
@@ -66,6 +74,14 @@ class DecodeHead(nn.Module, ABC):
     @abstractmethod
     def forward(self, features: list[Tensor]) -> Tensor:
         """Logits `(N, num_classes, H, W)` at the size of the finest of `features` `(N, C_i, H_i, W_i)`."""
+
+    def set_merges(self, merges: nn.ModuleList) -> None:
+        """Take `merges[i]` in place of the plain sum at the i-th of `merge_places`."""
+        self.merges = merges
+
+    def _merge(self, place: int, lateral: Tensor, above: Tensor) -> Tensor:
+        """`lateral` and `above` `(N, C, H, W)` merged, at that place of `merge_places`."""
+        return lateral + above if self.merges is None else self.merges[place](lateral, above)
 
     def _end_with(self, width: int, num_classes: int, dropout: float) -> None:
         """Add dropout of whole channels and the 1x1 classifier of maps `(N, width, H, W)`."""

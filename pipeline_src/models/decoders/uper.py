@@ -11,7 +11,8 @@ from pipeline_src.models.decoders.head import ALIGN_CORNERS, DROPOUT, DecodeHead
 from pipeline_src.models.decoders.pyramid_pooling import PyramidPooling
 from pipeline_src.models.fusion.concat import Consumer, FusedConcat
 from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.options import Fraction, PositiveInt, checked, option
+from pipeline_src.models.fusion.merge_place import MergePlace
+from pipeline_src.options import Fraction, Level, PositiveInt, checked, option
 
 LEVELS = (2, 3, 4, 5)
 
@@ -23,17 +24,27 @@ class UPerOptions:
     pool_scales: list[PositiveInt] = option(
         [1, 2, 3, 6], "Sides of the grids that the last level is pooled to.", min_length=1
     )
+    levels: list[Level] = option(
+        list(LEVELS),
+        "Levels that it reads, without a gap up to level 5; that one alone gives a head of one coarse map.",
+        min_length=1,
+    )
     channels: PositiveInt = option(512, "Channels of every convolution.")
     dropout: Fraction = option(0.1, DROPOUT)
     align_corners: bool = option(False, ALIGN_CORNERS)
+
+    def __post_init__(self) -> None:
+        if self.levels != list(LEVELS)[-len(self.levels) :]:
+            raise ValueError(f"levels {self.levels}; use rising levels without a gap up to {LEVELS[-1]}")
 
 
 class UPerHead(DecodeHead):
     """Pyramid pooling on level 5, an FPN down to level 2, a fusion of all four levels, a classifier.
 
-    Levels 2 to 4 enter by 1x1 convolutions, are summed with the upsampled level above, and pass a 3x3
-    convolution; the pooled level 5 passes unchanged. All are upsampled to level 2, concatenated and fused
-    by 3x3. `channels`: of every convolution. `dropout`: rate on whole channels.
+    Levels 2 to 4 enter by 1x1 convolutions, are merged with the upsampled level above (summed, unless a run
+    has merges), and pass a 3x3 convolution; the pooled level 5 passes unchanged. All are upsampled to level
+    2, concatenated and fused by 3x3. `levels`: 2 to 5, or without the finer of them. `channels`: of every
+    convolution. `dropout`: rate on whole channels.
     Raises `InputError` for pool scales that cannot be built.
     """
 
@@ -44,16 +55,17 @@ class UPerHead(DecodeHead):
         chosen = checked(UPerOptions, **options)
         channels, align_corners = chosen.channels, chosen.align_corners
         *finer, top = in_channels
-        if len(in_channels) != len(LEVELS):
-            raise ValueError(f"{len(in_channels)} levels of channels, expected those of levels {LEVELS}")
+        if len(in_channels) != len(chosen.levels):
+            raise ValueError(f"{len(in_channels)} levels of channels, expected those of {chosen.levels}")
+        self.levels = list(chosen.levels)
         self.align_corners = align_corners
         self.ppm = PyramidPooling(top, channels, chosen.pool_scales, align_corners=align_corners)
         self.laterals = nn.ModuleList(ConvBNReLU(width, channels, 1) for width in finer)
         units = [ConvBNReLU(channels, channels, 3) for _ in finer]
         self.fpn_convs = nn.ModuleList(units)
         self.concat = FusedConcat(
-            [channels] * len(LEVELS),
-            names=[f"level {level}" for level in LEVELS],
+            [channels] * len(self.levels),
+            names=[f"level {level}" for level in self.levels],
             align_corners=align_corners,
         )
         self.fusion = ConvBNReLU(self.concat.out_channels, channels, 3)
@@ -63,8 +75,8 @@ class UPerHead(DecodeHead):
 
     @staticmethod
     def needed_levels(options: UPerOptions) -> list[int]:
-        """Levels 2 to 5, whatever the options."""
-        return list(LEVELS)
+        """Those of the options."""
+        return list(options.levels)
 
     @staticmethod
     def concatenations(options: UPerOptions) -> list[Concatenation]:
@@ -75,6 +87,12 @@ class UPerHead(DecodeHead):
         return [Concatenation("ppm.concat", 1, default=False), Concatenation("concat", 2)]
 
     @staticmethod
+    def merge_places(options: UPerOptions) -> list[MergePlace]:
+        """The steps of the top-down path, behind the pooling module and before the fusion."""
+        steps = len(options.levels) - 1
+        return [MergePlace(options.channels, 2 - (step + 1) / (steps + 1)) for step in range(steps)]
+
+    @staticmethod
     def pools_to_one_cell(options: UPerOptions) -> bool:
         """With a grid of one cell."""
         return 1 in options.pool_scales
@@ -83,18 +101,19 @@ class UPerHead(DecodeHead):
         """Of level 5 those of the pyramid pooling, of levels 2 to 4 the lateral convolution."""
         if level == LEVELS[-1]:
             return self.ppm.input_convolutions()
-        lateral = self.laterals[LEVELS.index(level)] if level in LEVELS else None
+        lateral = self.laterals[self.levels.index(level)] if level in self.levels else None
         return [(lateral.convolution, 0)] if isinstance(lateral, ConvBNReLU) else []
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Logits `(N, num_classes, H, W)` at the size of level 2, the first of the four maps."""
+        """Logits `(N, num_classes, H, W)` at the size of the first of the maps, that of level 2."""
         *finer, top = features
         x = self.ppm(top)
         outputs = [x]
         # top-down path, from level 4 to level 2
         steps = list(zip(finer, self.laterals, self.fpn_convs, strict=True))
-        for raw, lateral, conv in reversed(steps):
-            x = lateral(raw) + resize_bilinear(x, (raw.shape[-2], raw.shape[-1]), self.align_corners)
+        for place, (raw, lateral, conv) in reversed(list(enumerate(steps))):
+            above = resize_bilinear(x, (raw.shape[-2], raw.shape[-1]), self.align_corners)
+            x = self._merge(place, lateral(raw), above)
             outputs.insert(0, conv(x))
-        size = (finer[0].shape[-2], finer[0].shape[-1])
+        size = (features[0].shape[-2], features[0].shape[-1])
         return self._classify(self.fusion(self.concat(outputs, size)))

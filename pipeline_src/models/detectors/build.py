@@ -9,6 +9,7 @@ from torch import nn
 from pipeline_src.components import load
 from pipeline_src.models.build_pyramid import build_pyramid, component_of
 from pipeline_src.models.detectors.frozen import freeze_backbone
+from pipeline_src.models.merges import insert_merges
 
 
 def build_detector(model: Mapping[str, Any], weights: str | Path | None = None) -> nn.Module:
@@ -24,5 +25,6 @@ def build_detector(model: Mapping[str, Any], weights: str | Path | None = None) 
     detector.check(options, pyramid.levels, load(f"backbone.{model['backbone']['family']}").freezable)
     freeze_backbone(pyramid, stages=options.frozen_stages, norm=options.frozen_norm)
     network = detector(pyramid, model["num_classes"], **vars(options))
+    insert_merges(network, model, detector.merge_places(options))
     assert isinstance(network, nn.Module), f"{detector.__name__} is no nn.Module"
     return network

@@ -3,7 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
+from torch import nn
+
+from pipeline_src.models.detectors.fpn import PyramidWithFPN
 from pipeline_src.models.detectors.options import DetectorOptions, check_levels, frozen_parts
+from pipeline_src.models.fusion.merge_place import MergePlace
 
 
 class Detector:
@@ -20,10 +24,21 @@ class Detector:
 
     Options: ClassVar[type[DetectorOptions]]
 
+    backbone: PyramidWithFPN
+
     @staticmethod
     def needed_levels(options: Any) -> list[int]:
         """Levels of the pyramid that the detector of these options reads, from fine to coarse."""
         return list(options.levels)
+
+    @staticmethod
+    def merge_places(options: Any) -> list[MergePlace]:
+        """Where it merges two maps, from the finest place to the coarsest: the FPN's top-down path."""
+        return [MergePlace(options.fpn_channels, 0) for _ in options.levels[1:]]
+
+    def set_merges(self, merges: nn.ModuleList) -> None:
+        """Take `merges[i]` in place of the plain sum at the i-th of `merge_places`."""
+        self.backbone.fpn.merges = merges
 
     @staticmethod
     def check(options: Any, available: Collection[int], freezable: Sequence[Sequence[str]]) -> None:

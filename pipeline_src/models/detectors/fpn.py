@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool, LastLevelP6P7
@@ -11,6 +12,33 @@ from torchvision.ops.poolers import LevelMapper
 from pipeline_src.models.detectors.boxes import full_precision
 from pipeline_src.models.detectors.options import RoiOptions, check_levels, check_roi_levels, fpn_strides
 from pipeline_src.models.pyramid import FeaturePyramid
+
+
+class MergingFPN(FeaturePyramidNetwork):
+    """torchvision's FPN, whose top-down path may merge two maps by something else than their sum.
+
+    `merges[i]` is for the i-th map, from fine to coarse, and the one above it; None: plain sums.
+    """
+
+    def __init__(self, in_channels: Sequence[int], channels: int, extra: ExtraFPNBlock | None) -> None:
+        super().__init__(list(in_channels), channels, extra_blocks=extra)
+        self.merges: nn.ModuleList | None = None
+
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Maps `(N, channels, H_i, W_i)` of `x`, by the same names, and those of the extra levels."""
+        if self.merges is None:
+            return super().forward(x)
+        names, maps = list(x), list(x.values())
+        above = self.get_result_from_inner_blocks(maps[-1], -1)
+        results = [self.get_result_from_layer_blocks(above, -1)]
+        for place in reversed(range(len(maps) - 1)):
+            lateral = self.get_result_from_inner_blocks(maps[place], place)
+            upsampled = F.interpolate(above, size=lateral.shape[-2:], mode="nearest")
+            above = self.merges[place](lateral, upsampled)
+            results.insert(0, self.get_result_from_layer_blocks(above, place))
+        if self.extra_blocks is not None:
+            results, names = self.extra_blocks(results, maps, names)
+        return OrderedDict(zip(names, results, strict=True))
 
 
 class PyramidWithFPN(nn.Module):
@@ -30,10 +58,8 @@ class PyramidWithFPN(nn.Module):
         places = [pyramid.levels.index(level) for level in levels]
         self.pyramid = pyramid
         self.levels = list(levels)
-        self.fpn = FeaturePyramidNetwork(
-            [pyramid.channels[place] for place in places],
-            channels,
-            extra_blocks=_extra_block(extra, channels),
+        self.fpn = MergingFPN(
+            [pyramid.channels[place] for place in places], channels, _extra_block(extra, channels)
         )
         self.out_channels = channels
         self.strides = fpn_strides([pyramid.strides[place] for place in places], extra)

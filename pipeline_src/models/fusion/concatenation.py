@@ -12,5 +12,5 @@ class Concatenation:
     """
 
     name: str
-    nesting: int
+    nesting: float
     default: bool = True

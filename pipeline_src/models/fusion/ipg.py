@@ -4,11 +4,9 @@ After chosen stages, a shallow feature of a smaller image is fused into the stag
 the next stage and the heads get. The paper's extra stages are here too.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import InputError
@@ -29,6 +27,7 @@ from pipeline_src.models.fusion.ipg_rules import (
     guided_stages,
     resolve_ipg,
 )
+from pipeline_src.models.own_numbers import numbers_of_their_own
 from pipeline_src.models.pyramid import WrappingPyramid
 from pipeline_src.models.pyramid_place import PyramidPlace
 from pipeline_src.models.residual import bottleneck
@@ -61,16 +60,6 @@ class GuidanceTransformation(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """The feature of `image` `(N, 3, H, W)`."""
         return self.block(self.pool(self.relu(self.norm(self.conv(image)))))
-
-
-@contextmanager
-def _random_numbers_of_their_own() -> Iterator[None]:
-    """What is built inside leaves torch's random numbers as they were: what is built afterwards, a decoder
-    or a detector, starts from the same weights with guidance and without.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(torch.initial_seed() ^ _GUIDANCE)
-        yield
 
 
 class ImagePyramidGuidance(WrappingPyramid):
@@ -145,7 +134,7 @@ class ImagePyramidGuidance(WrappingPyramid):
         self.transformations = nn.ModuleDict()
         self.fusions = nn.ModuleDict()
         self.halvings: dict[int, int] = {}
-        with _random_numbers_of_their_own():
+        with numbers_of_their_own(_GUIDANCE):
             for stage in self.positions:
                 first = chosen.image_channels or ends[2][0]
                 check_width(first, "image_channels")
