@@ -53,14 +53,17 @@ class _Expansion:
 
     def _row(self, key: str, point: Point, made: bool) -> Row:
         """The row of a point, with its runs where it is made at this scale."""
-        runs = [self._run(key, point, seed) for seed in range(self._seeds(key, point))] if made else []
+        seeds = range(self._seeds(key, point)) if made else range(0)
+        runs = [self._run(key, point, point.first_seed + seed) for seed in seeds]
         return Row(
             study=key,
             label=point.label,
             settings=point.settings,
             runs=tuple(runs),
-            scorings=tuple(self._scoring(point, run, seed) for seed, run in enumerate(runs)),
-            seeds=tuple(range(len(runs))),
+            scorings=tuple(
+                self._scoring(point, run, point.first_seed + seed) for seed, run in zip(seeds, runs)
+            ),
+            seeds=tuple(seeds),
             architecture=self._architecture(key, point) if made else None,
             baseline=None,
             dataset=point.dataset,
@@ -104,7 +107,8 @@ class _Expansion:
             raise self.params.wrong(where, f"a training cannot start from its own result: {circle}")
         if given.seed >= (seeds := self._seeds(given.study, others[label])):
             raise self.params.wrong(where, f"seed {given.seed} is not trained; {given.study!r} has {seeds}")
-        return self._run(given.study, others[label], given.seed, asked_by)
+        source = others[label]
+        return self._run(given.study, source, source.first_seed + given.seed, asked_by)
 
     def _scoring(self, point: Point, run: str, seed: int) -> str:
         name = f"{point.name}/seed-{seed}"

@@ -37,10 +37,10 @@ class Scoring:
 class Row:
     """A row of a study: a point in its axes, the runs that serve it, and its baseline.
 
-    `runs`, `scorings` and `seeds` are parallel; `settings` are the axis values by key path; `architecture`
-    names the point whose cost is measured, None where none is. `baseline` is the label of the row that it
-    is compared with: the baseline's values, and on all other axes its own; None for a baseline row, or
-    without one.
+    `runs`, `scorings` and `seeds` are parallel; seeds are counted from the row's first one. `settings` are
+    the axis values by key path; `architecture` names the point whose cost is measured, None where none is.
+    `baseline` is the label of the row that it is compared with: the baseline's values, and on all other axes
+    its own; None for a baseline row, or without one.
     `pair` names it and its baseline together. A row that is not trained has no runs, a `status` such as
     `no data` or `not at this scale`, and its `reason`.
     """

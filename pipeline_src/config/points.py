@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, create_model
 
-from pipeline_src.config.base import Section
+from pipeline_src.config.base import NonNegativeInt, Section
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, Recipe, RecipeSection
@@ -39,6 +39,7 @@ class Point:
     recipe: Recipe
     evaluation: Evaluation
     init_from: InitFrom | None
+    first_seed: int
 
 
 class _Spec(Section):
@@ -49,6 +50,7 @@ class _Spec(Section):
     recipe: RecipeSection = Field(description="The training recipe.")
     evaluation: EvaluationSection = Field(description="How a trained network is evaluated.")
     init_from: InitFrom | None = Field(description="The training that it starts from.")
+    first_seed: NonNegativeInt = Field(description="The first of its seeds.")
 
 
 @cache
@@ -86,6 +88,7 @@ def _point(params: Params, key: str, name: str, labels: dict[str, str], settings
         recipe=recipe,
         evaluation=evaluation,
         init_from=spec.init_from,
+        first_seed=spec.first_seed,
     )
 
 
@@ -130,6 +133,7 @@ def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, An
         "recipe": params.recipes[recipe].model_dump(),
         "evaluation": chosen.model_dump(),
         "init_from": None if study.init_from is None else study.init_from.model_dump(),
+        "first_seed": study.first_seed,
     }
     for path, value in settings.items():
         if path not in ("recipe", "evaluation") and not _set(tree, path, value):
@@ -186,7 +190,7 @@ def _check_point(
 def _place(error: str) -> tuple[str, str]:
     """The key path that a finding about a model belongs to, and the finding without it."""
     head, _, text = error.partition(": ")
-    if head.split(".")[0] in ("pyramid", "decoder", "auxiliary", "detector", "equalizer"):
+    if head.split(".")[0] in ("pyramid", "merge", "decoder", "auxiliary", "detector", "equalizer"):
         return f"model.{head}", text
     return "model.pyramid.depth", error
 

@@ -91,7 +91,8 @@ class Study(Section):
     )
     baseline: dict[str, Any] = Field(
         default_factory=dict,
-        description="Values (by key path) of the row that the others are compared with; empty: none.",
+        description="Values (by key path, or label by axis) of the row that the others are compared with; "
+        "empty: none.",
     )
     only: Annotated[list[str], Field(min_length=1)] | None = Field(
         default=None,
@@ -99,6 +100,11 @@ class Study(Section):
         "tables and are missing in figures. null: all rows.",
     )
     seeds: PositiveInt | None = Field(default=None, description="Seeds per row; null: the root's `seeds`.")
+    first_seed: NonNegativeInt = Field(
+        default=0,
+        description="The first of these seeds. An axis may set it: rows that differ in nothing else show "
+        "what seeds alone do.",
+    )
     extra_seeds: list[ExtraSeeds] = Field(default_factory=list, description="More seeds for some rows.")
     tables: list[Table] = Field(default_factory=list, description="Tables.")
     figures: list[FigureSection] = Field(default_factory=list, description="Figures.")

@@ -16,23 +16,26 @@ def with_baselines(params: Params, key: str, rows: list[Row], axis_labels: list[
     study = params.studies[key]
     if not study.baseline:
         return rows
+    settings = {path for row in rows for path in row.settings}
     for path in study.baseline:
-        if path not in rows[0].settings:
-            known = one_of(rows[0].settings)
+        if path not in settings and path not in study.vary:
+            known = one_of({**study.vary, **dict.fromkeys(sorted(settings))})
             raise params.wrong(
-                ["studies", key, "baseline", path], f"is no key path that `vary` sets; use {known}"
+                ["studies", key, "baseline", path], f"is no axis or key path that `vary` sets; use {known}"
             )
     # an axis that the baseline fixes; a baseline's rows differ in the other axes only
     free = [
         axis
         for axis, values in study.vary.items()
         if not study.baseline.keys()
-        & ({path for group in values.values() for path in group} if isinstance(values, dict) else {axis})
+        & {axis, *(path for group in (values.values() if isinstance(values, dict) else ()) for path in group)}
     ]
     rests = [tuple(labels[axis] for axis in free) for labels in axis_labels]
     baselines: dict[tuple[str, ...], str] = {}
-    for row, rest in zip(rows, rests, strict=True):
-        if all(row.settings[path] == value for path, value in study.baseline.items()):
+    for row, labels, rest in zip(rows, axis_labels, rests, strict=True):
+        # a labelled axis is fixed by its label
+        values = {**labels, **row.settings}
+        if all(path in values and values[path] == value for path, value in study.baseline.items()):
             if rest in baselines:
                 explanation = f"fits {baselines[rest]!r} and {row.label!r}; it must fit one row only"
                 raise params.wrong(["studies", key, "baseline"], explanation)

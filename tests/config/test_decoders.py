@@ -16,7 +16,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "psp": {"pool_scales": [1, 2, 3, 6], "channels": 512, **HEAD},
     "aspp": {"dilations": [1, 12, 24, 36], "channels": 512, **HEAD},
     "sep_aspp": {"dilations": [1, 12, 24, 36], "c1_channels": 48, "channels": 512, **HEAD},
-    "uper": {"pool_scales": [1, 2, 3, 6], "channels": 512, **HEAD},
+    "uper": {"levels": [2, 3, 4, 5], "pool_scales": [1, 2, 3, 6], "channels": 512, **HEAD},
 }
 """Options of MMSegmentation's heads on a ResNet-101-D8 and, for UPer, of its UPerNets."""
 

@@ -278,6 +278,58 @@ def test_a_baseline_among_labelled_settings():
     }
 
 
+def test_a_baseline_is_named_by_the_label_of_its_axis():
+    vary = {
+        "network": {"plain": {}, "IPG": {"model.pyramid": {"kind": "ipg", "positions": [3]}}},
+        "model.decoder.channels": [16, 32],
+    }
+    table = [{"number": 1, "title": "T", "row": "{network} {model.decoder.channels}", "metrics": ["miou"]}]
+    study = {**_study(), "vary": vary, "tables": table, "baseline": {"network": "plain"}}
+    rows = experiments({"select": ["mine"], "studies": {"mine": study}}).rows["mine"]
+    assert {row.label: row.baseline for row in rows} == {
+        "plain 16": None,
+        "plain 32": None,
+        "IPG 16": "plain 16",
+        "IPG 32": "plain 32",
+    }
+    study["baseline"] = {"networks": "plain"}
+    with pytest.raises(InputError, match=r"baseline.networks: is no axis or key path .* use network, model"):
+        experiments({"select": ["mine"], "studies": {"mine": study}})
+
+
+def test_a_row_of_other_seeds_is_paired_by_place():
+    vary = {"network": {"plain": {}, "again": {"first_seed": 100}}}
+    study = {**_study(), "vary": vary, "tables": [], "baseline": {"network": "plain"}, "seeds": 2}
+    found = experiments({"select": ["mine"], "studies": {"mine": study}})
+    plain, again = found.rows["mine"]
+    assert [found.runs[run].seed for run in again.runs] == [100, 101]
+    assert again.seeds == plain.seeds == (0, 1) and again.baseline == plain.label
+    ours, theirs = found.runs[again.runs[0]], found.runs[plain.runs[0]]
+    assert (ours.model, ours.recipe) == (theirs.model, theirs.recipe)
+    assert again.architecture == plain.architecture
+
+
+def test_a_merge_that_is_a_plain_sum_is_no_other_training():
+    merges = [None, {"kind": "deepfuse", "blocks": 0}, {"kind": "deepfuse", "blocks": 1}]
+    study = {**_study(), "vary": {"merge": {str(n): {"model.merge": one} for n, one in enumerate(merges)}}}
+    study |= {"tables": [], "baseline": {}}
+    study["model"] = {**study["model"], "decoder": {"kind": "uper"}}
+    found = experiments({"select": ["mine"], "studies": {"mine": study}})
+    none, zero, one = found.rows["mine"]
+    assert none.runs == zero.runs != one.runs
+    assert found.runs[one.runs[0]].model["merge"] == {
+        "kind": "deepfuse",
+        "combine": "sum",
+        "blocks": 1,
+        "drop_path": 0.1,
+    }
+    study["model"] = {**study["model"], "decoder": {"kind": "psp"}}
+    with pytest.raises(
+        InputError, match=r"vary.merge.1.model.merge: decoder psp merges no two maps; use null"
+    ):
+        experiments({"select": ["mine"], "studies": {"mine": study}})
+
+
 def test_costs_are_measured_once_whatever_the_learning_rate():
     found = two_axes()
     assert len(found.architectures) == 2
