@@ -94,6 +94,11 @@ class Study(Section):
         description="Values (by key path, or label by axis) of the row that the others are compared with; "
         "empty: none.",
     )
+    controls: dict[str, Literal["no evidence", "helps", "hurts"]] = Field(
+        default_factory=dict,
+        description="Rows (by label) whose answer is known beforehand, with that answer: where one reads "
+        "otherwise, the table says first that it may not be believed. For studies without a paper.",
+    )
     only: Annotated[list[str], Field(min_length=1)] | None = Field(
         default=None,
         description="Labels of the rows that are made at this scale; the others say `not at this scale` in "

@@ -122,6 +122,10 @@ def check_rows(params: Params, key: str, rows: list[Row]) -> None:
         if row.label in made and row.baseline is not None and row.baseline not in made:
             explanation = f"leaves out {row.baseline!r}, the baseline of {row.label!r}; add it"
             raise params.wrong(["studies", key, "only"], explanation)
+    for label in study.controls:
+        if label not in labels:
+            explanation = f"there is no row {label!r}; use {one_of(labels)}"
+            raise params.wrong(["studies", key, "controls", label], explanation)
     for index, figure in enumerate(study.figures):
         path = ["studies", key, "figures", index, "rows"]
         for label in figure.rows or []:

@@ -107,6 +107,7 @@ class Summaries(SummaryJobs):
                     rules=self.params.verdicts.given(),
                     fixed_at_random=self.fixed_at_random(rows),
                     note=table.note,
+                    controls=dict(study.controls),
                 )
             ),
             inputs=self.tidy_inputs(key),

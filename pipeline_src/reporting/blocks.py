@@ -106,6 +106,10 @@ def _score_block(table: Values, column: Column, row_header: str, has_baseline: b
     header += [f"paper{split}", "difference"] if published else []
     header += ["vs baseline", f"its {level}"] if has_baseline else []
     header += ["paper vs baseline"] if has_baseline and published else []
+    answered = [answer for row in table.rows if (answer := row.score(column).answer) is not None]
+    pooled = any(answer.pooled for answer in answered)
+    header += [f"pooled {level}"] if pooled else []
+    header += ["p (Holm)", "answer"] if answered else []
     header += ["verdict"] if published else []
     header += [f"paper's split{split}"] if server else []
     rows = []
@@ -130,12 +134,18 @@ def _score_block(table: Values, column: Column, row_header: str, has_baseline: b
             ]
         if has_baseline and published:
             line.append(_text(number(cell.paper_baseline_difference, digits, True)))
+        if pooled:
+            limits = cell.answer.interval if cell.answer and cell.answer.pooled else None
+            line.append(_text(interval(limits, digits, True)))
+        if answered:
+            line += [_text(number(cell.answer.p if cell.answer else None, 3)), _answer(cell)]
         if published:
             line.append(_verdict(cell))
         if server:
             line.append(_text(cell.server_verdict or DASH))
         rows.append(line)
-    align = "l" + "r" * (len(header) - 1 - published - server) + "l" * (published + server)
+    words = published + server + bool(answered)
+    align = "l" + "r" * (len(header) - 1 - words) + "l" * words
     return Block(sentence(f"{column.header} ({column.unit})"), header, align, rows)
 
 
@@ -197,6 +207,12 @@ def _linked(text: str, cell: ScoreCell | CostCell) -> BlockCell:
     if isinstance(cell, ScoreCell):
         return BlockCell(text, runs=cell.runs)
     return BlockCell(text, architecture=cell.architecture)
+
+
+def _answer(cell: ScoreCell) -> BlockCell:
+    if cell.answer is None:
+        return _text(DASH)
+    return BlockCell(cell.answer.verdict, verdict=cell.answer.verdict, reason="")
 
 
 def _verdict(cell: ScoreCell | CostCell) -> BlockCell:

@@ -3,10 +3,12 @@
 How verdicts come about is said in `verdict.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
+from pipeline_src.reporting.answers import NO_EVIDENCE, Answer, answer_rows
 from pipeline_src.reporting.availability import DONE, SERVER_ONLY
 from pipeline_src.reporting.intervals import paired_difference, summarise
 from pipeline_src.reporting.metrics import Metric, Source, metric_named
@@ -22,7 +24,8 @@ class Comparison:
     """All values of one table.
 
     `measured` are the lines of both long tables that belong to it; `paper` are the printed numbers;
-    `split` is the split of the data that we evaluate on.
+    `split` is the split of the data that we evaluate on. `controls` are rows whose answer is known
+    beforehand, with that answer; None: there is a paper to compare with, so no row is asked for an answer.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class Comparison:
         scale: Scale,
         rules: Rules,
         split: str = "val",
+        controls: Mapping[str, str] | None = None,
     ):
         self.rows = rows
         self.scale = scale
         self.rules = rules
         self.split = split
+        self.controls = controls
         self._paper = {(one.row, one.metric): one for one in paper}
         of_runs = measured["seed"].notna()
         scores, costs = measured[of_runs], measured[~of_runs].reindex(columns=TIMED_COLUMNS)
@@ -51,6 +56,7 @@ class Comparison:
     def table(self, metrics: list[str], quoted: Sequence[Printed] = ()) -> Values:
         """The values of a table with these columns; `quoted` stand beside them."""
         columns = [(metric, self._source(metric)) for metric in map(metric_named, metrics)]
+        answers = {metric.name: self._answers(metric, source) for metric, source in columns}
         return Values(
             confidence=self.rules.confidence,
             columns=[self._column(metric, source) for metric, source in columns],
@@ -64,7 +70,10 @@ class Comparison:
                     reason=row.reason,
                     architecture=row.architecture,
                     runs=[run.name for run in row.runs],
-                    cells={metric.name: self._cell(row, metric, source) for metric, source in columns},
+                    cells={
+                        metric.name: self._cell(row, metric, source, answers[metric.name].get(row.name))
+                        for metric, source in columns
+                    },
                 )
                 for row in self.rows
             ],
@@ -99,9 +108,44 @@ class Comparison:
             paper_source=printed[0].source if printed else None,
         )
 
-    def _cell(self, row: TableRow, metric: Metric, source: Source) -> ScoreCell | CostCell:
+    def _answers(self, metric: Metric, source: Source) -> dict[str, Answer]:
+        """The answer of every row beside its baseline; none where there is a paper, or for a cost."""
+        if self.controls is None or metric.kind == "cost":
+            return {}
+        known = [row for row, expected in self.controls.items() if expected != NO_EVIDENCE]
+        found: dict[str, Answer] = {}
+        for baseline in [row for row in self.rows if row.is_baseline and self._values(row, source)]:
+            rows = [baseline, *(row for row in self.rows if row.baseline == baseline.name)]
+            found |= answer_rows(
+                {row.name: values for row in rows if (values := self._values(row, source))},
+                baseline.name,
+                better=metric.better,
+                collapsed=[row.name for row in rows if self._collapsed(row)],
+                known=known,
+                confidence=self.rules.confidence,
+                minimum_seeds=self.rules.minimum_seeds,
+            )
+        return found
+
+    def _collapsed(self, row: TableRow) -> bool:
+        """Whether a run of the row predicts one class of several, or finds nothing that is there."""
+        by_class = [
+            values for (name, metric), values in self._scores.items()
+            if name == row.name and str(metric).startswith("iou/")
+        ]  # fmt: skip
+        for run in row.runs:
+            found = [values[run.seed] for values in by_class if run.seed in values]
+            if len(found) > 1 and sum(value > 0 for value in found) <= 1:
+                return True
+            if self._scores.get((row.name, "ap"), {}).get(run.seed) == 0:
+                return True
+        return False
+
+    def _cell(
+        self, row: TableRow, metric: Metric, source: Source, answer: Answer | None
+    ) -> ScoreCell | CostCell:
         if metric.kind == "score":
-            return self._score_cell(row, metric, source)
+            return replace(self._score_cell(row, metric, source), answer=answer)
         return self._cost_cell(row, metric, source)
 
     def _printed(self, row: str | None, metric: str) -> float | None:

@@ -109,7 +109,8 @@ class MakeTable:
     """Step `table`. `number` is the paper's; None: a study of one's own.
 
     `quoted` are rows of others that the paper prints. `weights` are the kinds of the backbones' weights,
-    and `fixed_at_random` says what of a backbone without weights never learned.
+    and `fixed_at_random` says what of a backbone without weights never learned. `controls` are rows whose
+    answer is known beforehand, with that answer.
     """
 
     study: str
@@ -129,6 +130,7 @@ class MakeTable:
     rules: Rules
     fixed_at_random: str | None = None
     note: str = ""
+    controls: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

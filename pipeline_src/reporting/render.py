@@ -39,6 +39,8 @@ _COST_FIELDS = ("mean", "ratio", "paper", "paper_ratio", "difference", "verdict"
 def to_markdown(table: Table) -> str:
     """Title, blocks as pipe tables with padded columns, then notes and numbered assumptions."""
     lines = [f"# {table.title}", ""]
+    if table.findings:
+        lines += [" ".join(table.findings), ""]
     for block in table.blocks:
         if len(table.blocks) > 1:
             lines += [f"## {block.title}", ""]
@@ -76,6 +78,8 @@ def to_latex(table: Table) -> str:
             r"  \end{tabular}",
             r"\end{table}",
         ]
+    if table.findings:
+        lines += [r"\noindent " + escape_latex(" ".join(table.findings)) + r"\par"]
     if table.assumptions:
         lines += [r"\noindent Where the paper is silent, we assume:", r"\begin{enumerate}"]
         lines += [rf"  \item {escape_latex(_assumption(entry, code=False))}" for entry in table.assumptions]

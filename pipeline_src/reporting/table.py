@@ -7,6 +7,7 @@ exist.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline_src.reporting.answers import Answer
 from pipeline_src.reporting.intervals import Summary
 from pipeline_src.reporting.parameters import Assumption, Printed
 
@@ -40,7 +41,7 @@ class ScoreCell:
 
     `difference` is ours minus the paper's, `baseline_difference` the paired one from the row's own baseline,
     `paper_baseline_difference` the paper's. `server_verdict` is set where only a server can score the
-    paper's split. `runs` are those that have a value.
+    paper's split. `runs` are those that have a value. `answer` is there where no paper is compared with.
     """
 
     mean: float | None
@@ -56,6 +57,7 @@ class ScoreCell:
     paper_split: str | None
     server_verdict: str | None
     runs: list[str]
+    answer: Answer | None = None
 
     @property
     def gain(self) -> float | None:
@@ -146,7 +148,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Table(Values):
-    """A table as it is printed, with all its values."""
+    """A table as it is printed, with all its values; `findings` is what it says, in sentences."""
 
     name: str
     study: str
@@ -154,3 +156,4 @@ class Table(Values):
     notes: list[str]
     blocks: list[Block]
     assumptions: list[Assumption]
+    findings: list[str] = field(default_factory=list)

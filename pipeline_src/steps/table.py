@@ -15,6 +15,7 @@ from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.blocks import make_blocks
 from pipeline_src.reporting.captions import describe_table
 from pipeline_src.reporting.comparison import Comparison
+from pipeline_src.reporting.findings import findings
 from pipeline_src.reporting.parameters import MakeTable
 from pipeline_src.reporting.render import to_csv, to_latex, to_markdown
 from pipeline_src.reporting.rows import check_rows
@@ -34,6 +35,7 @@ def make_table(job: Job) -> None:
         scale=params.scale,
         rules=params.rules,
         split=params.data.split,
+        controls=None if params.number is not None else params.controls,
     )
     values = comparison.table(params.metrics, params.quoted)
     table = Table(
@@ -44,6 +46,7 @@ def make_table(job: Job) -> None:
         notes=describe_table(params, values),
         blocks=make_blocks(values, params.row_header),
         assumptions=params.assumptions,
+        findings=findings(values, params.controls),
     )
     write_text(job.outputs["csv"], to_csv(table))
     write_text(job.outputs["md"], to_markdown(table))

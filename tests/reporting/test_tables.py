@@ -141,7 +141,7 @@ def test_an_own_study_has_no_columns_of_a_paper(make_study):
     text = Path(job.outputs["md"]).read_text()
     assert text.startswith("# Cost and accuracy")
     assert "we assume" not in text
-    assert "evidence" not in text
+    assert "never evidence" not in text
     assert "aper:" not in text
 
 
