@@ -61,6 +61,7 @@ COMPONENTS = {
     "scenes.coco": "pipeline_src.data.scenes.coco:write_coco",
     "scenes.voc_detection": "pipeline_src.data.scenes.voc_detection:write_voc_detection",
     "figure.tradeoff": "pipeline_src.reporting.figures.tradeoff:Tradeoff",
+    "figure.pareto": "pipeline_src.reporting.figures.pareto:Pareto",
     "figure.predictions": "pipeline_src.reporting.figures.predictions:Predictions",
     "figure.ap_by_size": "pipeline_src.reporting.figures.ap_by_size:ApBySize",
     "figure.detections": "pipeline_src.reporting.figures.detections:DetectionsFigure",

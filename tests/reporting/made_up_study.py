@@ -260,6 +260,7 @@ class FakeStudy:
 
         inputs = {
             "tradeoff": self.long_tables(),
+            "pareto": self.long_tables(),
             "curves": {"log": of("log.csv"), "curve": of("curve.csv")},
             "predictions": {"evaluate": of("evaluate.json")},
         }[kind]

@@ -22,7 +22,7 @@ from pipeline_src.steps.figure import make_figure
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import drawn, read_csv
 
-KINDS = ("tradeoff", "curves", "predictions")
+KINDS = ("tradeoff", "pareto", "curves", "predictions")
 
 
 @pytest.fixture
@@ -97,6 +97,43 @@ def test_tradeoff_of_an_own_study_has_no_panel_of_a_paper(make_study):
     drawing = drawn(inputs=job.inputs, **{**job.params, "paper": []})
     assert {record["source"] for record in drawing.records.to_dict("records")} == {"ours"}
     assert len(drawing.figure.axes) == 2
+
+
+def test_pareto_marks_the_rows_that_nothing_beats(make_study):
+    study = make_study(seeds=3)
+    records = read_csv(made(study, "pareto").outputs["csv"])
+    assert {record["cost"] for record in records} == {
+        "parameters",
+        "flops",
+        "training_memory",
+        "testing_time",
+    }
+    for cost in {record["cost"] for record in records}:
+        points = [(float(r["value"]), -float(r["score"]), r["row"]) for r in records if r["cost"] == cost]
+        assert len(points) == 6
+        # cheapest first: a row is on the front if it scores above all that cost less
+        front, best = set(), np.inf
+        for _, score, row in sorted(points):
+            if score < best:
+                front.add(row)
+                best = score
+        assert {r["row"] for r in records if r["cost"] == cost and r["on_front"] == "True"} == front
+    interval = [(float(r["low"]), float(r["score"]), float(r["high"])) for r in records]
+    assert all(high - score == pytest.approx(score - low) and high > score for low, score, high in interval)
+
+
+def test_pareto_draws_what_its_table_says(make_study):
+    study = make_study(seeds=3)
+    tabulate(study.tabulate_job())
+    job = study.figure_job("pareto")
+    drawing = drawn(inputs=job.inputs, **job.params)
+    axes = drawing.figure.axes[1]
+    shown = {(float(x), float(y)) for bar in axes.containers for x, y in [bar[0].get_xydata()[0]]}
+    records = [record for record in drawing.records.to_dict("records") if record["cost"] == "flops"]
+    assert shown == {(record["value"], record["score"]) for record in records}
+    low, high = axes.get_ylim()
+    assert all(low < record["low"] and record["high"] < high for record in records)
+    assert axes.get_xlabel() == "FLOPs (G)" and axes.get_ylabel() == "mIoU (%)"
 
 
 def test_curves_show_every_run_at_every_validation(make_study):
