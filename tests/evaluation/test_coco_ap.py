@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 from torchmetrics.detection._mean_ap import MeanAveragePrecision
 
 from pipeline_src.errors import InputError
-from pipeline_src.evaluation.coco_ap import COCO_METRICS, coco_scores
+from pipeline_src.evaluation.coco_ap import COCO_METRICS, PER_CLASS_METRICS, coco_scores
 from pipeline_src.evaluation.detection_results import results_text
 from pipeline_src.evaluation.detections import Detections, GroundTruth
 from tests.evaluation.made_up_boxes import collected, made_up_split
@@ -92,6 +92,15 @@ def test_scores_equal_an_implementation_that_is_not_pycocotools(seed):
         assert ours[name] / 100 == pytest.approx(float(theirs[their_name]), abs=limit), name
     ours_by_class = [value / 100 for value in ours["per_class"]["ap"]]
     assert ours_by_class == pytest.approx(theirs["map_per_class"].tolist(), abs=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_means_over_classes_are_the_overall_numbers(seed):
+    scores = coco_scores(*collected(*made_up_split(seed, images=40, classes=CLASSES), CLASSES))
+    for metric in PER_CLASS_METRICS:
+        of_classes = [value for value in scores["per_class"][metric] if value is not None]
+        assert of_classes
+        assert scores[metric] == pytest.approx(np.mean(of_classes)), metric
 
 
 def found_exactly(truth):

@@ -151,6 +151,9 @@ def test_costs_follow_the_convention(data):
     own = sum(p.numel() for p in build_detector(params["model"]).parameters())
     assert counted["parameters"] == own == sum(part["parameters"] for part in counted["parts"].values())
     assert counted["saved_bytes"] > 0 and count_cost(cost) == counted
+    # sides are padded to a multiple of 32
+    odd = [count_cost(replace(cost, crop=[height, width]))["flops"] for height, width in ((33, 65), (64, 96))]
+    assert odd[0] == odd[1] == counted["flops"]
     # an image's bytes count for every image of the batch
     assert count_cost(replace(cost, batch=6))["saved_bytes"] == 3 * counted["saved_bytes"]
     timed = time_cost(cost)
