@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline_src.errors import run_command
 
-FIRST_LIMIT = 180.0
+FIRST_LIMIT = 300.0
 AGAIN_LIMIT = 5.0
 
 
