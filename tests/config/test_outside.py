@@ -181,7 +181,14 @@ def test_the_example_of_the_documentation_builds(tmp_path: Path) -> None:
     file = tmp_path / "top_down.py"
     file.write_text(text.split("```python\n")[1].split("```")[0])
     overlay = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
-    study = {"title": "mine", "dataset": "voc2012", "recipe": "dfp", **overlay["studies"]["mine"]}
+    base = {"backbone": "resnet50", "decoder": {"kind": "fcn"}}
+    study = {
+        "title": "mine",
+        "dataset": "voc2012",
+        "recipe": "dfp",
+        "model": base,
+        **overlay["studies"]["mine"],
+    }
     tree = {
         "components": {"decoder.two_levels": f"{file}:TwoLevelHead"},
         "studies": {"mine": study},
