@@ -125,6 +125,8 @@ def devices_of_a_job(project: Path, step: str, *options: str, **environment: str
 
 def test_a_job_sees_one_gpu_only(project):
     assert devices_of_a_job(project, "train", "--gpus", "1", CUDA_VISIBLE_DEVICES="2,3") == ["2"]
+    # in the process that was started, not in one of torchrun's, which would have a rank
+    assert [path.name for path in Path.cwd().glob("rank*")] == ["rank"]
 
 
 def test_a_training_has_a_process_for_every_gpu(project):

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_src.errors import InputError
+from pipeline_src.provenance.job import Job
+from pipeline_src.steps import train as train_step
 from pipeline_src.training.seeding import derive
+from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.training_job import Parts
 from pipeline_src.training.weight_files import digest_of_weights
 from tests.training.toy_training import ToyModel, run_ranks, sidecar, toy_parts, train, write_job
@@ -52,6 +56,21 @@ def test_the_sidecar_says_what_was_trained_and_on_what(tmp_path):
     assert record["device"].startswith("cpu")
     assert record["peak_memory_bytes"] > 2**20
     assert set(record["outputs"]) == {"model", "log", "curve"}
+
+
+def test_the_step_hands_on_what_the_machine_grants(tmp_path, monkeypatch):
+    granted = []
+    monkeypatch.setattr(train_step, "load", lambda kind: kind)
+    monkeypatch.setattr(train_step, "train_job", lambda job, parts, options: granted.append((parts, options)))
+    job = replace(Job.load(write_job(tmp_path)), params={"model": {"detector": {"kind": "retinanet"}}})
+    often = SaveInterval(steps=3)
+    train_step.train(job, "cpu", 2, Path("elsewhere"), often)
+    train_step.train(job)
+    (parts, first), (_, second) = granted
+    assert parts == "training.detection"
+    assert (first.device, first.workers, first.work, first.interval) == ("cpu", 2, Path("elsewhere"), often)
+    assert (second.device, second.workers, second.work) == ("auto", None, Path("work"))
+    assert (second.interval.seconds, second.interval.steps) == (600, None)
 
 
 def test_the_result_shares_its_bytes_on_disk_with_the_kept_weights(tmp_path):
