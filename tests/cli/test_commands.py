@@ -28,13 +28,13 @@ def test_every_command_explains_itself(command, name):
 
 def test_list_names_runs_and_the_rows_that_they_serve(command):
     found = json.loads(command("list", "--scale", "paper", "--json"))
-    assert len(found["runs"]) == 30 + 5 * 52 + 5 * 17 + 1 + 5 * 10
+    assert len(found["runs"]) == 30 + 5 * 52 + 5 * 17 + 1 + 5 * (10 + 4)
     first = found["runs"][0]
     assert first["run"] == "dfp/depth-5/seed-0"
     assert first["serves"] == [{"table": "dfp_table1", "row": "depth 5"}]
     text = command("list", "--scale", "paper")
     assert "dfp/depth-0/seed-4" in text
-    assert "376 runs at scale paper" in text
+    assert "446 runs at scale paper" in text
 
 
 def test_describe_counts_the_paper_network_without_data_or_weights(command):
@@ -82,7 +82,7 @@ def test_plan_says_state_and_reason_of_every_job(command):
     found = json.loads(command("plan", "--scale", "paper", "--json"))
     train = [job for job in found["jobs"] if job["step"] == "train"]
     # Cityscapes needs a login and is not here: its eight rows are not trained
-    assert len(train) == 30 + 5 * (52 - 8) + 5 * 17 + 1 + 5 * 10
+    assert len(train) == 30 + 5 * (52 - 8) + 5 * 17 + 1 + 5 * (10 + 4)
     assert all(
         job["state"] in ("run", "cached") and (job["why"] or job["state"] == "cached") for job in train
     )
