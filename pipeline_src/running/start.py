@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline_src.components import use_outside
+from pipeline_src.components import load, use_outside
 from pipeline_src.errors import InputError
 from pipeline_src.planning.plan_file import PlanFile
 from pipeline_src.planning.steps import STEPS
@@ -60,8 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def step_function(job: Job) -> Callable[..., None]:
-    """Import the function that does a job; what the job names of outside the package is then known."""
+    """Import the function that does a job, and the components that it will use.
+
+    What the job names of outside the package is then known.
+    """
     use_outside(job.components)
+    for component in job.components:
+        load(component.partition("=")[0])
     module, attribute = STEPS[job.step].function.split(":")
     function: Callable[..., None] = getattr(importlib.import_module(module), attribute)
     return function

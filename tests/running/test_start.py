@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pipeline_src.planning.plan_file import PLAN_VARIABLE, PlanFile, PlannedFile
 from pipeline_src.planning.steps import FIGURE, JOIN, SIMULATE
 from pipeline_src.provenance.job import Job
 from pipeline_src.running.code_check import check_inputs
+from pipeline_src.running.start import step_function
 from tests.jobs import change_job, run_job, write_job_file
 
 SIMULATION = {
@@ -169,6 +171,13 @@ def test_a_comment_after_planning_is_no_change(checkout):
     edit("def means_by_row(", "# a comment\ndef means_by_row(")
     done = start(checkout)
     assert "changed" not in done.stderr
+
+
+def test_what_a_job_names_is_imported_before_its_files_are_compared_again(job, monkeypatch):
+    module = "pipeline_src.reporting.figures.upsampled_variance"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    step_function(replace(Job.load(job), components=("figure.upsampled_variance",)))
+    assert module in sys.modules
 
 
 def test_code_that_is_edited_while_it_is_imported_is_refused(checkout):
