@@ -112,6 +112,11 @@ def _import_file(file: str) -> Any:
         if spec is None or spec.loader is None or not path.is_file():
             raise InputError(f"{file}: no such file")
         module = importlib.util.module_from_spec(spec)
+        # a neighbour's name may be that of another folder's file
+        for neighbour in path.parent.glob("*.py"):
+            found = getattr(sys.modules.get(neighbour.stem), "__spec__", None)
+            if found is not None and found.origin != str(neighbour):
+                del sys.modules[neighbour.stem]
         sys.path.insert(0, str(path.parent))
         sys.modules[name] = module
         spec.loader.exec_module(module)

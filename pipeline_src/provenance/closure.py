@@ -221,7 +221,10 @@ def _imported(node: ast.Import | ast.ImportFrom, module: str, relative: str, roo
 
 def _beside(path: Path, module: str) -> str | None:
     """The file beside a user's own that an import of it names."""
-    file = path.with_name(f"{module.split('.')[0]}.py")
+    name = module.split(".")[0]
+    file = path.with_name(f"{name}.py")
+    if not file.is_file() and path.with_name(name).is_dir() and any(path.with_name(name).glob("*.py")):
+        raise ClosureError(f"{path}: imports the folder {name} beside it; use files beside it, not folders")
     return file.as_posix() if file.is_file() else None
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from pipeline_src.components import use_outside
+from pipeline_src.components import load, use_outside
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Run
 from pipeline_src.config.layers import Layer
@@ -169,6 +169,28 @@ def test_a_broken_contract_is_one_line_in_planning(tmp_path: Path, body: str, ex
         run_of({"backbone": "resnet50", "decoder": {"kind": "mine"}}, components)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_beside_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "blocks.py").write_text("WIDTH = 8\n")
+    (tmp_path / "mine.py").write_text("from parts.blocks import WIDTH\n")
+    message = r"mine\.py: imports the folder parts beside it; use files beside it, not folders"
+    with pytest.raises(InputError, match=message):
+        run_of(
+            {"backbone": "resnet50", "decoder": {"kind": "mine"}}, {"decoder.mine": f"{tmp_path}/mine.py:A"}
+        )
+
+
+def test_files_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    kinds = {}
+    for folder, width in (("one", 8), ("other", 16)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "shared_width.py").write_text(f"WIDTH = {width}\n")
+        (tmp_path / folder / "part.py").write_text("from shared_width import WIDTH as FOUND\n")
+        kinds[f"decoder.{folder}"] = f"{tmp_path}/{folder}/part.py:FOUND"
+    use_outside(f"{kind}={target}" for kind, target in kinds.items())
+    assert [load(kind) for kind in kinds] == [8, 16]
 
 
 def test_an_unknown_family_is_refused() -> None:
