@@ -86,10 +86,14 @@ def prune(scale: str) -> None:
     expired = time.time() - KEPT_SECONDS
     named = set()
     for path in work.glob("plans/*.json"):
-        if path.stat().st_mtime < expired:
-            path.unlink(missing_ok=True)
-            continue
-        for of_step in PlanFile.load(path).jobs.values():
+        try:
+            if path.stat().st_mtime < expired:
+                path.unlink(missing_ok=True)
+                continue
+            jobs = PlanFile.load(path).jobs
+        except (OSError, InputError):
+            continue  # removed by its own process meanwhile, or another version's, which keeps to itself
+        for of_step in jobs.values():
             named |= {entry.file for entry in of_step.values()}
     for path in work.glob("jobs/**/*.json"):
         if path.stat().st_mtime < expired and str(path) not in named:

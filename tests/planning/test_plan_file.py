@@ -47,6 +47,20 @@ def test_what_is_no_plan_is_refused(text):
         PlanFile.load("plan.json")
 
 
+def test_plans_that_cannot_be_read_stop_no_other():
+    plan = plan_of("work/demo/jobs/train/kept.json")
+    plan.publish(keep=True)
+    for name, text in (("half", '{"format'), ("other", '{"format": 99}')):
+        Path(f"work/demo/plans/{name}.json").write_text(text)
+    kept = Path("work/demo/jobs/train/kept.json")
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    old = time.time() - 2 * KEPT_SECONDS
+    os.utime(kept, (old, old))
+    prune("demo")
+    assert kept.exists() and Path("work/demo/plans/half.json").exists()
+
+
 def test_only_what_is_old_and_that_no_plan_names_is_removed():
     folder = Path("work/demo/jobs/train")
     folder.mkdir(parents=True)
