@@ -39,6 +39,7 @@ class FigureJobs(SummaryJobs):
             row_header=study.tables[0].row_header if study.tables else "row",
             rows=[],
             options=to_json(figure.given()),
+            rules=self.params.verdicts.given(),
         )
         inputs: dict[str, str | list[str]] = {}
         if "probe" in kind.reads:
@@ -54,6 +55,12 @@ class FigureJobs(SummaryJobs):
         if "evaluate" in kind.reads:
             scorings = [self.graph.experiments.scorings[one] for row in rows for one in row.scorings]
             kept = min((one.evaluation.overlays for one in scorings), default=0)
+            if kind.pictures and scorings and not kept:
+                place = study.figures.index(figure)
+                explanation = (
+                    "shows predictions, and the rows' evaluation keeps none; set its overlays above 0"
+                )
+                raise self.params.wrong(["studies", key, "figures", place, "kind"], explanation)
             params = replace(params, images=kept)
         if kind.reads != ("simulation",):
             params = replace(params, rows=self.rows_of(rows))

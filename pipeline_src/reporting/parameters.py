@@ -154,6 +154,7 @@ class DrawFigure:
     paper: list[Printed] = field(default_factory=list)
     split: str = "val"
     images: int = 0
+    rules: Rules = Rules()
 
 
 @dataclass(frozen=True)

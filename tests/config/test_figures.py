@@ -6,11 +6,20 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
+from pipeline_src.planning.summaries import plan_everything
 
 
 def with_figure(study="scale_eq_encoders", **figure):
     figure = {"subject": "mine", "title": "t", **figure}
     return load_params(overlays=[Layer("my.yaml", {"studies": {study: {"figures": [figure]}}})])
+
+
+def test_pictures_that_no_evaluation_keeps_are_refused():
+    study = {"figures": [{"kind": "predictions", "subject": "p", "title": "t"}], "evaluation": "bare"}
+    tree = {"select": ["dfp"], "evaluations": {"bare": {"overlays": 0}}, "studies": {"dfp": study}}
+    message = r"studies\.dfp\.figures\.?\[?0\]?\.kind: shows predictions, .* set its overlays above 0"
+    with pytest.raises(InputError, match=message):
+        plan_everything(load_params(overlays=[Layer("my.yaml", tree)], scale="smoke"))
 
 
 def test_a_kind_has_its_own_options_beside_the_shared_ones():

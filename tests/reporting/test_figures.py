@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.figures.curves import smoothed
-from pipeline_src.reporting.figures.drawing import COLOURS, look, styled
+from pipeline_src.reporting.figures.drawing import COLOURS, series_style, styled
 from pipeline_src.reporting.figures.labels import label_points
 from pipeline_src.reporting.figures.predictions import side_by_side
 from pipeline_src.steps.figure import make_figure
@@ -223,8 +223,8 @@ def test_a_lost_picture_is_named(make_study):
 
 
 def test_twenty_eight_series_look_different():
-    looks = {tuple(look(number).values()) for number in range(28)}
-    assert len(looks) == 28
+    styles = {tuple(series_style(number).values()) for number in range(28)}
+    assert len(styles) == 28
 
 
 def test_the_style_file_draws_in_the_listed_colours():

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.parameters import DrawFigure, Rules
+from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.table import Line, ScoreCell
 from pipeline_src.reporting.tidy import first_table, read_tidy
 
@@ -36,7 +36,7 @@ class ApBySize(FigureKind):
     def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:
         """Bars of AP by size, a colour per row; beside them paired differences with their interval."""
         measured = first_table(read_tidy(inputs["experiments"]))
-        comparison = Comparison(params.rows, measured, params.paper, params.scale, Rules(), params.split)
+        comparison = Comparison(params.rows, measured, params.paper, params.scale, params.rules, params.split)
         table = comparison.table(list(SIZES))
         records = [_record(row, key) for row in table.rows for key in SIZES]
         labels = [row.row for row in table.rows]

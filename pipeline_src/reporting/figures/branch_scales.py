@@ -16,7 +16,7 @@ from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, s
 from pipeline_src.reporting.parameters import DrawFigure
 
 RECORD = ["row", "concatenation", "branch", "raw_std", "upsampled_std", "equalised_mean", "equalised_std"]
-LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
+STYLES: dict[str, tuple[str, dict[str, Any]]] = {
     "raw_std": (
         "before upsampling",
         {"marker": "o", "markersize": 6.5, "markerfacecolor": "white", "color": COLOURS[0]},
@@ -41,11 +41,11 @@ class BranchScales(FigureKind):
     @staticmethod
     def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:
         """A small panel per row (and concatenation), three markers per branch."""
-        panels = read_panels(params, inputs, (*LOOKS, "equalised_mean"))
+        panels = read_panels(params, inputs, (*STYLES, "equalised_mean"))
         figure = grid_of(panels, _draw, "standard deviation")
-        values = [branch[key] for panel in panels for branch in panel.branches for key in LOOKS]
+        values = [branch[key] for panel in panels for branch in panel.branches for key in STYLES]
         _scale_axis(figure, values)
-        handles = [Line2D([], [], linestyle="none", label=label, **look) for label, look in LOOKS.values()]
+        handles = [Line2D([], [], linestyle="none", label=label, **style) for label, style in STYLES.values()]
         if panels:
             figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
         records = [
@@ -77,6 +77,6 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.axhline(1, color=GREY, linewidth=0.8, zorder=0.5)
     for place, branch in enumerate(panel.branches):
         axes.plot([place, place], [branch["raw_std"], branch["upsampled_std"]], color=COLOURS[1], linewidth=1)
-    for key, (_, look) in LOOKS.items():
+    for key, (_, style) in STYLES.items():
         places = range(len(panel.branches))
-        axes.plot(places, [branch[key] for branch in panel.branches], linestyle="none", **look)
+        axes.plot(places, [branch[key] for branch in panel.branches], linestyle="none", **style)

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline_src.errors import InputError
 from pipeline_src.options import option
-from pipeline_src.reporting.figures.drawing import GREY, Drawing, look
+from pipeline_src.reporting.figures.drawing import GREY, Drawing, series_style
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.metrics import headlines, metric_named
 from pipeline_src.reporting.parameters import DrawFigure
@@ -61,15 +61,15 @@ class Curves(FigureKind):
         figure = Figure(figsize=(7.0, 2.9))
         loss, validation = figure.subplots(1, 2, sharex=True)
         shown = [row for row in rows if row.name in set(lines["row"])]
-        looks = {row.name: look(number) for number, row in enumerate(shown)}
-        _draw_lines(loss, lines[lines["panel"] == "training loss"], looks)
-        _draw_lines(validation, lines[lines["panel"] == "validation"], looks)
+        styles = {row.name: series_style(number) for number, row in enumerate(shown)}
+        _draw_lines(loss, lines[lines["panel"] == "training loss"], styles)
+        _draw_lines(validation, lines[lines["panel"] == "validation"], styles)
         loss.set_title("Training loss")
         loss.set_ylabel("training loss")
         validation.set_title(f"Validation {metric.header}")
         validation.set_ylabel(f"{metric.header} ({metric.sources[0].unit})")
         if shown:
-            handles = [Line2D([], [], label=row.name, **looks[row.name]) for row in shown]  # type: ignore[arg-type]
+            handles = [Line2D([], [], label=row.name, **styles[row.name]) for row in shown]  # type: ignore[arg-type]
             figure.legend(handles=handles, loc="outside right upper", title=f"scale {params.scale.name}")
         note = "Lines are means over the seeds of a row, bands reach from its lowest to its highest seed."
         return Drawing(figure, lines, (note,))
@@ -101,7 +101,7 @@ def _of_run(panel: str, row: TableRow, run: RowRun, points: pd.DataFrame) -> pd.
     return points.assign(panel=panel, row=row.name, run=run.name, seed=run.seed)[RECORD]
 
 
-def _draw_lines(axes: Axes, lines: pd.DataFrame, looks: dict[str, dict[str, str]]) -> None:
+def _draw_lines(axes: Axes, lines: pd.DataFrame, styles: dict[str, dict[str, str]]) -> None:
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     if lines.empty:
@@ -111,7 +111,7 @@ def _draw_lines(axes: Axes, lines: pd.DataFrame, looks: dict[str, dict[str, str]
         own = lines[lines["row"] == row]
         seeds = own.groupby("step")["value"].agg([fmean, "min", "max", "size"])
         marker = "o" if len(seeds) <= 12 else None
-        axes.plot(seeds.index, seeds["fmean"], marker=marker, markersize=3.5, **looks[row])  # type: ignore[arg-type]
+        axes.plot(seeds.index, seeds["fmean"], marker=marker, markersize=3.5, **styles[row])  # type: ignore[arg-type]
         if (seeds["size"] > 1).any():
-            colour = looks[row]["color"]
+            colour = styles[row]["color"]
             axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.15, linewidth=0)

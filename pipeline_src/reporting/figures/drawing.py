@@ -40,7 +40,7 @@ def styled() -> Iterator[None]:
         yield
 
 
-def look(number: int) -> dict[str, str]:
+def series_style(number: int) -> dict[str, str]:
     """Colour and line style of the `number`-th series: distinct for the first 28."""
     return {
         "color": COLOURS[number % len(COLOURS)],

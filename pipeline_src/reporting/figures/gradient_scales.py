@@ -22,7 +22,7 @@ RECORD = [
     "row", "concatenation", "branch", "form", "gradient", "relative_gradient", "weight", "relative_weight",
     "upsampled_std",
 ]  # fmt: skip
-LOOKS: dict[str, tuple[str, float, dict[str, Any]]] = {
+STYLES: dict[str, tuple[str, float, dict[str, Any]]] = {
     "plain": ("plain", -0.2, {"marker": "o", "markersize": 4, "color": COLOURS[1]}),
     "module": ("module", 0.0, {"marker": "D", "markersize": 4, "color": COLOURS[2]}),
     "folded": (
@@ -58,7 +58,7 @@ class GradientScales(FigureKind):
         if shown:
             _logarithmic(figure, shown)
             handles = [
-                Line2D([], [], linestyle="none", label=label, **look) for label, _, look in LOOKS.values()
+                Line2D([], [], linestyle="none", label=label, **style) for label, _, style in STYLES.values()
             ]
             figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
         notes = (sample_note(panels), *NOTES)
@@ -97,12 +97,12 @@ def _records(panel: Panel) -> list[dict[str, Any]]:
 
 def _draw(axes: Axes, panel: Panel) -> None:
     axes.axhline(1, color=GREY, linewidth=0.8, zorder=0.5)
-    for form, (_, offset, look) in LOOKS.items():
+    for form, (_, offset, style) in STYLES.items():
         values = relative([branch["gradient"][form] for branch in panel.branches])
         points = [(place + offset, value) for place, value in enumerate(values) if value is not None]
         for place, value in points:
-            axes.plot([place, place], [1, value], color=look["color"], linewidth=1)
-        axes.plot([x for x, _ in points], [y for _, y in points], linestyle="none", **look)
+            axes.plot([place, place], [1, value], color=style["color"], linewidth=1)
+        axes.plot([x for x, _ in points], [y for _, y in points], linestyle="none", **style)
 
 
 def _logarithmic(figure: Figure, values: list[float]) -> None:

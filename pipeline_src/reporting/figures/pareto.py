@@ -12,7 +12,7 @@ from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.metrics import headlines
-from pipeline_src.reporting.parameters import DrawFigure, Rules
+from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.table import Column, CostCell, Values
 from pipeline_src.reporting.tidy import first_table, read_study
 
@@ -46,7 +46,7 @@ class Pareto(FigureKind):
         score, *costs = Pareto.metrics(options, params.task)
         measured = first_table(read_study(inputs["experiments"], inputs["timed"]))
         comparison = Comparison(
-            params.rows, measured, params.paper, params.scale, Rules(), params.split, controls={}
+            params.rows, measured, params.paper, params.scale, params.rules, params.split, controls={}
         )
         table = comparison.table([score, *costs])
         columns = {column.key: column for column in table.columns}

@@ -1,6 +1,7 @@
 """What the figures of scales share: probes of a study's rows, as panels of one grid."""
 
 import math
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,4 +96,7 @@ def sample_note(panels: list[Panel]) -> str:
 
 def _short(name: str) -> str:
     """A concatenation's place in the network without what all places have in common."""
-    return name.removesuffix(".concat").replace("pyramid.fusions.", "pyramid level ")
+    short = name.removesuffix(".concat")
+    # by its level, as most are, or by a word of its own, such as stage3
+    short = re.sub(r"^pyramid\.fusions\.(?=\d)", "pyramid level ", short)
+    return short.replace("pyramid.fusions.", "pyramid ")

@@ -16,7 +16,7 @@ from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.labels import label_points
 from pipeline_src.reporting.metrics import headlines
-from pipeline_src.reporting.parameters import DrawFigure, Rules
+from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.rows import TableRow
 from pipeline_src.reporting.table import CostCell, ScoreCell, Values
 from pipeline_src.reporting.tidy import first_table, read_study
@@ -46,7 +46,7 @@ class Tradeoff(FigureKind):
         """One column for every cost, one line of panels for our values and one for the paper's."""
         score, *costs = Tradeoff.metrics(options, params.task)
         measured = first_table(read_study(inputs["experiments"], inputs["timed"]))
-        comparison = Comparison(params.rows, measured, params.paper, params.scale, Rules(), params.split)
+        comparison = Comparison(params.rows, measured, params.paper, params.scale, params.rules, params.split)
         table = comparison.table([score, *costs])
         points = _points(table, score, costs)
         labels, labelled_by = _short_labels(params.rows, params.row_header)
