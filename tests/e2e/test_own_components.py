@@ -9,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline_src.config.declarations import CONTRACTS
 from tests.e2e.conftest import Clone, make_clone
 from tests.e2e.test_real_layout import job_counts
 
@@ -26,6 +27,7 @@ components:
   decoder.unet: "../my_ideas/unet.py:UNetHead"
   detector.weighted: "../my_ideas/weighted.py:WeightedRCNN"
   reader.pairs: "../my_ideas/pairs.py:PairsReader"
+  merge.halves: "../my_ideas/halves.py:Halves"
   figure.bars: "../my_ideas/worst_class.py:Bars"
   metric.worst: "../my_ideas/worst_class.py:WORST"
 backbones:
@@ -82,6 +84,7 @@ studies:
         fpn_channels: 8
         roi: {channels: 8, samples: 32}
         proposals: {pre_nms_train: 100, post_nms_train: 50, pre_nms_test: 100, post_nms_test: 50}
+      merge: {kind: halves, share: 0.25}
     vary: {model.detector.box_weight: [1.0, 3.0]}
     tables: [{number: 1, title: T, row: "weight {model.detector.box_weight}", metrics: [ap, ap50, flops]}]
 """
@@ -112,9 +115,9 @@ def cells(clone: Clone, study: str) -> dict[tuple[str, str], float]:
     return {(line["row"], line["metric"]): float(line["value"]) for line in lines}
 
 
-def test_all_seven_kinds_reach_a_row_and_a_picture(own):
+def test_all_eight_kinds_reach_a_row_and_a_picture(own):
     kinds = {name.split(".")[0] for name in yaml.safe_load(OVERLAY)["components"]}
-    assert kinds == {"backbone", "pyramid", "decoder", "detector", "reader", "figure", "metric"}
+    assert kinds == set(CONTRACTS)
     masks, boxes = cells(own, "own_masks"), cells(own, "own_boxes")
     for row in ("without", "with"):
         assert 0 <= masks[row, "worst"] <= masks[row, "miou"] <= 100
