@@ -26,7 +26,9 @@ examples:
 def parser() -> argparse.ArgumentParser:
     """The argument parser of all commands."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--scale", help="demo, lite, paper or one of your own (default: params.yaml's)")
+    shared.add_argument(
+        "--scale", help="demo, smoke, lite, paper or one of your own (default: params.yaml's)"
+    )
     shared.add_argument(
         "--configfile", action="append", default=[], metavar="FILE", help="overlay on params.yaml; repeatable"
     )

@@ -178,7 +178,10 @@ def _check_point(
         raise params.wrong(key_path("recipe.augment"), text)
     family = params.component(f"backbone.{model['backbone']['family']}")
     if recipe.optimizer.layer_decay and not family.decays_by_depth:
-        explanation = f"optimizer.layer_decay is for ConvNeXt; with backbone {spec.model.backbone} use null"
+        explanation = (
+            "optimizer.layer_decay needs a backbone whose parameters have a depth, such as ConvNeXt; with "
+            f"backbone {spec.model.backbone} use null"
+        )
         raise params.wrong(key_path("recipe.optimizer.layer_decay"), explanation)
     images = equalizer["images"] if equalizer else None
     batch = recipe.batch // recipe.accumulate
@@ -192,7 +195,7 @@ def _place(error: str) -> tuple[str, str]:
     head, _, text = error.partition(": ")
     if head.split(".")[0] in ("pyramid", "merge", "decoder", "auxiliary", "detector", "equalizer"):
         return f"model.{head}", text
-    return "model.pyramid.depth", error
+    return "model", error
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> bool:

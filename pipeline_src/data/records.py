@@ -53,7 +53,7 @@ class SplitListing(Generic[AnyRecord]):
     """The records of one split as the folders and lists on disk give them; files are not opened.
 
     `root` is the folder that the records' paths are relative to. `sources` are the folders and list
-    files (relative to `root`) whose content decides the listing: what a fingerprint has to look at.
+    files (relative to `root`) whose content decides the listing: what a fingerprint is taken of.
     `problems` are findings that make the split unusable, `warnings` are worth a line.
     """
 

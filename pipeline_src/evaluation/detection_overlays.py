@@ -1,6 +1,6 @@
 """Pictures of a few images' detections, ground truth beside them, and the boxes as records.
 
-The images are those that segmentation would show (`overlays.spread_evenly`). Beside each panel stands the
+The images are those that segmentation would show (`panels.spread_evenly`). Beside each panel stands the
 plain image, and `index.json` holds every box, so that a figure can draw them its own way.
 """
 

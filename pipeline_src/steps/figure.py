@@ -29,6 +29,7 @@ def make_figure(job: Job) -> None:
     job.write_sidecar(
         digest_file(job.outputs["csv"]),
         ("matplotlib", "pillow"),
+        summary=f"{len(drawing.records)} values drawn",
         figure={
             "name": params.figure,
             "study": params.study,

@@ -20,4 +20,4 @@ def make_report(job: Job) -> None:
     target = Path(job.outputs["report"])
     page = Page(job.params_as(Report), job.inputs, target.parent)
     write_text(target, render_page(page.context()))
-    job.write_sidecar(digest_file(target), ("jinja2", "pillow"))
+    job.write_sidecar(digest_file(target), ("jinja2", "pillow"), summary=str(target))

@@ -53,7 +53,11 @@ def make_table(job: Job) -> None:
     write_text(job.outputs["tex"], to_latex(table))
     found = to_json(table)
     job.write_sidecar(
-        digest_of(found), ("pandas", "scipy"), untimed_content=digest_of(_untimed(found)), table=found
+        digest_of(found),
+        ("pandas", "scipy"),
+        summary=f"{len(table.rows)} rows, {len(table.columns)} columns",
+        untimed_content=digest_of(_untimed(found)),
+        table=found,
     )
 
 

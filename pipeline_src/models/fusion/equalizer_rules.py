@@ -8,7 +8,6 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.options import REQUIRED, PositiveInt, option
 
-FORMS = ("folded", "module", "up_bn")
 CALIBRATED_FORMS = ("folded", "module")
 """Forms that need the mean and standard deviation of every branch before training."""
 
@@ -53,8 +52,7 @@ def equalised(
     if not taken:
         raise InputError(
             f"{key.removesuffix('.concatenations')}: this network concatenates nothing that could be "
-            "equalised; use null here, or a decoder that concatenates (uper, psp, aspp, sep_aspp, or fcn "
-            "with num_convs above 0 and concat_input: true)"
+            "equalised; use null here, or a decoder that concatenates, such as uper or psp"
         )
     levels = sorted({one.nesting for one in taken})
     return [[one.name for one in taken if one.nesting == level] for level in levels]
