@@ -19,7 +19,7 @@ import types
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline_src.components import COMPONENTS, split_target
 from pipeline_src.errors import InputError
@@ -88,8 +88,15 @@ def check_contract(found: Any, contract: str) -> None:
         wanted = inspect.getdoc(getattr(base, missing)) or ""
         raise InputError(f"{name} lacks {missing}, which every {base.__name__} has: {wanted.splitlines()[0]}")
     for wanted, kind in inspect.get_annotations(base).items():
-        if wanted == "Options" and not dataclasses.is_dataclass(getattr(cls, wanted, None)):
+        if wanted != "Options":
+            continue
+        options = getattr(cls, wanted, None)
+        if not dataclasses.is_dataclass(options):
             raise InputError(f"{name} lacks Options, a frozen dataclass of its options ({kind})")
+        # such as ClassVar[type[DetectorOptions]]
+        least = get_args(next(iter(get_args(kind)), None))
+        if least and isinstance(least[0], type) and not issubclass(options, least[0]):  # type: ignore[arg-type]
+            raise InputError(f"{name}.Options must extend {least[0].__module__}.{least[0].__name__}")
 
 
 class StandIn:

@@ -10,12 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
-from torchvision.models.detection.retinanet import RetinaNetHead
-from torchvision.models.detection.rpn import RPNHead
-
-HEADS = (RPNHead, FastRCNNPredictor, RetinaNetHead)
-"""Modules whose outputs become boxes and scores."""
 
 
 class NotFinite(ValueError):
@@ -31,12 +25,11 @@ def require_finite(found: Mapping[str, Tensor]) -> None:
 
 @contextmanager
 def finite_heads(model: nn.Module) -> Iterator[None]:
-    """Within, `model` raises `NotFinite` where one of its `HEADS` gives a value that is not finite."""
-    handles = [
-        module.register_forward_hook(_checker(name))
-        for name, module in model.named_modules()
-        if isinstance(module, HEADS)
-    ]
+    """Within, `model` raises `NotFinite` where one of its `heads()` gives a value that is not finite."""
+    detector: Any = model
+    heads: list[nn.Module] = detector.heads() if hasattr(model, "heads") else []
+    names = {id(module): name for name, module in model.named_modules()}
+    handles = [module.register_forward_hook(_checker(names[id(module)])) for module in heads]
     try:
         yield
     finally:

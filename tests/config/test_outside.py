@@ -14,11 +14,13 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.finite import NotFinite, finite_heads
 from pipeline_src.models.build import build_model
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.profiling.describe import describe_architecture
+from pipeline_src.profiling.detector_costs import describe_detector
 
 FOLDER = "tests/outside"
 COMPONENTS = {
@@ -90,6 +92,21 @@ def test_a_detector_is_frozen_and_trains() -> None:
     assert any(one.requires_grad for one in network.backbone.pyramid.net.s2.parameters())
     target = {"boxes": torch.tensor([[4.0, 4.0, 40.0, 40.0]]), "labels": torch.tensor([1])}
     assert "loss_box_reg" in network([torch.randn(3, 64, 64)], [target])
+
+
+def test_a_detector_of_nobodys_parts_is_costed_and_watched() -> None:
+    components = {**COMPONENTS, "detector.centres": f"{FOLDER}/centres.py:Centres"}
+    options = {"kind": "centres", "fpn_channels": 8, "frozen_norm": False, "frozen_stages": None}
+    model = {"backbone": "own", "detector": options}
+    run, params = run_of(model, components, dataset="coco", recipe="ipg_coco")
+    use_outside(params.spelled(model_components(run.model)))
+    counted = describe_detector(run.model, (64, 96))
+    assert list(counted["parts"]) == ["backbone", "neck", "cells"]
+    assert counted["parts"]["cells"]["flops"] == 2 * 8 * (81 + 2) * (64 // 4) * (96 // 4)
+    detector = build_detector(run.model).eval()
+    detector.cells.weight.data.fill_(float("nan"))
+    with finite_heads(detector), pytest.raises(NotFinite, match="an output of cells is not finite"):
+        detector([torch.zeros(3, 64, 96)])
 
 
 def test_jobs_name_the_files_and_follow_them() -> None:

@@ -9,7 +9,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from pipeline_src.models.detectors.boxes import BatchImages
 from pipeline_src.models.detectors.cascade import CascadeRoIHeads, ClassAgnosticPredictor, cascade_stage
-from pipeline_src.models.detectors.detector import Detector
+from pipeline_src.models.detectors.detector import Detector, RegionDetector
 from pipeline_src.models.detectors.fpn import PyramidWithFPN, roi_pool
 from pipeline_src.models.detectors.options import RegionDetectorOptions, check_roi_levels
 from pipeline_src.models.detectors.proposals import region_proposal_network
@@ -55,7 +55,7 @@ class CascadeRCNNOptions(RegionDetectorOptions):
     )
 
 
-class CascadeRCNN(GeneralizedRCNN, Detector):
+class CascadeRCNN(GeneralizedRCNN, RegionDetector):
     """Cascade R-CNN with class-agnostic regression on an FPN of chosen levels of a pyramid.
 
     Every stage has its own two layers and predictor, and the losses `loss_classifier_i` and `loss_box_reg_i`.
@@ -88,6 +88,10 @@ class CascadeRCNN(GeneralizedRCNN, Detector):
         weights = [stage.loss_weight for stage in chosen.stages]
         cascade = CascadeRoIHeads(heads, weights, beta=chosen.beta, average=chosen.average)
         super().__init__(backbone, rpn, cascade, BatchImages())
+
+    def stages(self) -> list[Any]:
+        """Those of the cascade."""
+        return list(self.roi_heads.stages)
 
     @staticmethod
     def check(

@@ -9,7 +9,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
 
 from pipeline_src.models.detectors.boxes import BatchImages, FullPrecisionBoxCoder
-from pipeline_src.models.detectors.detector import Detector
+from pipeline_src.models.detectors.detector import Detector, RegionDetector
 from pipeline_src.models.detectors.fpn import PyramidWithFPN, roi_pool
 from pipeline_src.models.detectors.options import RegionDetectorOptions, check_roi_levels
 from pipeline_src.models.detectors.proposals import region_proposal_network
@@ -26,7 +26,7 @@ class FasterRCNNOptions(RegionDetectorOptions):
     iou: Fraction = option(0.5, "IoU from which a proposal is positive.")
 
 
-class FasterRCNN(GeneralizedRCNN, Detector):
+class FasterRCNN(GeneralizedRCNN, RegionDetector):
     """Faster R-CNN on an FPN of chosen levels of a pyramid.
 
     In training it gives the losses `loss_objectness`, `loss_rpn_box_reg`, `loss_classifier` and

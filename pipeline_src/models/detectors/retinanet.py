@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import Tensor, nn
 from torchvision.models.detection.retinanet import RetinaNet as TorchvisionRetinaNet
 
 from pipeline_src.models.detectors.boxes import BatchImages, FullPrecisionBoxCoder, anchor_generator
-from pipeline_src.models.detectors.detector import Detector
+from pipeline_src.models.detectors.detector import Detector, Work
 from pipeline_src.models.detectors.fpn import PyramidWithFPN
 from pipeline_src.models.detectors.options import (
     EXTRA,
@@ -60,3 +61,11 @@ class RetinaNet(TorchvisionRetinaNet, Detector):
         )
         self.transform = BatchImages()
         self.box_coder = FullPrecisionBoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
+
+    def heads(self) -> list[nn.Module]:
+        """Its only one."""
+        return [self.head]
+
+    def work(self, maps: list[Tensor], proposals: int) -> Work:
+        """The head on every map; there are no proposals."""
+        return {"head": [(self.head, maps)]}
