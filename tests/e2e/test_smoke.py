@@ -10,10 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-import yaml
 
-from pipeline_src.config.layers import merge
-from pipeline_src.config.load import read_yaml
 from tests.e2e.conftest import make_clone
 
 RESULTS = "results/smoke"
@@ -243,22 +240,3 @@ def test_a_submission_holds_one_mask_for_every_listed_image(smoke):
         masks = [name for name in tar.getnames() if name.endswith(".png")]
     assert len(masks) == manifest["splits"]["val"]["images"]
     assert all(name.startswith("results/VOC2012/Segmentation/comp6_test_cls/") for name in masks)
-
-
-def test_dvc_experiments_choose_a_scale(smoke):
-    tree = read_yaml(smoke.path("params.yaml"))
-    curves = {"kind": "curves", "subject": "curves", "title": "Training"}
-    tiny = {
-        "select": ["dfp"],
-        "cost": {"crop": [64, 64], "repeats": 1},
-        "recipes": {"dfp": {"epochs": 1, "freeze_bn_at_epoch": None, "augment": {"crop": [64, 64]}}},
-        "studies": {"dfp": {"vary": {"model.pyramid.depth": [0]}, "figures": [curves], "extra_seeds": []}},
-    }
-    tree["scales"]["tiny"] = merge(tree["scales"]["smoke"], tiny)
-    smoke.path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
-    smoke.run("git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qam", "Add a scale")
-    smoke.run("dvc", "exp", "run", "-S", "scale=tiny", "dvc.yaml")
-    # the archives are no part of it
-    assert not smoke.run("git", "status", "--short", "data")
-    assert smoke.path("results/tiny/report.html").is_file()
-    assert not smoke.path("results/tiny/runs/dfp/depth-1").exists()
