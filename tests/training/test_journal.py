@@ -25,6 +25,12 @@ def test_floats_come_back_exactly(tmp_path):
     assert [(row["step"], row["epoch"]) for row in rows] == [(str(n), "0") for n in range(1, 6)]
 
 
+def test_files_that_end_at_a_checkpoint_hold_it(tmp_path):
+    journal = started(tmp_path)
+    journal.add_loss(1, 0, 0.1, 0.2)
+    assert journal.holds(journal.lengths())
+
+
 def test_the_curve_has_one_row_per_metric(tmp_path):
     started(tmp_path).add_scores(20, 5, {"miou": 0.25, "pixel_accuracy": 0.5})
     assert (tmp_path / "curve.csv").read_text() == (

@@ -91,6 +91,26 @@ def test_jobs_that_run_side_by_side_shorten_the_time_to_go(clock):
     assert estimate.to_go(clock.now) == pytest.approx(8 * 10 / 2)
 
 
+def test_jobs_that_are_left_take_as_long_as_those_of_their_own_rule():
+    estimate = plugin.Estimate()
+    estimate.start({"train": 3, "cost": 1, "figure": 1}, now=0)
+    estimate.finish("cost", 1)
+    estimate.finish("train", 9)
+    # two trainings of 9 s; the rule that has none done counts as the mean of all
+    assert estimate.to_go(now=10) == pytest.approx(9 + 9 + 5)
+
+
+def test_numbers_of_jobs_that_come_while_jobs_run_begin_nothing_anew(clock):
+    stream = io.StringIO()
+    shown = handler(stream)
+    feed(shown, record(LogEvent.RUN_INFO, "", stats={"train": 2, "total": 2}), job_info(1))
+    clock.now += 10
+    feed(shown, record(LogEvent.RUN_INFO, "", stats={"train": 9, "total": 9}), *finished(1, 1, 2))
+    said = stream.getvalue().splitlines()
+    assert said[0] == "2 jobs: 2 train"
+    assert len(said) == 2 and said[1].startswith("[1 of 2, about 10 s to go]")
+
+
 def test_a_terminal_has_a_bar_instead_of_numbers_in_every_line(clock):
     stream = Terminal()
     shown = handler(stream)
