@@ -1,6 +1,7 @@
 """What all tests share: where the project is, a clean Python, real data where somebody has some."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,19 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("FUSEBENCH_REAL_DATA names no folder")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the files that were forced to the disk, in order; folders are left out."""
+    found: list[int] = []
+    fsync = os.fsync
+
+    def recorded(handle: int) -> None:
+        info = os.fstat(handle)
+        if not stat.S_ISDIR(info.st_mode):
+            found.append(info.st_size)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    return found

@@ -49,6 +49,24 @@ def mirror(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_is_fetched_is_on_the_disk_before_it_has_its_name(
+    server: Server,
+    folder: Path,
+    mirror: Path,
+    impatient: HttpOptions,
+    synced: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    fetch(row_of(server.add("/set.tar", DATA)), folder, options=impatient)
+    assert len(DATA) in synced
+    # and where a file of a mirror cannot be linked, its copy
+    synced.clear()
+    (mirror / "set.tar").write_bytes(DATA)
+    monkeypatch.setattr(os, "link", lambda *paths: (_ for _ in ()).throw(OSError("no links here")))
+    fetch(row_of(), folder.with_name("others"), mirror=mirror)
+    assert len(DATA) in synced
+
+
 def test_a_download_gets_its_name_with_every_checksum_recorded(
     server: Server, folder: Path, impatient: HttpOptions
 ):

@@ -34,6 +34,11 @@ def test_a_checkpoint_comes_back_as_it_was_saved(tmp_path):
     assert (loaded["betas"], loaded["name"]) == ((0.9, 0.999), None)
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path, synced):
+    path = folder_at(tmp_path).save(7, state(7))
+    assert synced == [path.stat().st_size]
+
+
 def test_the_newest_two_are_kept_in_numeric_order(tmp_path):
     folder = folder_at(tmp_path)
     for step in (8, 9, 10, 100):

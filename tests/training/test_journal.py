@@ -25,10 +25,13 @@ def test_floats_come_back_exactly(tmp_path):
     assert [(row["step"], row["epoch"]) for row in rows] == [(str(n), "0") for n in range(1, 6)]
 
 
-def test_files_that_end_at_a_checkpoint_hold_it(tmp_path):
+def test_files_that_end_at_a_checkpoint_are_on_the_disk_and_hold_it(tmp_path, synced):
     journal = started(tmp_path)
     journal.add_loss(1, 0, 0.1, 0.2)
-    assert journal.holds(journal.lengths())
+    synced.clear()
+    lengths = journal.lengths()
+    assert synced == [*lengths.values()]
+    assert journal.holds(lengths)
 
 
 def test_the_curve_has_one_row_per_metric(tmp_path):
