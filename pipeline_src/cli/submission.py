@@ -89,7 +89,7 @@ def plan_submission(
         "model": run.model,
         "evaluation": {key: value for key, value in to_json(scoring.evaluation).items() if key != "overlays"},
         "list": chosen,
-        "server": None if server.name == "voc2012" else server.name,
+        "server": server.name,
         "threads": params.compute.threads,
         "deterministic": params.compute.deterministic,
         **labels,

@@ -1,12 +1,7 @@
 """Step `export_submission`: a trained run's predictions of a hidden test set, for its evaluation server.
 
-params   {"model", "threads", "deterministic",
-          "evaluation",                    # as `evaluation.inference_options.Evaluation`; optional for masks
-          "server": "voc2012",             # optional, for masks: or "cityscapes"
-          "list": "test",                  # VOC's list in ImageSets/Segmentation, Cityscapes' set (both
-                                           # optional), or COCO's annotations/image_info_<list>.json
-          "categories": [1, 2, ...],       # for boxes: COCO's ids of labels 1, 2, ...
-          "root": FOLDER}                  # instead of inputs["images"]: a folder that holds the data set
+    params   `Submission` of pipeline_src/evaluation/submit.py
+    inputs   train: train.json of the run; images: records of the archives, unless `root` is said
 
 The archive is what is uploaded: a tar.gz (VOC2012) or zip (Cityscapes, COCO).
 """
@@ -15,6 +10,7 @@ from pathlib import Path
 
 from pipeline_src.components import load
 from pipeline_src.evaluation.device import choose_device
+from pipeline_src.evaluation.submit import submit
 from pipeline_src.files import read_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
@@ -25,7 +21,8 @@ def export_submission(job: Job, device: str = "auto") -> None:
 
     Raises `InputError` for weights that are not the run's, and for images or a setting that cannot be used.
     """
-    load(f"submission.{task_of(job.params['model'])}")(job, _roots(job), choose_device(device))
+    task = load(f"submission.{task_of(job.params['model'])}")
+    submit(job, task, _roots(job), choose_device(device))
 
 
 def _roots(job: Job) -> list[Path]:

@@ -2,11 +2,11 @@
 
 A task is a folder here, with the same files in each:
 
-    data.py         TRAINING: what a training reads, as `training.job.Parts`
+    data.py         TRAINING: what a training reads, as `training.training_job.Parts`
     objective.py    its loss, as `training.objective.Objective`
     evaluation.py   its scores and pictures, as `evaluation.evaluate.TaskEvaluation`
     costs.py        COSTS, as `Costs` below
-    submission.py   predictions for evaluation servers
+    submission.py   predictions for evaluation servers, as `evaluation.submit.TaskSubmission`
 
 Each of them is a component, so that a job reaches those of its own task only.
 """

@@ -1,4 +1,4 @@
-"""Submission of detectors, as step `export_submission` describes it: boxes, for COCO's server."""
+"""Submission of detectors: boxes, for COCO's server."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,15 +12,10 @@ from pipeline_src.data.images import read_image
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_submission import ListedImage, read_image_info, write_detections
 from pipeline_src.evaluation.detection import collect_detections
-from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.evaluation.multi_scale import AtSizes
-from pipeline_src.evaluation.trained import load_trained
-from pipeline_src.files import digest_file
+from pipeline_src.evaluation.submit import Submission
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.provenance.job import Job
-from pipeline_src.training.runtime import configure, describe_device
-
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 
 
 class ListedImages:
@@ -52,37 +47,32 @@ class ListedImages:
         return self.transform(image), target, str(key)
 
 
-def write_boxes(job: Job, roots: Sequence[Path], device: torch.device) -> None:
-    """Detect objects in every listed image below `roots`; write the archive and the sidecar.
+class DetectionSubmission:
+    """Boxes in every listed image; see `evaluation.submit.TaskSubmission`."""
 
-    Raises `InputError` for weights that are not the run's, images that are not there or not as listed, and
-    where nothing was detected at all.
-    """
-    params = job.params
-    settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
-    norm, test = params["model"]["backbone"], params["model"]["detector"]["test"]
-    sizes = tuple(
-        DetectionEvalTransform.of(scale, norm["mean"], norm["std"])
-        for scale in job.section_as(Evaluation, "evaluation").scales or []
-    )
-    images = ListedImages(read_image_info(roots, params["list"]), AtSizes(sizes))
-    model = load_trained(params["model"], job.input("train"), device, build_detector)
-    detections, _ = collect_detections(
-        model,
-        images,
-        params["model"]["num_classes"],
-        device,
-        image_id=int,
-        iou=test["nms_iou"],
-        limit=test["detections"],
-        title=job.name,
-    )
-    write_detections(job.outputs["archive"], detections, params["categories"])
-    job.write_sidecar(
-        digest_file(job.outputs["archive"]),
-        PACKAGES,
-        images=len(images),
-        detections=len(detections),
-        settings=settings,
-        device=describe_device(device),
-    )
+    build = staticmethod(build_detector)
+
+    def __init__(self, job: Job, said: Submission, roots: Sequence[Path]) -> None:
+        """Raises `InputError` for images that are not there or not as listed."""
+        self.name, self.said = job.name, said
+        norm = said.model["backbone"]
+        sizes = tuple(
+            DetectionEvalTransform.of(scale, norm["mean"], norm["std"]) for scale in said.way.scales or []
+        )
+        self.images = ListedImages(read_image_info(roots, said.list), AtSizes(sizes))
+
+    def write(self, model: torch.nn.Module, archive: str, device: torch.device) -> dict[str, int]:
+        """The numbers of images and detections; raises `InputError` where nothing was detected at all."""
+        test = self.said.model["detector"]["test"]
+        detections, _ = collect_detections(
+            model,
+            self.images,
+            self.said.model["num_classes"],
+            device,
+            image_id=int,
+            iou=test["nms_iou"],
+            limit=test["detections"],
+            title=self.name,
+        )
+        write_detections(archive, detections, self.said.categories)
+        return {"images": len(self.images), "detections": len(detections)}

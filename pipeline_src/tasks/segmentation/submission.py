@@ -1,7 +1,8 @@
-"""Submission of segmentation networks, as step `export_submission` describes it: masks."""
+"""Submission of segmentation networks: masks, for the servers of VOC2012 and Cityscapes."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +13,49 @@ from pipeline_src.data.images import read_image
 from pipeline_src.data.readers.voc2012 import voc_root
 from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
 from pipeline_src.evaluation.inference import inference_of
-from pipeline_src.evaluation.inference_options import Evaluation
-from pipeline_src.evaluation.trained import load_trained
+from pipeline_src.evaluation.submit import Submission
 from pipeline_src.evaluation.voc_server import predict, read_test_list, write_submission
-from pipeline_src.files import digest_file
 from pipeline_src.models.build import build_model
-from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
-from pipeline_src.training.runtime import configure, describe_device
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 logger = logging.getLogger(__name__)
 
 
-def write_masks(job: Job, roots: Sequence[Path], device: torch.device) -> None:
-    """Predict the masks of every image of the test list below `roots`; write the archive and the sidecar.
+@dataclass(frozen=True)
+class MaskServer:
+    """How a server's images are listed below the data set's folders, and how masks are written for it."""
 
-    Raises `InputError` for weights that are not the run's, or for images that are not there.
-    """
-    params = job.params
-    inference = inference_of(from_json(Evaluation, params.get("evaluation", {})))
-    settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
-    cityscapes = params.get("server") == "cityscapes"
-    if cityscapes:
-        records = read_test_images(roots[0], params.get("list", "test"))
-    else:
-        records = read_test_list(voc_root(roots), params.get("list", "test"))
-    model = load_trained(params["model"], job.input("train"), device, build_model)
-    norm, num_classes = params["model"]["backbone"], params["model"]["num_classes"]
+    images: Callable[[Sequence[Path], str], list[tuple[str, Path]]]
+    write: Callable[[Iterable[tuple[str, NDArray[Any]]], str], int]
 
-    def predictions() -> Iterator[tuple[str, NDArray[Any]]]:
-        for number, (image_id, file) in enumerate(records, start=1):
-            image = read_image(file)
-            yield (
-                image_id,
-                predict(model, image, norm["mean"], norm["std"], num_classes, device, image_id, inference),
-            )
-            if number % max(1, len(records) // 10) == 0:
-                logger.info("%s: %d of %d images", job.name, number, len(records))
 
-    write = write_label_ids if cityscapes else write_submission
-    count = write(predictions(), job.outputs["archive"])
-    job.write_sidecar(
-        digest_file(job.outputs["archive"]),
-        PACKAGES,
-        images=count,
-        settings=settings,
-        device=describe_device(device),
-    )
+SERVERS = {
+    "voc2012": MaskServer(lambda roots, name: read_test_list(voc_root(roots), name), write_submission),
+    "cityscapes": MaskServer(lambda roots, name: read_test_images(roots[0], name), write_label_ids),
+}
+
+
+class SegmentationSubmission:
+    """Masks of every image of a test list; see `evaluation.submit.TaskSubmission`."""
+
+    build = staticmethod(build_model)
+
+    def __init__(self, job: Job, said: Submission, roots: Sequence[Path]) -> None:
+        """Raises `InputError` for images that are not there."""
+        self.name, self.said = job.name, said
+        self.server = SERVERS[said.server]
+        self.records = self.server.images(roots, said.list)
+
+    def write(self, model: torch.nn.Module, archive: str, device: torch.device) -> dict[str, int]:
+        """The number of images."""
+        return {"images": self.server.write(self._predictions(model, device), archive)}
+
+    def _predictions(
+        self, model: torch.nn.Module, device: torch.device
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        section, inference = self.said.model, inference_of(self.said.way)
+        mean, std, classes = section["backbone"]["mean"], section["backbone"]["std"], section["num_classes"]
+        for number, (image_id, file) in enumerate(self.records, start=1):
+            yield image_id, predict(model, read_image(file), mean, std, classes, device, image_id, inference)
+            if number % max(1, len(self.records) // 10) == 0:
+                logger.info("%s: %d of %d images", self.name, number, len(self.records))
