@@ -1,9 +1,9 @@
-"""What a training step of our Faster R-CNN costs beside torchvision's `fasterrcnn_resnet50_fpn`.
+"""What a training step of our Faster or Mask R-CNN costs beside torchvision's, with a ResNet-50 and FPN.
 
-`python -m benchmarks.detection_step [--device cuda]`: forward pass, backward pass and SGD update on the same
-batch with the same weights, with BN, stem and first stage frozen on both sides: the step's time, measured,
-and the bytes saved for the backward pass, counted; on a GPU also the peak of allocated memory. The two take
-turns and each keeps its fastest round. The losses are printed to show that it is the same work.
+`python -m benchmarks.detection_step [--masks] [--device cuda]`: forward pass, backward pass and SGD update on
+the same batch with the same weights, with BN, stem and first stage frozen on both sides: the step's time,
+measured, and the bytes saved for the backward pass, counted; on a GPU also the peak of allocated memory. The
+two take turns and each keeps its fastest round. The losses are printed to show that it is the same work.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
-from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -22,8 +22,10 @@ from benchmarks.timing import fastest
 from pipeline_src.errors import run_command
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.models.detectors.faster_rcnn import FasterRCNNOptions
+from pipeline_src.models.detectors.mask_rcnn import MaskRCNNOptions
 from pipeline_src.options import to_json
 from pipeline_src.profiling.saved_bytes import saved_bytes
+from pipeline_src.tasks.instances.costs import ellipses
 from pipeline_src.training.runtime import describe_device
 
 CLASSES = 91
@@ -34,8 +36,9 @@ BOXES = 8
 Batch = tuple[list[Tensor], list[dict[str, Tensor]]]
 
 
-def ours() -> nn.Module:
-    """Our Faster R-CNN as a study's default builds it, on a plain ResNet-50."""
+def ours(masks: bool) -> nn.Module:
+    """Our detector as a study's default builds it, on a plain ResNet-50."""
+    kind, options = ("mask_rcnn", MaskRCNNOptions()) if masks else ("faster_rcnn", FasterRCNNOptions())
     return build_detector(
         {
             "num_classes": CLASSES,
@@ -44,13 +47,13 @@ def ours() -> nn.Module:
                 "output_stride": 32, "out_norm": False,
             },
             "pyramid": None,
-            "detector": {"kind": "faster_rcnn", **to_json(FasterRCNNOptions())},
+            "detector": {"kind": kind, **to_json(options)},
         }
     )  # fmt: skip
 
 
-def torchvisions(side: int) -> nn.Module:
-    """What `fasterrcnn_resnet50_fpn` builds for pretrained weights, without the weights.
+def torchvisions(side: int, masks: bool) -> nn.Module:
+    """What `fasterrcnn_resnet50_fpn` or `maskrcnn_resnet50_fpn` builds for pretrained weights, without them.
 
     Images of that smaller side, normalised already, go through its transform unchanged.
     """
@@ -59,7 +62,8 @@ def torchvisions(side: int) -> nn.Module:
         part.requires_grad_(False)
     levels = {f"layer{stage}": str(stage - 1) for stage in (1, 2, 3, 4)}
     backbone = BackboneWithFPN(body, levels, [256, 512, 1024, 2048], 256)
-    model = FasterRCNN(
+    build = MaskRCNN if masks else FasterRCNN
+    model = build(
         backbone, CLASSES, min_size=side, max_size=100 * side, image_mean=[0.0] * 3, image_std=[1.0] * 3
     )
     # in training it would draw a size, and the samplers would then draw other boxes
@@ -77,9 +81,10 @@ def make_batch(options: argparse.Namespace) -> Batch:
         corners = torch.rand(BOXES, 2, 2, generator=generator).sort(dim=1).values
         boxes = corners * torch.tensor([width - 9.0, height - 9.0]) + torch.tensor([[0.0], [8.0]])
         labels = torch.randint(1, CLASSES, (BOXES,), generator=generator)
-        targets.append(
-            {"boxes": boxes.reshape(-1, 4).to(options.device), "labels": labels.to(options.device)}
-        )
+        target = {"boxes": boxes.reshape(-1, 4).to(options.device), "labels": labels.to(options.device)}
+        if options.masks:
+            target["masks"] = ellipses(target["boxes"], (height, width))
+        targets.append(target)
     return images, targets
 
 
@@ -117,6 +122,7 @@ def peak_bytes(step: Callable[[], Any], device: torch.device) -> int | None:
 def main() -> None:
     """Measure both and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection_step", description=__doc__)
+    parser.add_argument("--masks", action="store_true", help="Mask R-CNN in place of Faster R-CNN")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch", type=int, default=2)
@@ -126,7 +132,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     torch.manual_seed(0)
-    peer, own = torchvisions(min(options.size)), ours()
+    peer, own = torchvisions(min(options.size), options.masks), ours(options.masks)
     own.load_state_dict(
         {name.replace("backbone.body.", "backbone.pyramid.net."): x for name, x in peer.state_dict().items()}
     )
@@ -140,7 +146,8 @@ def main() -> None:
 
     height, width = options.size
     print(f"torch {torch.__version__}, {describe_device(device)}, {options.threads} threads")
-    print(f"Faster R-CNN R50-FPN, {CLASSES} classes, batch {options.batch}, {height}x{width}")
+    network = "Mask" if options.masks else "Faster"
+    print(f"{network} R-CNN R50-FPN, {CLASSES} classes, batch {options.batch}, {height}x{width}")
     for name in models:
         line = (
             f"  {name:11} loss {found[name]:.6f}; step {seconds[name]:7.3f} s, "

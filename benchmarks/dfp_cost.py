@@ -52,6 +52,7 @@ def cost_params(depth: int, options: argparse.Namespace) -> Params:
         pyramid = None
     return Params(
         model={
+            "task": "segmentation",
             "num_classes": 21,
             "backbone": {
                 "timm": options.backbone,

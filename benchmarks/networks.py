@@ -16,6 +16,7 @@ def upernet(form: str | None, backbone: str = "convnext_tiny.fb_in1k") -> dict[s
     """UPerNet with heads of 512 channels and an FCN auxiliary head; `form` of its equalizers, or None."""
     facts = lookup(backbone)
     return {
+        "task": "segmentation",
         "num_classes": CLASSES,
         "backbone": {
             "timm": backbone,

@@ -98,7 +98,7 @@ def say(message: str) -> None:
     sys.stderr.flush()
 
 
-SPELLED = {"miou": "mIoU", "ap": "AP", "ap50": "AP50"}
+SPELLED = {"miou": "mIoU", "ap": "AP", "ap50": "AP50", "mask_ap": "mask AP"}
 """Scores that a task names first, as people write them."""
 
 

@@ -11,7 +11,11 @@ from pipeline_src.options import REQUIRED, option
 from pipeline_src.training import recipe as training
 from pipeline_src.training.loss_options import Loss
 
-AUGMENTS: dict[str, type] = {"segmentation": Augment, "detection": DetectionAugment}
+AUGMENTS: dict[str, type] = {
+    "segmentation": Augment,
+    "detection": DetectionAugment,
+    "instances": DetectionAugment,
+}
 """What the training transforms are told, by task."""
 
 

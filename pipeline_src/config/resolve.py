@@ -53,7 +53,9 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
         detector = params.component(f"detector.{spec.detector.kind}")
         with _below("detector"):
             detector.check(spec.detector.given(), available, family.freezable)
+    main = next(name for name in heads if name != "auxiliary")
     model = {
+        "task": params.component(f"{HEADS[main]}.{heads[main].kind}").task,
         "num_classes": num_classes,
         "backbone": resolve_backbone(backbone, facts),
         "pyramid": pyramid,

@@ -114,11 +114,6 @@ class Study(Section):
     tables: list[Table] = Field(default_factory=list, description="Tables.")
     figures: list[FigureSection] = Field(default_factory=list, description="Figures.")
 
-    @property
-    def task(self) -> str:
-        """What its runs are for: `segmentation` or `detection`."""
-        return "segmentation" if self.model.detector is None else "detection"
-
 
 class Compute(Section):
     """How a job computes; part of its identity, because thread counts change the last bits on a CPU."""
@@ -187,6 +182,12 @@ class Params(Section):
     def component(self, kind: str) -> Any:
         """What a component such as `decoder.uper` declares."""
         return component(kind, self.components)
+
+    def task_of(self, study: Study) -> str:
+        """What a study's runs are for, as their head declares it: a folder in `tasks`."""
+        model = study.model
+        family = "detector" if model.detector is not None else "decoder"
+        return str(self.component(f"{family}.{getattr(model, family).kind}").task)
 
     def spelled(self, kinds: Iterable[str]) -> tuple[str, ...]:
         """Kinds as jobs name them: one of the user's own with the file that it stands in."""

@@ -75,25 +75,28 @@ def row_label(
 def check_task(params: Params, key: str) -> None:
     """Refuse metrics and figures that a study's task does not have, and unknown metrics (`InputError`)."""
     study = params.studies[key]
+    task = params.task_of(study)
     for index, table in enumerate(study.tables):
         for place, name in enumerate(table.metrics):
-            _check_metric(params, study.task, name, ["studies", key, "tables", index, "metrics", place])
+            _check_metric(params, task, name, ["studies", key, "tables", index, "metrics", place])
     for index, figure in enumerate(study.figures):
         where: list[str | int] = ["studies", key, "figures", index]
         kind = params.component(f"figure.{figure.kind}")
-        if kind.tasks and study.task not in kind.tasks:
-            wrong = _of_another_task(study.task, kind.tasks[0])
-            use = one_of(figure_kinds(study.task, params.components))
+        if kind.tasks and task not in kind.tasks:
+            wrong = _of_another_task(task, kind.tasks[0])
+            use = one_of(figure_kinds(task, params.components))
             raise params.wrong([*where, "kind"], f"{figure.kind!r} {wrong}; use {use}")
-        for name in kind.metrics(figure.given(), study.task):
-            _check_metric(params, study.task, name, where)
+        for name in kind.metrics(figure.given(), task):
+            _check_metric(params, task, name, where)
 
 
 def _check_metric(params: Params, task: str, name: str, place: list[str | int]) -> None:
     metrics = params.metrics
-    known = [metric.name for metric in metrics.values() if metric.task in (None, task)]
+    known = [metric.name for metric in metrics.values() if metric.tasks is None or task in metric.tasks]
     if name not in known:
-        wrong = _of_another_task(task, metrics[name].task) if name in metrics else "is no metric"
+        wrong = (
+            _of_another_task(task, (metrics[name].tasks or ("",))[0]) if name in metrics else "is no metric"
+        )
         raise params.wrong(place, f"{name!r} {wrong}{suggest(name, known)}; use {one_of(known)}")
 
 

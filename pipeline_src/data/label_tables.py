@@ -63,3 +63,6 @@ CITYSCAPES_CLASSES = (
 """The classes by train id. Everything else up to `CITYSCAPES_LAST_ID` is ignored in the evaluation."""
 
 CITYSCAPES_LAST_ID = 33
+
+CITYSCAPES_INSTANCE_IDS = range(24, CITYSCAPES_LAST_ID + 1)
+"""Label ids whose objects are told apart: those of the eight classes, and caravan (29) and trailer (30)."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.detection_results import results_text
-from pipeline_src.evaluation.detections import Detections
+from pipeline_src.evaluation.detections import Detections, ImageId
 from pipeline_src.files import atomic_path, read_json
 
 IMAGES = "test2017"
@@ -63,12 +63,17 @@ def read_image_info(roots: Sequence[Path], name: str = "test-dev2017") -> list[L
     return listed
 
 
-def write_detections(path: str | Path, detections: Detections, categories: Sequence[int]) -> None:
+def write_detections(
+    path: str | Path,
+    detections: Detections,
+    categories: Sequence[int],
+    sizes: Mapping[ImageId, tuple[int, int]] | None = None,
+) -> None:
     """Write detections as the server's zip, with a JSON file of the zip's own name; same detections, same
     bytes.
 
-    `categories[label - 1]` is COCO's own id of a class. Raises `InputError` where nothing was detected in
-    any image: COCO's tools do not read an empty list.
+    `categories[label - 1]` is COCO's own id of a class; with `sizes`, outlines are written, too.
+    Raises `InputError` where nothing was detected in any image: COCO's tools do not read an empty list.
     """
     if not len(detections):
         raise InputError(
@@ -82,7 +87,7 @@ def write_detections(path: str | Path, detections: Detections, categories: Seque
         zipfile.ZipFile(temporary, "w") as archive,
         archive.open(entry, "w") as file,
     ):
-        for part in results_text(detections, categories):
+        for part in results_text(detections, categories, sizes):
             file.write(part.encode())
 
 

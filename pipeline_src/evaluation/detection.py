@@ -1,6 +1,6 @@
 """A detector's pass over a split: what it finds in every image, beside what is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,11 +9,14 @@ from torch import distributed
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.detections import Detections, GroundTruth, ImageDetections, ImageId, ImageTruth
 from pipeline_src.evaluation.finite import NotFinite, finite_heads
-from pipeline_src.evaluation.multi_scale import detect
+from pipeline_src.evaluation.multi_scale import Found, detect
 from pipeline_src.evaluation.passes import EvaluationSplit, rank_and_world, run_pass
 
 OnDetections = Callable[[int, ImageId, ImageTruth, ImageDetections], None]
 """Called with (index in the split, image id, its objects, what was found)."""
+
+Complete = Callable[[Found, tuple[int, int]], Mapping[str, Any]]
+"""From what was found in an image, and its height and width, to what `Detections.add` takes."""
 
 
 def collect_detections(
@@ -24,6 +27,7 @@ def collect_detections(
     *,
     image_id: Callable[[str], ImageId] = str,
     on_detections: OnDetections | None = None,
+    complete: Complete | None = None,
     iou: float = 0.5,
     limit: int = 100,
     workers: int = 0,
@@ -37,6 +41,7 @@ def collect_detections(
 
     `model` maps a list of images to a list of detections, as torchvision's detectors do. Where an image
     comes at several sizes, their detections are merged by NMS at `iou` and the best `limit` are kept.
+    `complete` makes of them what is kept, such as outlines of masks.
     `image_id` makes a results file's ids of the record ids: `int` for COCO, whose server wants numbers.
 
     The images are shared over ranks as `run_pass` says, and all ranks return both collections for the whole
@@ -60,7 +65,7 @@ def collect_detections(
                 f"{title}: image {name!r}: {error}; the model has diverged; a lower learning rate or a "
                 "warm-up would be next to try"
             ) from None
-        detections.add(key, found)
+        detections.add(key, found if complete is None else complete(found, (height, width)))
         if on_detections is not None:
             on_detections(index, key, truth[key], detections[key])
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.evaluation.detections import ImageDetections, ImageId, ImageTruth
 from pipeline_src.evaluation.palette import voc_palette
 from pipeline_src.evaluation.panels import draw_tiles, file_stem, save_png, tile_size
@@ -30,7 +31,7 @@ class DetectionOverlayWriter:
     """Writes the chosen images with their boxes; `classes` are by label, background first.
 
     `finish()` writes `index.json`: `{"content", "classes", "images": [{"id", "image", "panel", "size",
-    "truth": [{"bbox", "label", "ignored"}], "detections": [{"bbox", "label", "score"}]}]}` with file
+    "truth": [{"bbox", "label", "ignored"}], "detections": [{"bbox", "label", "score"}]}]}`, with file
     names relative to `folder`, `size` (height, width), bbox xywh in pixels. `content` identifies boxes.
     """
 
@@ -68,20 +69,29 @@ class DetectionOverlayWriter:
 
 
 def box_records(truth: ImageTruth, found: ImageDetections) -> dict[str, list[dict[str, Any]]]:
-    """`truth` and `detections` of one image as plain records; `ignored` is a crowd or difficult."""
+    """`truth` and `detections` of one image as plain records; `ignored` is a crowd or difficult.
+
+    Where objects have outlines, a record has its own as COCO's compressed run lengths.
+    """
     ignored = (truth.crowd | truth.difficult).tolist()
     return {
         "truth": [
-            {"bbox": bbox, "label": label, "ignored": flag}
-            for bbox, label, flag in zip(truth.bbox.tolist(), truth.label.tolist(), ignored, strict=True)
+            {"bbox": bbox, "label": label, "ignored": flag, **_outline_of(truth, place)}
+            for place, (bbox, label, flag) in enumerate(
+                zip(truth.bbox.tolist(), truth.label.tolist(), ignored, strict=True)
+            )
         ],
         "detections": [
-            {"bbox": bbox, "label": label, "score": score}
-            for bbox, label, score in zip(
-                found.bbox.tolist(), found.label.tolist(), found.score.tolist(), strict=True
+            {"bbox": bbox, "label": label, "score": score, **_outline_of(found, place)}
+            for place, (bbox, label, score) in enumerate(
+                zip(found.bbox.tolist(), found.label.tolist(), found.score.tolist(), strict=True)
             )
         ],
     }
+
+
+def _outline_of(part: ImageTruth | ImageDetections, place: int) -> dict[str, str]:
+    return {"outline": part.outline[place].decode("ascii")} if part.outline else {}
 
 
 def draw_boxes_panel(
@@ -100,11 +110,25 @@ def draw_boxes_panel(
     picture = Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS)
     ratios = (size[0] / rgb.shape[1], size[1] / rgb.shape[0])
     tiles = [
-        ("ground truth", _with_boxes(picture, boxes["truth"], ratios)),
-        ("detections", _with_boxes(picture, list(reversed(shown)), ratios)),
+        ("ground truth", _with_boxes(_with_masks(picture, rgb, boxes["truth"]), boxes["truth"], ratios)),
+        ("detections", _with_boxes(_with_masks(picture, rgb, shown), list(reversed(shown)), ratios)),
     ]
     labels = sorted({box["label"] for box in [*boxes["truth"], *shown]})
     return draw_tiles(tiles, caption, [(label, classes[label]) for label in labels], ignore_index=-1)
+
+
+def _with_masks(
+    picture: Image.Image, rgb: NDArray[np.uint8], boxes: Sequence[Mapping[str, Any]]
+) -> Image.Image:
+    """The picture with every outlined object of an image `(H, W, 3)` half covered by its colour."""
+    pixels = np.asarray(picture).copy()
+    for box in boxes:
+        if "outline" in box:
+            mask = unpack(box["outline"].encode("ascii"), (rgb.shape[1], rgb.shape[0]))
+            resized = Image.fromarray(mask).resize(picture.size, Image.Resampling.NEAREST)
+            inside = np.asarray(resized) > 0
+            pixels[inside] = (pixels[inside] // 2 + voc_palette()[box["label"] % 256] // 2).astype(np.uint8)
+    return Image.fromarray(pixels)
 
 
 def _with_boxes(

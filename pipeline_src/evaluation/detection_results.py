@@ -5,28 +5,35 @@ with the data set's own ids. NumPy only.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline_src.evaluation.detections import Detections
+from pipeline_src.evaluation.detections import Detections, ImageId
 
 
-def results_text(detections: Detections, categories: Sequence[int]) -> Iterator[str]:
+def results_text(
+    detections: Detections, categories: Sequence[int], sizes: Mapping[ImageId, tuple[int, int]] | None = None
+) -> Iterator[str]:
     """Detections in COCO's results format, one per line, piece by piece; same detections, same text.
 
     `categories[label - 1]` is the data set's own id of a class. Sorted by image and falling score. An
-    image without detections does not occur in this format.
+    image without detections does not occur in this format. Where `sizes` say the (height, width) of every
+    image, each has its `segmentation`, COCO's compressed run lengths, too.
     """
     _check_categories(categories, detections.num_classes)
     before = "["
     for image_id in detections.images:
         part = detections[image_id]
         name = json.dumps(image_id)
-        for box, score, label in zip(
-            part.bbox.tolist(), part.score.tolist(), part.label.tolist(), strict=True
+        for place, (box, score, label) in enumerate(
+            zip(part.bbox.tolist(), part.score.tolist(), part.label.tolist(), strict=True)
         ):
+            outline = ""
+            if sizes is not None:
+                runs = {"size": list(sizes[image_id]), "counts": part.outline[place].decode("ascii")}
+                outline = f'"segmentation":{json.dumps(runs, separators=(",", ":"))},'
             yield (
                 f'{before}{{"image_id":{name},"category_id":{categories[label - 1]},'
-                f'"bbox":[{box[0]!r},{box[1]!r},{box[2]!r},{box[3]!r}],"score":{score!r}}}'
+                f'{outline}"bbox":[{box[0]!r},{box[1]!r},{box[2]!r},{box[3]!r}],"score":{score!r}}}'
             )
             before = ",\n"
     yield "[]\n" if before == "[" else "]\n"

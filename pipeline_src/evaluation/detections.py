@@ -6,7 +6,7 @@ original image and are kept as COCO writes them, xywh. Labels count from 1, and 
 is one more than the largest, since 0 is the background, as torchvision's detectors have it. NumPy only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -27,22 +27,31 @@ many scores near 1 apart as float32 does."""
 
 @dataclass(frozen=True)
 class ImageDetections:
-    """Detections of one image: `bbox` `(n, 4)` xywh, `score` `(n,)` falling, `label` `(n,)`."""
+    """Detections of one image: `bbox` `(n, 4)` xywh, `score` `(n,)` falling, `label` `(n,)`.
+
+    `outline` are n packed ones (`data/instances/outlines.py`), or none where boxes alone were found.
+    """
 
     bbox: NDArray[np.float64]
     score: NDArray[np.float64]
     label: NDArray[np.int64]
+    outline: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
 class ImageTruth:
-    """Objects of one image: `bbox` `(n, 4)` xywh; `label`, `area` (pixels), `crowd`, `difficult` `(n,)`."""
+    """Objects of one image: `bbox` `(n, 4)` xywh; `label`, `area` (pixels), `crowd`, `difficult` `(n,)`.
+
+    `outline` are n packed ones in an image of `size` (width, height), or none where only boxes are known.
+    """
 
     bbox: NDArray[np.float64]
     label: NDArray[np.int64]
     area: NDArray[np.float64]
     crowd: NDArray[np.bool_]
     difficult: NDArray[np.bool_]
+    outline: tuple[bytes, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
 
 Part = TypeVar("Part", ImageDetections, ImageTruth)
@@ -100,6 +109,7 @@ class Detections(_ByImage[ImageDetections]):
     def add(self, image_id: ImageId, found: Mapping[str, Any]) -> None:
         """Take one image's `boxes` `(n, 4)` xyxy, `scores` `(n,)` and `labels` `(n,)` (torchvision's keys).
 
+        Where there are `outlines`, n packed ones, they are kept, too.
         Detections of one score keep their order. Raises `ValueError` for an image that is there already,
         a label that is no class, and boxes or scores that are not finite, inverted or of different number: a
         model is wrong then, and no score may come of it.
@@ -108,15 +118,24 @@ class Detections(_ByImage[ImageDetections]):
         scores = np.asarray(found["scores"], dtype=np.float64).reshape(-1)
         if not np.isfinite(scores).all():
             raise ValueError(f"image {image_id}: a score is not finite; the model has diverged")
-        self.add_rows(image_id, bbox, np.round(scores, SCORE_DECIMALS), found["labels"])
+        rounded = np.round(scores, SCORE_DECIMALS)
+        self.add_rows(image_id, bbox, rounded, found["labels"], found.get("outlines", ()))
 
-    def add_rows(self, image_id: ImageId, bbox: NDArray[Any], score: NDArray[Any], labels: Any) -> None:
+    def add_rows(
+        self,
+        image_id: ImageId,
+        bbox: NDArray[Any],
+        score: NDArray[Any],
+        labels: Any,
+        outlines: Sequence[bytes] = (),
+    ) -> None:
         """The same from `bbox` `(n, 4)` xywh, whose numbers are kept as they are."""
         ids = self._labels(image_id, labels, bbox)
         if len(score) != len(bbox):
             raise ValueError(f"image {image_id}: {len(bbox)} boxes, {len(score)} scores")
         order = np.argsort(-score, kind="stable")
-        self._keep(image_id, ImageDetections(bbox[order], score[order], ids[order]))
+        sorted_outlines = tuple(outlines[place] for place in order) if outlines else ()
+        self._keep(image_id, ImageDetections(bbox[order], score[order], ids[order], sorted_outlines))
 
 
 class GroundTruth(_ByImage[ImageTruth]):
@@ -125,7 +144,8 @@ class GroundTruth(_ByImage[ImageTruth]):
     def add(self, image_id: ImageId, target: Mapping[str, Any]) -> None:
         """Take one image's `boxes` `(n, 4)` xyxy and `labels` `(n,)`.
 
-        `area` (that of the box by default), `iscrowd` and `difficult` (none by default) may be there.
+        `area` (that of the box by default), `iscrowd` and `difficult` (none by default) may be there, and
+        `outlines`, n packed ones, in an image whose `size` (height, width) is there, too.
         Raises `ValueError` as `Detections.add` does.
         """
         bbox = _xywh(image_id, target["boxes"])
@@ -139,7 +159,9 @@ class GroundTruth(_ByImage[ImageTruth]):
         for key, column in zip(given, (area, *flags), strict=True):
             if column.shape != label.shape:
                 raise ValueError(f"image {image_id}: {len(bbox)} boxes, {key} has shape {column.shape}")
-        self._keep(image_id, ImageTruth(bbox, label, area, *flags))
+        outlines = tuple(target.get("outlines", ()))
+        size = tuple(int(side) for side in target["size"]) if outlines else (0, 0)
+        self._keep(image_id, ImageTruth(bbox, label, area, flags[0], flags[1], outlines, (size[1], size[0])))
 
 
 def check_images(detections: Detections, truth: GroundTruth) -> None:

@@ -14,9 +14,9 @@ from torchvision.ops import batched_nms, clip_boxes_to_image
 from pipeline_src.evaluation.finite import require_finite
 
 Found = dict[str, torch.Tensor]
-"""`boxes` `(n, 4)` xyxy in pixels, `scores` `(n,)`, `labels` `(n,)`."""
+"""`boxes` `(n, 4)` xyxy in pixels, `scores` `(n,)`, `labels` `(n,)`; `masks` `(n, 1, M, M)` in boxes."""
 
-_KEYS = ("boxes", "scores", "labels")
+_KEYS = ("boxes", "scores", "labels", "masks")
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -40,11 +40,7 @@ def to_original(found: Mapping[str, Any], tested: Size, original: Size) -> Found
     """
     ratios = [original[axis] / tested[axis] for axis in (1, 0, 1, 0)]
     boxes = found["boxes"] * torch.tensor(ratios, dtype=found["boxes"].dtype, device=found["boxes"].device)
-    return {
-        "boxes": clip_boxes_to_image(boxes, original),
-        "scores": found["scores"],
-        "labels": found["labels"],
-    }
+    return {**found, "boxes": clip_boxes_to_image(boxes, original)}
 
 
 def merge_detections(parts: Sequence[Mapping[str, Any]], *, iou: float = 0.5, limit: int = 100) -> Found:
@@ -56,13 +52,15 @@ def merge_detections(parts: Sequence[Mapping[str, Any]], *, iou: float = 0.5, li
     if not parts:
         raise ValueError("there is nothing to merge; testing needs at least one size")
     if len(parts) == 1:
-        return {key: parts[0][key] for key in _KEYS}
-    boxes, scores, labels = (
-        torch.cat([part[key] for part in parts]) for key in ("boxes", "scores", "labels")
-    )
+        return _known(parts[0])
+    joined = {key: torch.cat([part[key] for part in parts]) for key in _known(parts[0])}
     # in float64, since classes are told apart by moving their boxes far from one another
-    kept = batched_nms(boxes.double(), scores.double(), labels, iou)[:limit]
-    return {"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]}
+    kept = batched_nms(joined["boxes"].double(), joined["scores"].double(), joined["labels"], iou)[:limit]
+    return {key: value[kept] for key, value in joined.items()}
+
+
+def _known(found: Mapping[str, Any]) -> Found:
+    return {key: found[key] for key in _KEYS if key in found}
 
 
 def detect(
@@ -86,6 +84,6 @@ def detect(
         require_finite(found)
         # RetinaNet has an output for the background as well, which may pass a low threshold at first
         objects = found["labels"] > 0
-        found = {key: found[key][objects] for key in _KEYS}
+        found = {key: value[objects] for key, value in _known(found).items()}
         parts.append(to_original(found, (version.shape[-2], version.shape[-1]), original))
     return merge_detections(parts, iou=iou, limit=limit)

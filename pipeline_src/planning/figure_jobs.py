@@ -33,7 +33,7 @@ class FigureJobs(SummaryJobs):
             figure=name,
             kind=figure.kind,
             title=figure.title,
-            task=study.task,
+            task=self.params.task_of(study),
             scale=self.scale(),
             compared=bool(study.paper),
             row_header=study.tables[0].row_header if study.tables else "row",
@@ -64,7 +64,7 @@ class FigureJobs(SummaryJobs):
             params = replace(params, images=kept)
         if kind.reads != ("simulation",):
             params = replace(params, rows=self.rows_of(rows))
-        shown = self.own(kind.metrics(figure.given(), study.task))
+        shown = self.own(kind.metrics(figure.given(), self.params.task_of(study)))
         return self.plan.create(
             FIGURE,
             name,

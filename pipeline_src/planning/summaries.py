@@ -46,7 +46,7 @@ class Summaries(SummaryJobs):
         shown = [name for table in study.tables for name in table.metrics]
         for figure in study.figures:
             kind = self.params.component(f"figure.{figure.kind}")
-            shown += kind.metrics(figure.given(), study.task)
+            shown += kind.metrics(figure.given(), self.params.task_of(study))
         own = self.own(shown)
         read = {source.file for one in own for source in self.params.component(one).sources}
         return self.plan.create(

@@ -112,7 +112,7 @@ class SummaryJobs:
         return EvaluatedData(
             dataset=" and ".join(made),
             split="val",
-            task=study.task,
+            task=self.params.task_of(study),
             kind=kinds.pop() if len(kinds) == 1 else "",
             paper_dataset=" and ".join(PAPER_DATASETS[name] for name in names) if of_paper else None,
             testing=self._testing(rows),

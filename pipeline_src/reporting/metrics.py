@@ -56,8 +56,8 @@ class Metric:
     """A column of a table.
 
     Of `sources` the first one is taken that was measured for every row, so that a column never mixes two
-    quantities. `task` is the only one that has the metric; None: every task has it. A `headline` stands in
-    the list of runs.
+    quantities. `tasks` have the metric; None: every task has it. A `headline` stands in the list of runs, and
+    of several tasks in that of the first.
 
     One of the user's own is an instance in a file of theirs, named under `components:` as `metric.<name>`.
     """
@@ -66,7 +66,7 @@ class Metric:
     header: str
     sources: tuple[Source, ...]
     better: Literal["higher", "lower"]
-    task: str | None = None
+    tasks: tuple[str, ...] | None = None
     headline: bool = False
 
     @property
@@ -81,11 +81,15 @@ def fraction(name: str, meaning: str = "") -> Source:
 
 
 def _of_masks(name: str, header: str, meaning: str, headline: bool = False) -> Metric:
-    return Metric(name, header, (fraction(name, meaning),), "higher", "segmentation", headline)
+    return Metric(name, header, (fraction(name, meaning),), "higher", ("segmentation",), headline)
 
 
 def _of_boxes(name: str, header: str, meaning: str, headline: bool = False) -> Metric:
-    return Metric(name, header, (fraction(name, meaning),), "higher", "detection", headline)
+    return Metric(name, header, (fraction(name, meaning),), "higher", ("detection", "instances"), headline)
+
+
+def _of_outlines(name: str, header: str, meaning: str, headline: bool = False) -> Metric:
+    return Metric(name, header, (fraction(name, meaning),), "higher", ("instances",), headline)
 
 
 def _seconds(name: str, keys: tuple[str | int, ...], meaning: str, spread: tuple[Source, ...] = ()) -> Source:
@@ -158,6 +162,27 @@ METRICS: dict[str, Metric] = {
         _of_boxes("ar_large", "AR large", "COCO's average recall of objects above 96x96 pixels of area"),
         _of_boxes("voc_ap", "mAP (11 points)", "VOC's 11-point AP at IoU 0.5, mean over classes"),
         _of_boxes("voc_ap_area", "mAP (area)", "area under VOC's precision-recall curve at IoU 0.5"),
+        _of_outlines("mask_ap", "mask AP", "COCO's AP of masks, mean over IoU 0.50 to 0.95", headline=True),
+        _of_outlines("mask_ap50", "mask AP50", "COCO's AP of masks at IoU 0.50", headline=True),
+        _of_outlines("mask_ap75", "mask AP75", "COCO's AP of masks at IoU 0.75"),
+        _of_outlines("mask_ap_small", "mask AP small", "COCO's AP of masks below 32x32 pixels of area"),
+        _of_outlines("mask_ap_medium", "mask AP medium", "COCO's AP of masks from 32x32 to 96x96 pixels"),
+        _of_outlines("mask_ap_large", "mask AP large", "COCO's AP of masks above 96x96 pixels of area"),
+        _of_outlines("mask_ar1", "mask AR@1", "average recall of masks with 1 detection per image"),
+        _of_outlines("mask_ar10", "mask AR@10", "average recall of masks with 10 detections per image"),
+        _of_outlines("mask_ar100", "mask AR@100", "average recall of masks with 100 detections per image"),
+        _of_outlines("mask_ar_small", "mask AR small", "average recall of masks below 32x32 pixels of area"),
+        _of_outlines("mask_ar_medium", "mask AR medium", "average recall of medium masks"),
+        _of_outlines("mask_ar_large", "mask AR large", "average recall of masks above 96x96 pixels of area"),
+        _of_outlines("cityscapes_ap", "Cityscapes AP", "AP by cityscapesscripts, over IoU 0.50 to 0.95"),
+        _of_outlines("cityscapes_ap50", "Cityscapes AP50", "AP by cityscapesscripts at IoU 0.50"),
+        Metric(
+            "mask_ap_gap",
+            "gap of mask AP",
+            (fraction("mask_ap_gap", "mask AP on as many images of train, less mask AP"),),
+            "lower",
+            ("instances",),
+        ),
         Metric("parameters", "parameters", (_PARAMETERS,), "lower"),
         Metric("flops", "FLOPs", (_FLOPS,), "lower"),
         Metric(
@@ -184,12 +209,12 @@ METRICS: dict[str, Metric] = {
 
 def metrics_of(task: str) -> list[Metric]:
     """The metrics that a study of `task` may show."""
-    return [metric for metric in METRICS.values() if metric.task in (None, task)]
+    return [metric for metric in METRICS.values() if metric.tasks is None or task in metric.tasks]
 
 
 def headlines(task: str) -> list[Metric]:
     """The scores that say first how good a run of `task` is; the first one is drawn in figures."""
-    return [metric for metric in metrics_of(task) if metric.headline]
+    return [one for one in metrics_of(task) if one.headline and (not one.tasks or one.tasks[0] == task)]
 
 
 def metric_named(name: str) -> Metric:

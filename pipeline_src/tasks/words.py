@@ -28,5 +28,12 @@ WORDS = {
         scores="boxes in pixels of the original image",
         flops="padded to a multiple of 32, with 1,000 proposals where there are proposals",
     ),
+    "instances": Words(
+        annotations="outlined objects",
+        network="Mask R-CNN",
+        sizes="scales",
+        scores="boxes and masks in pixels of the original image",
+        flops="padded to a multiple of 32, with 1,000 proposals, and masks of as many detections as are kept",
+    ),
 }
 """By the name of the task."""

@@ -46,6 +46,7 @@ def section(
     if form is not None:
         equalizer = {"form": form, "concatenations": order or ALL_OF[decoder], "images": None}
     return {
+        "task": "segmentation",
         "num_classes": 3,
         "backbone": {
             "timm": name, "family": family, "weights": "none", "args": args, "output_stride": 32,

@@ -106,11 +106,14 @@ def test_image_and_boxes_are_torchvisions_up_to_8_bit_rounding(seed):
     corners = np.sort(rng.uniform(0, 1, (6, 2, 2)), axis=1) * [width, height]
     boxes = torch.from_numpy(corners.reshape(6, 4).astype(np.float32))
     theirs = GeneralizedRCNNTransform(110, 170, MEAN, STD).eval()
-    images, targets = theirs([image / 255], [{"boxes": boxes}])
-    ours, moved = training([(170, 110)], flip=0.0)(image, boxes, np.random.default_rng(0))
+    masks = torch.from_numpy(rng.integers(0, 2, (6, height, width), dtype=np.uint8))
+    known = {"boxes": boxes, "masks": masks}
+    images, targets = theirs([image / 255], [known])
+    ours, moved = training([(170, 110)], flip=0.0)(image, known, np.random.default_rng(0))
     inside = images.tensors[0, :, : ours.shape[1], : ours.shape[2]]
     assert (ours - inside).abs().max() <= 0.5 / 255 / min(STD) + 1e-4
-    assert torch.allclose(moved, targets[0]["boxes"], atol=1e-4)
+    assert torch.allclose(moved["boxes"], targets[0]["boxes"], atol=1e-4)
+    assert torch.equal(moved["masks"], targets[0]["masks"])
     evaluated = DetectionEvalTransform.of((170, 110), MEAN, STD)(image)
     assert torch.equal(evaluated, ours)
 
@@ -146,7 +149,8 @@ def test_boxes_stay_on_their_objects():
     image[:, 12:30, 21:48] = 255
     boxes = torch.tensor([[21.0, 12.0, 48.0, 30.0]])
     normal = DetectionTrainTransform.of(DetectionAugment([(270, 180)], 1.0), (0, 0, 0), (1, 1, 1))
-    moved, there = normal(image, boxes, np.random.default_rng(0))
+    moved, target = normal(image, {"boxes": boxes}, np.random.default_rng(0))
+    there = target["boxes"]
     rows, columns = torch.nonzero(moved[0] > 0.5, as_tuple=True)
     found = torch.tensor([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
     assert (found - there[0]).abs().max() <= 0.5

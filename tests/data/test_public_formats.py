@@ -263,6 +263,7 @@ def test_the_configuration_allows_the_splits_and_classes_that_can_be_drawn():
     written = {
         "ade20k": ade20k.SETS,
         "cityscapes": cityscapes.CITIES,
+        "cityscapes_instances": cityscapes.CITIES,
         "coco": coco.SETS,
         "voc2012": voc2012.SPLITS,
         "voc_detection": voc_detection.SETS,

@@ -13,6 +13,7 @@ SIZES = [(40, 33), (33, 47), (64, 40)]
 """Width and height."""
 
 MODEL = {
+    "task": "segmentation",
     "num_classes": len(CLASSES),
     "backbone": {
         "timm": "resnet50.tv_in1k",

@@ -29,7 +29,7 @@ def last_loss(path: str) -> float:
 
 IOU = Source("worst", "metrics", meaning="IoU of the worst class", factor=100, compute=worst)
 LOSS = Source("last_loss", "log", (), "loss of the last step", "1", "1", compute=last_loss)
-WORST = Metric("worst", "worst class", (IOU,), "higher", task="segmentation")
+WORST = Metric("worst", "worst class", (IOU,), "higher", tasks=("segmentation",))
 LAST_LOSS = Metric("last_loss", "last loss", (LOSS,), "lower")
 SIZE = Source("batch", "cost", ("batch",), "images of a step", "1", "1", digits=0)
 BATCH = Metric("batch", "batch", (SIZE,), "lower")

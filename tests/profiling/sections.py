@@ -34,6 +34,7 @@ def section(family: str, depth: int | None) -> dict[str, Any]:
         "encoder": "shared",
     }
     return {
+        "task": "segmentation",
         "num_classes": 5,
         "backbone": {
             "timm": name,

@@ -15,6 +15,7 @@ from tests.training.toy_training import recipe
 
 CLASSES = 4
 MODEL = {
+    "task": "segmentation",
     "num_classes": CLASSES,
     "backbone": {
         "timm": "resnet50.tv_in1k",

@@ -62,7 +62,7 @@ def test_the_step_hands_on_what_the_machine_grants(tmp_path, monkeypatch):
     granted = []
     monkeypatch.setattr(train_step, "load", lambda kind: kind)
     monkeypatch.setattr(train_step, "train_job", lambda job, parts, options: granted.append((parts, options)))
-    job = replace(Job.load(write_job(tmp_path)), params={"model": {"detector": {"kind": "retinanet"}}})
+    job = replace(Job.load(write_job(tmp_path)), params={"model": {"task": "detection"}})
     often = SaveInterval(steps=3)
     train_step.train(job, "cpu", 2, Path("elsewhere"), often)
     train_step.train(job)

@@ -155,6 +155,7 @@ def write_job(folder: Path, digest: str = "d" * 64, seed: int = 3, **changes: An
     out = folder / "results"
     inputs = {"manifest": str(manifest), **changes.pop("inputs", {})}
     model = {
+        "task": "segmentation",
         "num_classes": CLASSES,
         "backbone": {"output_stride": 1},
         "pyramid": None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ class DetectionDataset(Dataset[Any]):
     gone, or nothing is left to train on.
     """
 
+    Index: ClassVar[type[DetectionIndex]] = DetectionIndex
+
     def __init__(
         self,
         manifest_path: str | Path,
@@ -51,7 +53,7 @@ class DetectionDataset(Dataset[Any]):
         difficult: bool = False,
         group_by_aspect: bool = False,
     ) -> None:
-        self.index = DetectionIndex.load(manifest_path, split)
+        self.index = self.Index.load(manifest_path, split)
         self.split, self.transform, self.difficult = split, transform, difficult
         self.group_by_aspect = group_by_aspect
         self.num_classes, self.classes = self.index.num_classes, self.index.classes
@@ -74,7 +76,7 @@ class DetectionDataset(Dataset[Any]):
         if isinstance(self.transform, DetectionTrainTransform):
             raise TypeError("a training sample is asked for by SampleKey(seed, epoch, sample)")
         image = self.load(key)
-        target = self.target(key, self.index.objects(key))
+        target = self.evaluation_target(key)
         if self.transform is not None:
             image = self.transform(image)
         return image, target, self.index.ids[key]
@@ -84,10 +86,16 @@ class DetectionDataset(Dataset[Any]):
         if not isinstance(self.transform, DetectionTrainTransform):
             raise TypeError("training samples need a DetectionTrainTransform")
         record = int(self.records[key.sample])
-        objects = self.index.objects(record)
-        target = self.target(record, objects.take(trainable(objects, self.difficult)))
-        image, target["boxes"] = self.transform(self.load(record), target["boxes"], key.generator())
-        return image, target
+        target = self.training_target(record, trainable(self.index.objects(record), self.difficult))
+        return self.transform(self.load(record), target, key.generator())
+
+    def training_target(self, record: int, which: NDArray[np.bool_]) -> Target:
+        """Those objects of a record for which `which` is true, in pixels of the original image."""
+        return self.target(record, self.index.objects(record).take(which))
+
+    def evaluation_target(self, record: int) -> dict[str, Any]:
+        """All objects of a record, in pixels of the original image."""
+        return self.target(record, self.index.objects(record))
 
     def load(self, record: int) -> Tensor:
         """Image uint8 `(3, H, W)` RGB as it is on disk; an `InputError` if it changed since the check."""

@@ -1,5 +1,6 @@
 """The records of a detection split from the index beside a manifest. NumPy only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class DetectionIndex:
     sizes: NDArray[np.int64]
     starts: NDArray[np.int64]
     all_objects: Objects
+    annotations: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, manifest_path: str | Path, split: str) -> "DetectionIndex":
@@ -42,6 +44,10 @@ class DetectionIndex:
         objects = Objects.unpacked(columns)
         if not len(counts) == len(widths) == len(heights) == len(rows) or counts.sum() != len(objects):
             raise InputError(f"{manifest.index}: rows and objects do not belong together; build it again")
+        try:
+            more = cls.more(columns)
+        except InputError as error:
+            raise InputError(f"{manifest_path}: {error}") from None
         return cls(
             root=manifest.root,
             classes=manifest.classes,
@@ -50,7 +56,14 @@ class DetectionIndex:
             sizes=np.stack([widths, heights], axis=1),
             starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             all_objects=objects,
+            annotations=tuple(row["annotation"] for row in rows),
+            **more,
         )
+
+    @classmethod
+    def more(cls, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """What else a kind of split reads of the columns; an `InputError` where it is not there."""
+        return {}
 
     def __len__(self) -> int:
         return len(self.ids)

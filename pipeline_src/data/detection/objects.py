@@ -92,11 +92,9 @@ def fit_to_image(annotated: Sequence[AnnotatedObject], size: tuple[int, int]) ->
     skipped (and not counted as clipped). Areas that the annotation states stay; others are their box's.
     """
     count = len(annotated)
-    stated = _float32([item.box for item in annotated]).reshape(count, 4)
-    limits = np.array([*size, *size], dtype=np.float32)
-    boxes = np.clip(stated, 0, limits)
+    stated, boxes = _clipped(annotated, size)
     extent = boxes[:, 2:] - boxes[:, :2]
-    kept = np.asarray((extent > 0).all(axis=1))
+    kept = has_area(annotated, size)
     clipped = kept & (boxes != stated).any(axis=1)
     areas = _float32(
         [
@@ -108,6 +106,20 @@ def fit_to_image(annotated: Sequence[AnnotatedObject], size: tuple[int, int]) ->
     labels = np.array([item.label for item in annotated], dtype=np.uint16)
     objects = Objects(boxes, labels, areas, flags).take(kept)
     return objects, int(clipped.sum()), int(count - kept.sum())
+
+
+def has_area(annotated: Sequence[AnnotatedObject], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which objects have a box with area within an image of `size` (width, height), `(n,)`."""
+    boxes = _clipped(annotated, size)[1]
+    return np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+
+
+def _clipped(
+    annotated: Sequence[AnnotatedObject], size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Boxes `(n, 4)` as stated, and cut at the border of the image."""
+    stated = _float32([item.box for item in annotated]).reshape(len(annotated), 4)
+    return stated, np.clip(stated, 0, np.array([*size, *size], dtype=np.float32))
 
 
 def _float32(values: Sequence[Any]) -> NDArray[np.float32]:

@@ -8,13 +8,15 @@ count from 1; 0 is the background, as torchvision's detectors have it. Standard 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class AnnotatedObject:
     """One object: label, borders of its box, area in square pixels (None: that of its box).
 
-    `crowd`: a group in one box (COCO's `iscrowd`). `difficult`: not counted in VOC's evaluation.
+    `crowd`: a group in one box (COCO's `iscrowd`). `difficult`: not counted in VOC's evaluation. `outline`
+    is what the annotation says of it, and `id` the annotation's own, where a reader keeps them.
     """
 
     label: int
@@ -22,6 +24,8 @@ class AnnotatedObject:
     area: float | None = None
     crowd: bool = False
     difficult: bool = False
+    outline: Any = None
+    id: Any = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
 from pipeline_src.data.pixels import normalise, resize_image
@@ -36,6 +37,13 @@ def resize_boxes(boxes: Tensor, size: tuple[int, int], new_size: tuple[int, int]
     """
     across, down = new_size[1] / size[1], new_size[0] / size[0]
     return boxes * boxes.new_tensor([across, down, across, down])
+
+
+def resize_masks(masks: Tensor, new_size: tuple[int, int]) -> Tensor:
+    """Masks `(n, H, W)` uint8 as `(n, h, w)` of `new_size`, by nearest neighbour as in torchvision."""
+    if not len(masks):
+        return masks.new_zeros((0, *new_size))
+    return interpolate(masks[:, None].float(), size=new_size)[:, 0].to(masks.dtype)
 
 
 def flip_boxes(boxes: Tensor, width: int) -> Tensor:
@@ -63,17 +71,27 @@ class DetectionTrainTransform:
         """
         return cls(_scales(augment.scales), augment.flip, mean, std)
 
-    def __call__(self, image: Tensor, boxes: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Image uint8 `(3, H, W)` and boxes `(n, 4)` to float32 `(3, h, w)` and the boxes in it."""
+    def __call__(
+        self, image: Tensor, target: dict[str, Tensor], rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Image uint8 `(3, H, W)` to float32 `(3, h, w)`, and what is known of its objects in that.
+
+        `boxes (n, 4)` and, where there are such, `masks (n, H, W)` uint8 follow the image; the rest stays.
+        """
         size = (image.shape[-2], image.shape[-1])
         # both are always drawn, so that neither setting changes what the other draws
         scale = self.scales[int(rng.integers(len(self.scales)))]
         flipped = rng.random() < self.flip
         new_size = resized_size(size, scale)
-        image, boxes = resize_image(image, new_size), resize_boxes(boxes, size, new_size)
+        image = resize_image(image, new_size)
+        moved = {**target, "boxes": resize_boxes(target["boxes"], size, new_size)}
+        if "masks" in target:
+            moved["masks"] = resize_masks(target["masks"], new_size)
         if flipped:
-            image, boxes = F.horizontal_flip(image), flip_boxes(boxes, new_size[1])
-        return normalise(image, self.mean, self.std), boxes
+            image, moved["boxes"] = F.horizontal_flip(image), flip_boxes(moved["boxes"], new_size[1])
+            if "masks" in target:
+                moved["masks"] = moved["masks"].flip(-1)
+        return normalise(image, self.mean, self.std), moved
 
 
 @dataclass(frozen=True)

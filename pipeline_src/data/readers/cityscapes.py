@@ -24,11 +24,14 @@ IMAGE_END, MASK_END = "_leftImg8bit.png", "_gtFine_labelIds.png"
 ARCHIVES = {IMAGES: "leftImg8bit_trainvaltest.zip", MASKS: "gtFine_trainvaltest.zip"}
 
 
-def read_cityscapes(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing:
+def read_cityscapes(
+    roots: Sequence[Path], split: str, spec: Mapping[str, Any], mask_end: str = MASK_END
+) -> SplitListing:
     """List the images of the set `spec["set"]` (`train`, `val`), sorted by city and name.
 
     `roots` are folders that hold `leftImg8bit` or `gtFine` or both, or hold a folder `cityscapes` that
-    does. The records are relative to the folder with the images. `limit` shortens a split.
+    does. The records are relative to the folder with the images. `limit` shortens a split. Names of masks
+    end in `mask_end`.
 
     Raises `InputError` when either folder, or the set in it, is not there, or when the set has no image.
     Images without a mask are one line in `problems`.
@@ -41,12 +44,12 @@ def read_cityscapes(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) 
         for name in list_folder(root / images / city):
             if name.endswith(IMAGE_END):
                 key = name.removesuffix(IMAGE_END)
-                records.append(Record(key, f"{images}/{city}/{name}", f"{masks}/{city}/{key}{MASK_END}"))
+                records.append(Record(key, f"{images}/{city}/{name}", f"{masks}/{city}/{key}{mask_end}"))
     for city in _cities(root / masks):
         found.update(f"{masks}/{city}/{name}" for name in list_folder(root / masks / city))
     if not records:
         raise InputError(f"{root / images}: holds no <city>/*{IMAGE_END}; split {split!r} has no image")
-    records, problems = with_masks(split, records, found, f"{masks}/<city>/*{MASK_END}")
+    records, problems = with_masks(split, records, found, f"{masks}/<city>/*{mask_end}")
     return SplitListing(
         root=root,
         records=take(records, spec.get("limit")),
@@ -102,6 +105,13 @@ def _cities(folder: Path) -> list[str]:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
 
 
+def two_archives(archives: Sequence[str] | None) -> Iterator[Finding]:
+    """A finding where only one of the two archives is named."""
+    parts = {"cityscapes_images", "cityscapes_gtfine"}
+    if archives is not None and len(lacking := sorted(parts - set(archives))) == 1:
+        yield ["source", "names"], f"images and labels are two archives; add {lacking[0]}"
+
+
 @dataclass(frozen=True)
 class CityscapesOptions:
     """Cityscapes with fine annotations, in the layout of the official archives; 19 classes."""
@@ -143,6 +153,4 @@ class CityscapesReader(MaskReader):
         cls, options: Any, splits: Mapping[str, Any], archives: Sequence[str] | None
     ) -> Iterator[Finding]:
         """Images and labels are two archives."""
-        parts = {"cityscapes_images", "cityscapes_gtfine"}
-        if archives is not None and len(lacking := sorted(parts - set(archives))) == 1:
-            yield ["source", "names"], f"images and labels are two archives; add {lacking[0]}"
+        yield from two_archives(archives)

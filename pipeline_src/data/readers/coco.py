@@ -25,21 +25,23 @@ from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 SECTIONS = ("images", "annotations", "categories")
 
 
-def read_coco(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing[DetectionRecord]:
+def read_coco(
+    roots: Sequence[Path], split: str, spec: Mapping[str, Any], outlines: bool = False
+) -> SplitListing[DetectionRecord]:
     """List the image set `spec["set"]` (`train2017`, `val2017`), sorted by image id.
 
     `roots` are folders that hold `annotations/instances_<set>.json`, or the images in `<set>` or
     `images/<set>`; they may be several, as the archives are. Records are relative to the first one.
-    `classes` (names, background first) and `limit` are optional.
+    `classes` (names, background first) and `limit` are optional. With `outlines`, objects keep theirs.
 
     Raises `InputError` for a part that is not there, and as `read_coco_json` does.
     """
     images, annotations = coco_sources(roots, spec)[:2]
-    return _read(roots[0], images, annotations, split, spec)
+    return _read(roots[0], images, annotations, split, spec, outlines)
 
 
 def read_coco_json(
-    roots: Sequence[Path], split: str, spec: Mapping[str, Any]
+    roots: Sequence[Path], split: str, spec: Mapping[str, Any], outlines: bool = False
 ) -> SplitListing[DetectionRecord]:
     """List the images of the file `spec["annotations"]`, whose names lie below the folder `spec["images"]`.
 
@@ -54,7 +56,7 @@ def read_coco_json(
     images, annotations = spec["images"], spec["annotations"]
     if not (roots[0] / images).is_dir():
         raise InputError(f"{roots[0] / images}: no such folder; it should hold the images of split {split!r}")
-    return _read(roots[0], images, annotations, split, spec)
+    return _read(roots[0], images, annotations, split, spec, outlines)
 
 
 def coco_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -81,9 +83,9 @@ def coco_json_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[s
 
 
 def _read(
-    root: Path, images: str, annotations: str, split: str, spec: Mapping[str, Any]
+    root: Path, images: str, annotations: str, split: str, spec: Mapping[str, Any], outlines: bool
 ) -> SplitListing[DetectionRecord]:
-    content = _load(root / annotations)
+    content = _load(root / annotations, outlines)
     finder = _Finder(split, root, annotations, content, spec.get("classes"))
     records = [
         DetectionRecord(
@@ -103,10 +105,12 @@ def _read(
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """The file without its outlines, which are most of it and of no use to a box detector."""
+def _load(path: Path, outlines: bool) -> dict[str, Any]:
+    """The file, without outlines where they are of no use: they are most of it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_hook=_without_outline)
+        content = json.loads(
+            path.read_text(encoding="utf-8-sig"), object_hook=None if outlines else _without_outline
+        )
     except FileNotFoundError:
         raise InputError(f"{path}: no such annotation file") from None
     except OSError as error:
@@ -239,6 +243,8 @@ class _Finder:
             (x, y, x + width, y + height),
             area,
             crowd=bool(crowd),
+            outline=entry.get("segmentation"),
+            id=entry.get("id"),
         )
 
 

@@ -29,6 +29,9 @@ class DecodeHead(nn.Module, ABC):
     the image. `Auxiliary` are the options of the head as an auxiliary one; without them it cannot be one.
     """
 
+    task: ClassVar[str] = "segmentation"
+    """What it learns: the name of a folder in `tasks`."""
+
     Options: ClassVar[type]
     Auxiliary: ClassVar[type | None] = None
 

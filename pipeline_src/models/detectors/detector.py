@@ -28,6 +28,9 @@ class Detector(ABC):
 
     Options: ClassVar[type[DetectorOptions]]
 
+    task: ClassVar[str] = "detection"
+    """What it learns: the name of a folder in `tasks`."""
+
     backbone: PyramidWithFPN
 
     @staticmethod

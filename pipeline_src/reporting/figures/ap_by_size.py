@@ -30,7 +30,7 @@ class ApBySize(FigureKind):
     """`ap_by_size`: AP of small, medium and large objects."""
 
     reads = ("experiments",)
-    tasks = ("detection",)
+    tasks = ("detection", "instances")
 
     @staticmethod
     def draw(params: DrawFigure, options: Any, inputs: Inputs) -> Drawing:

@@ -1,4 +1,4 @@
-"""Images with ground truth and detections, one column per row of the study.
+"""Images with ground truth and detections, with their masks if there are such, one column per row.
 
 Each row of the study is shown by its first run. Boxes come from the evaluations' index files; of the
 detections those are drawn whose score is at least `SHOWN_SCORE`, and where an image has none, its best
@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
+from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
@@ -29,7 +31,7 @@ class DetectionsFigure(FigureKind):
     """`detections`: ground truth and detections on images."""
 
     reads = ("evaluate",)
-    tasks = ("detection",)
+    tasks = ("detection", "instances")
     pictures = True
 
     @staticmethod
@@ -87,6 +89,11 @@ def _draw(axes: Axes, picture: Any, boxes: list[dict[str, Any]]) -> None:
     axes.imshow(picture)
     axes.set_axis_off()
     for box in boxes:
+        if "outline" in box:
+            mask = unpack(box["outline"].encode("ascii"), (picture.shape[1], picture.shape[0])) > 0
+            covered = np.zeros((*mask.shape, 4))
+            covered[mask] = (*to_rgb(_colour(box["label"])), 0.5)
+            axes.imshow(covered)
         x, y, width, height = box["bbox"]
         style = "--" if box.get("ignored") else ":" if box.get("uncertain") else "-"
         colour = _colour(box["label"])

@@ -7,7 +7,7 @@ metrics.json: `{"content", "unit": "fraction", "split", "images", "objects", COC
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -16,7 +16,7 @@ from pipeline_src.data.detection.transforms import DetectionEvalTransform
 from pipeline_src.data.index import Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, PER_CLASS_METRICS, coco_scores
-from pipeline_src.evaluation.detection import collect_detections
+from pipeline_src.evaluation.detection import Complete, OnDetections, collect_detections
 from pipeline_src.evaluation.detection_overlays import DetectionOverlayWriter
 from pipeline_src.evaluation.detections import (
     Detections,
@@ -28,6 +28,7 @@ from pipeline_src.evaluation.detections import (
 from pipeline_src.evaluation.inference_options import SplitEvaluation
 from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.panels import spread_evenly
+from pipeline_src.evaluation.passes import EvaluationSplit
 from pipeline_src.evaluation.voc_ap import voc_scores
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.provenance.job import Job
@@ -36,9 +37,18 @@ from pipeline_src.provenance.job import Job
 class DetectionEvaluation:
     """Scores boxes in the original images; see `evaluate.TaskEvaluation`."""
 
-    packages = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "pycocotools")
-    headline = ("ap", "ap50", "voc_ap")
+    packages: ClassVar[tuple[str, ...]] = (
+        "torch",
+        "torchvision",
+        "timm",
+        "numpy",
+        "pillow",
+        "safetensors",
+        "pycocotools",
+    )
+    headline: ClassVar[tuple[str, ...]] = ("ap", "ap50", "voc_ap")
     build = staticmethod(build_detector)
+    dataset: ClassVar[type[DetectionDataset]] = DetectionDataset
 
     def __init__(self, job: Job) -> None:
         """Raises `InputError` for a manifest of other classes or of another task."""
@@ -48,7 +58,13 @@ class DetectionEvaluation:
         Manifest.load(manifest).require_classes(job.params["data"]["num_classes"])
         scales = self.settings.scales or []
         sizes = [DetectionEvalTransform.of(scale, norm["mean"], norm["std"]) for scale in scales]
-        self.split = DetectionDataset(manifest, self.settings.split, AtSizes(tuple(sizes)))
+        self.transform = AtSizes(tuple(sizes))
+        self.split = self.dataset(manifest, self.settings.split, self.transform)
+
+    @property
+    def complete(self) -> Complete | None:
+        """What makes of detections what is kept of them; None: they are kept as they are."""
+        return None
 
     def measure(
         self, model: torch.nn.Module, folder: Path, device: torch.device, workers: int
@@ -62,21 +78,43 @@ class DetectionEvaluation:
             if key in overlays.numbers:
                 overlays(key, split.load(index).permute(1, 2, 0).numpy(), there, found)
 
-        detections, truth = collect_detections(
+        found = self.collect(model, split, device, workers, draw)
+        if not len(found[1]):
+            raise InputError(f"{self.job.input('manifest')}: split {split.split!r} has no object to find")
+        metrics = self.metrics(model, found, device, workers)
+        return metrics, overlays.finish()
+
+    def collect(
+        self,
+        model: torch.nn.Module,
+        split: EvaluationSplit,
+        device: torch.device,
+        workers: int,
+        on_detections: OnDetections | None = None,
+    ) -> tuple[Detections, GroundTruth]:
+        """What `model` finds in a split, and what is there."""
+        return collect_detections(
             model,
             split,
-            split.num_classes,
+            self.split.num_classes,
             device,
-            on_detections=draw,
+            on_detections=on_detections,
+            complete=self.complete,
             iou=self.test["nms_iou"],
             limit=self.test["detections"],
             workers=workers,
             title=self.job.name,
         )
-        metrics = detection_metrics(detections, truth, classes, split.split)
-        if metrics["objects"] == 0:
-            raise InputError(f"{self.job.input('manifest')}: split {split.split!r} has no object to find")
-        return metrics, overlays.finish()
+
+    def metrics(
+        self,
+        model: torch.nn.Module,
+        found: tuple[Detections, GroundTruth],
+        device: torch.device,
+        workers: int,
+    ) -> dict[str, Any]:
+        """What metrics.json says, without `content`, of what was `found`."""
+        return detection_metrics(*found, list(self.split.classes), self.split.split)
 
 
 def detection_metrics(
@@ -89,14 +127,14 @@ def detection_metrics(
         "split": split,
         "images": len(truth.images),
         "objects": sum(len(truth[key].label) for key in truth.images),
-        **{name: _fraction(coco[name]) for name in COCO_METRICS},
-        "voc_ap": _fraction(voc["map_11_points"]),
-        "voc_ap_area": _fraction(voc["map_area"]),
+        **{name: fraction(coco[name]) for name in COCO_METRICS},
+        "voc_ap": fraction(voc["map_11_points"]),
+        "voc_ap_area": fraction(voc["map_area"]),
         "per_class": {
             name: {
-                **{metric: _fraction(coco["per_class"][metric][number]) for metric in PER_CLASS_METRICS},
-                "voc_ap": _fraction(voc["per_class"]["map_11_points"][number]),
-                "voc_ap_area": _fraction(voc["per_class"]["map_area"][number]),
+                **{metric: fraction(coco["per_class"][metric][number]) for metric in PER_CLASS_METRICS},
+                "voc_ap": fraction(voc["per_class"]["map_11_points"][number]),
+                "voc_ap_area": fraction(voc["per_class"]["map_area"][number]),
             }
             for number, name in enumerate(classes[1:])
         },
@@ -104,5 +142,6 @@ def detection_metrics(
     }
 
 
-def _fraction(percent: float | None) -> float | None:
+def fraction(percent: float | None) -> float | None:
+    """From percent to 0..1; None stays."""
     return None if percent is None else percent / 100

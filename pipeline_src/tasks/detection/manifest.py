@@ -8,7 +8,7 @@ and flags, not from how or where a file states them.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -49,16 +49,19 @@ class BoxChecks:
         """The same, and that there are no masks."""
         return {**self.identity, "ignore_index": None, "label_map": None}
 
-    def checker(self) -> Callable[[Path, DetectionRecord], CheckedBoxes]:
+    def checker(self) -> Callable[[Path, Any], CheckedBoxes]:
         """See `check_record`."""
         return partial(check_record, {name: label for label, name in enumerate(self.classes) if label})
 
-    def summary(self, split: str) -> "BoxSummary":
+    def summary(self, split: str) -> "BoxSummary[Any]":
         """Objects of a split."""
         return BoxSummary(split, len(self.classes))
 
 
-class BoxSummary:
+Found = TypeVar("Found", bound=CheckedBoxes)
+
+
+class BoxSummary(Generic[Found]):
     """The objects of one split, while its records come in."""
 
     def __init__(self, name: str, num_classes: int) -> None:
@@ -68,7 +71,7 @@ class BoxSummary:
         self.clipped: dict[str, int] = {}
         self.skipped: dict[str, int] = {}
 
-    def add(self, record: DetectionRecord, found: CheckedBoxes) -> str:
+    def add(self, record: DetectionRecord, found: Found) -> str:
         """Take in the objects of an image; training sees them and the image."""
         self.parts.append(found.objects)
         self.sizes.append(found.image.size)

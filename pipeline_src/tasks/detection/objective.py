@@ -1,5 +1,6 @@
 """The loss of a detector, as the training loop sees it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ Batch = tuple[list[Tensor], list[dict[str, Tensor]]]
 """Images `(3, h, w)` of different sizes and as many targets with `boxes (n, 4)` and `labels (n,)`."""
 
 LEARNED = ("boxes", "labels")
-"""What of a target the detector takes."""
+"""What of a target a detector of boxes takes."""
 
 
 class DetectionObjective:
@@ -19,8 +20,12 @@ class DetectionObjective:
 
     Each of them is a mean over what was sampled in the images that it sees together, so a batch's loss is
     the mean of its parts' losses, weighted by their images. That is the loss of the whole batch where the
-    samples per image are equal in number, and near it elsewhere.
+    samples per image are equal in number, and near it elsewhere. `learned` are the parts of a target that
+    the detector takes.
     """
+
+    def __init__(self, learned: Sequence[str] = LEARNED) -> None:
+        self.learned = tuple(learned)
 
     def count(self, batch: Batch) -> int:
         """Number of images."""
@@ -39,7 +44,9 @@ class DetectionObjective:
     ) -> Tensor:
         """This part's share of the mean over the batch's images."""
         images = [image.to(device, non_blocking=True) for image in part[0]]
-        targets = [{key: target[key].to(device, non_blocking=True) for key in LEARNED} for target in part[1]]
+        targets = [
+            {key: target[key].to(device, non_blocking=True) for key in self.learned} for target in part[1]
+        ]
         with precision.autocast():
             losses: dict[str, Tensor] = model(images, targets)
         return torch.stack([loss.float() for loss in losses.values()]).sum() * (len(images) / divisor)

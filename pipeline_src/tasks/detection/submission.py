@@ -11,7 +11,8 @@ from pipeline_src.data.detection.transforms import DetectionEvalTransform
 from pipeline_src.data.images import read_image
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_submission import ListedImage, read_image_info, write_detections
-from pipeline_src.evaluation.detection import collect_detections
+from pipeline_src.evaluation.detection import Complete, collect_detections
+from pipeline_src.evaluation.detections import Detections, ImageId
 from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.submit import Submission
 from pipeline_src.models.detectors.build import build_detector
@@ -59,20 +60,36 @@ class DetectionSubmission:
         sizes = tuple(
             DetectionEvalTransform.of(scale, norm["mean"], norm["std"]) for scale in said.way.scales or []
         )
-        self.images = ListedImages(read_image_info(roots, said.list), AtSizes(sizes))
+        self.images = ListedImages(self.listed(roots), AtSizes(sizes))
+
+    def listed(self, roots: Sequence[Path]) -> Sequence[ListedImage]:
+        """The images to predict."""
+        return read_image_info(roots, self.said.list)
 
     def write(self, model: torch.nn.Module, archive: str, device: torch.device) -> dict[str, int]:
         """The numbers of images and detections; raises `InputError` where nothing was detected at all."""
+        detections = self.collect(model, device)
+        write_detections(archive, detections, self.said.categories)
+        return {"images": len(self.images), "detections": len(detections)}
+
+    def collect(
+        self,
+        model: torch.nn.Module,
+        device: torch.device,
+        image_id: Callable[[str], ImageId] = int,
+        complete: Complete | None = None,
+    ) -> Detections:
+        """What `model` finds in the images; see `collect_detections`."""
         test = self.said.model["detector"]["test"]
         detections, _ = collect_detections(
             model,
             self.images,
             self.said.model["num_classes"],
             device,
-            image_id=int,
+            image_id=image_id,
+            complete=complete,
             iou=test["nms_iou"],
             limit=test["detections"],
             title=self.name,
         )
-        write_detections(archive, detections, self.said.categories)
-        return {"images": len(self.images), "detections": len(detections)}
+        return detections

@@ -1,0 +1,101 @@
+"""Our Mask R-CNN with torchvision's weights gives torchvision's losses, gradients, boxes and masks."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet50
+from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.ops import FrozenBatchNorm2d
+
+from pipeline_src.data.instances.outlines import unpack
+from pipeline_src.evaluation.masks import outlined
+from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.profiling.detector_costs import describe_detector
+from pipeline_src.tasks.instances.costs import ellipses
+from tests.models.detections import detections_of, gradients_of, images_and_targets, losses_of, without_resize
+from tests.models.miniatures import randomise
+from tests.models.test_detectors_against_torchvision import FEW_OURS, FEW_THEIRS, SECTIONS, our_name, section
+
+SECTIONS["mask_rcnn"] = FEW_OURS
+Pair = tuple[nn.Module, nn.Module]
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    """Theirs and ours, with the same random weights and BN statistics."""
+    torch.manual_seed(5)
+    body = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+    theirs = without_resize(MaskRCNN(_resnet_fpn_extractor(body, 3), 91, **FEW_THEIRS), 96)
+    randomise(theirs.backbone.body)
+    for name, norm in theirs.backbone.body.named_modules():
+        if name.endswith(("bn3", "downsample.1")):
+            norm.weight.mul_(0.2)
+    for name, parameter in theirs.named_parameters():
+        if name.endswith(("bbox_pred.weight", "mask_fcn_logits.weight")):
+            parameter.data.mul_(3.0)
+        elif name.endswith(("cls_logits.weight", "cls_score.weight")):
+            parameter.data.mul_(40.0)
+    ours = build_detector(section("mask_rcnn"))
+    ours.load_state_dict({our_name(name): value for name, value in theirs.state_dict().items()})
+    yield theirs, ours
+
+
+def with_masks(seed: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+    images, targets = images_and_targets(seed)
+    for image, target in zip(images, targets, strict=True):
+        target["masks"] = ellipses(target["boxes"], (image.shape[1], image.shape[2]))
+    return images, targets
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_losses_and_gradients_equal_torchvisions(pair: Pair, seed: int) -> None:
+    theirs, ours = pair
+    images, targets = with_masks(seed)
+    expected = losses_of(theirs, images, targets, seed)
+    found = losses_of(ours, images, targets, seed)
+    assert list(found) == list(expected) and "loss_mask" in found
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    expected_gradients = gradients_of(theirs, expected)
+    gradients = gradients_of(ours, found)
+    assert {our_name(name) for name in expected_gradients} == set(gradients)
+    for name, gradient in expected_gradients.items():
+        torch.testing.assert_close(gradients[our_name(name)], gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_boxes_and_pasted_masks_equal_torchvisions(pair: Pair) -> None:
+    theirs, ours = pair
+    images, _ = with_masks(0)
+    expected, found = detections_of(theirs, images), detections_of(ours, images)
+    for image, their, our in zip(images, expected, found, strict=True):
+        assert len(their["boxes"]) > 10
+        for key in ("boxes", "scores", "labels"):
+            torch.testing.assert_close(our[key], their[key], rtol=1e-5, atol=1e-5)
+        height, width = image.shape[1:]
+        drawn = outlined(our, (height, width))["outlines"]
+        pasted = (their["masks"][:, 0] >= 0.5).to(torch.uint8)
+        ours_pasted = torch.stack([torch.from_numpy(unpack(one, (width, height))) for one in drawn])
+        # a probability of just one half may fall to either side
+        assert (ours_pasted != pasted).float().mean() < 1e-5
+
+
+def test_parameters_are_torchvisions() -> None:
+    with torch.device("meta"):
+        model = build_detector(section("mask_rcnn"))
+        plain = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 44_401_393 - sum(
+        p.numel() for m in model.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()
+    )
+    norms = sum(p.numel() for m in plain.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
+    assert sum(parameter.numel() for parameter in plain.parameters()) == 44_401_393 + norms
+
+
+def test_the_mask_branch_counts_in_the_costs() -> None:
+    plain = describe_detector(section("faster_rcnn"), (96, 128))
+    masks = describe_detector(section("mask_rcnn"), (96, 128))
+    four, deconvolution = 4 * 9 * 256 * 256 * 14 * 14, 4 * 256 * 256 * 14 * 14
+    logits = 256 * 91 * 28 * 28
+    assert masks["flops"] - plain["flops"] == 2 * 100 * (four + deconvolution + logits)
+    assert masks["parameters"] == 44_401_393
