@@ -21,6 +21,8 @@ STUDIES = {
     "ipg_table4": "ipg_positions",
     "ipg_table5": "ipg_retinanet",
     "ipg_table6": "ipg_voc",
+    "deepfuse_table1": "deepfuse",
+    "deepfuse_table2": "deepfuse_semantic",
 }
 SLIDE = {"mode": "slide", "window": [512, 512], "stride": [341, 341]}
 MODULE = {"model.equalizer": {"form": "module"}}
