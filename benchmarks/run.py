@@ -18,6 +18,7 @@ ON_CPU = (
     ["calibration"],
     ["equalizer_cost"],
     ["detection_step"],
+    ["detection_step", "--masks"],
     ["ipg_cost"],
     ["detection_evaluation"],
 )
@@ -26,6 +27,7 @@ ON_GPU = (
     ["calibration", "--device", "cuda", "--crop", "512", "--batch", "4"],
     ["equalizer_cost", "--device", "cuda", "--crop", "512", "--side", "128", "--batch", "4"],
     ["detection_step", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
+    ["detection_step", "--masks", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
     ["ipg_cost", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
 )
 """What measures something else on a GPU; it uses the first one that is visible."""
