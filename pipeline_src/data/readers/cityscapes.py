@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pipeline_src.data.label_tables import CITYSCAPES_CLASSES, CITYSCAPES_LAST_ID
 from pipeline_src.data.readers.mask_reader import MaskReader
 from pipeline_src.data.readers.pairing import with_masks
-from pipeline_src.data.readers.reader import Finding, Server
+from pipeline_src.data.readers.reader import Finding, Reader, Server
 from pipeline_src.data.records import Record, SplitListing, list_folder, relative_path, take
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, PositiveInt, option
@@ -105,13 +105,6 @@ def _cities(folder: Path) -> list[str]:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
 
 
-def two_archives(archives: Sequence[str] | None) -> Iterator[Finding]:
-    """A finding where only one of the two archives is named."""
-    parts = {"cityscapes_images", "cityscapes_gtfine"}
-    if archives is not None and len(lacking := sorted(parts - set(archives))) == 1:
-        yield ["source", "names"], f"images and labels are two archives; add {lacking[0]}"
-
-
 @dataclass(frozen=True)
 class CityscapesOptions:
     """Cityscapes with fine annotations, in the layout of the official archives; 19 classes."""
@@ -125,23 +118,11 @@ class CityscapesSplit:
     limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
 
 
-class CityscapesReader(MaskReader):
-    """Cityscapes with fine annotations."""
+class CityscapesLayout(Reader):
+    """What the readers of masks and of objects share: the two archives, and where generated scenes go."""
 
-    Options, Split = CityscapesOptions, CityscapesSplit
-    names = tuple(one.name for one in CITYSCAPES_CLASSES)
-    class_ids = tuple(one.label_id for one in CITYSCAPES_CLASSES)
-    ignored_ids = tuple(
-        label
-        for label in range(CITYSCAPES_LAST_ID + 1)
-        if label not in {one.label_id for one in CITYSCAPES_CLASSES}
-    )
     source_kinds = ("archives", "scenes", "folder")
-    scene_layout = "cityscapes"
     scene_splits = ("train", "val")
-    server = Server("cityscapes", ("cityscapes_images",), "{name}.zip")
-    read = staticmethod(read_cityscapes)
-    sources = staticmethod(cityscapes_sources)
 
     @classmethod
     def root(cls, roots: Sequence[Path]) -> Path:
@@ -153,4 +134,23 @@ class CityscapesReader(MaskReader):
         cls, options: Any, splits: Mapping[str, Any], archives: Sequence[str] | None
     ) -> Iterator[Finding]:
         """Images and labels are two archives."""
-        yield from two_archives(archives)
+        parts = {"cityscapes_images", "cityscapes_gtfine"}
+        if archives is not None and len(lacking := sorted(parts - set(archives))) == 1:
+            yield ["source", "names"], f"images and labels are two archives; add {lacking[0]}"
+
+
+class CityscapesReader(CityscapesLayout, MaskReader):
+    """Cityscapes with fine annotations."""
+
+    Options, Split = CityscapesOptions, CityscapesSplit
+    names = tuple(one.name for one in CITYSCAPES_CLASSES)
+    class_ids = tuple(one.label_id for one in CITYSCAPES_CLASSES)
+    ignored_ids = tuple(
+        label
+        for label in range(CITYSCAPES_LAST_ID + 1)
+        if label not in {one.label_id for one in CITYSCAPES_CLASSES}
+    )
+    scene_layout = "cityscapes"
+    server = Server("cityscapes", ("cityscapes_images",), "{name}.zip")
+    read = staticmethod(read_cityscapes)
+    sources = staticmethod(cityscapes_sources)

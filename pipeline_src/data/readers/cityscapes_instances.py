@@ -4,7 +4,7 @@ Their pixels hold `label id * 1000 + number` where objects of the eight classes 
 id elsewhere; a group of objects is a crowd here. Standard library only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from pipeline_src.data.detection.records import DetectionRecord
 from pipeline_src.data.label_tables import CITYSCAPES_CLASSES
 from pipeline_src.data.readers.box_reader import BoxReader
 from pipeline_src.data.readers.cityscapes import (
+    CityscapesLayout,
     CityscapesSplit,
-    cityscapes_root,
     cityscapes_sources,
     read_cityscapes,
-    two_archives,
 )
-from pipeline_src.data.readers.reader import Finding, Server
+from pipeline_src.data.readers.reader import Server
 from pipeline_src.data.records import SplitListing
 
 MASK_END = "_gtFine_instanceIds.png"
@@ -40,15 +39,13 @@ class CityscapesInstancesOptions:
     """Objects of Cityscapes with fine annotations, in the layout of the official archives; 8 classes."""
 
 
-class CityscapesInstancesReader(BoxReader):
+class CityscapesInstancesReader(CityscapesLayout, BoxReader):
     """Cityscapes' objects, outlined."""
 
     task = "instances"
     Options, Split = CityscapesInstancesOptions, CityscapesSplit
     names = tuple(one.name for one in CLASSES)
-    source_kinds = ("archives", "scenes", "folder")
     scene_layout = "cityscapes_instances"
-    scene_splits = ("train", "val")
     server = Server("cityscapes_instances", ("cityscapes_images",), "{name}.zip")
     read = staticmethod(read_cityscapes_instances)
     sources = staticmethod(cityscapes_sources)
@@ -59,18 +56,6 @@ class CityscapesInstancesReader(BoxReader):
         return {"label_ids": [one.label_id for one in CLASSES[: len(classes) - 1]]}
 
     @classmethod
-    def root(cls, roots: Sequence[Path]) -> Path:
-        """The folder that holds `leftImg8bit`."""
-        return cityscapes_root(roots)
-
-    @classmethod
-    def check(
-        cls, options: Any, splits: Mapping[str, Any], archives: Sequence[str] | None
-    ) -> Iterator[Finding]:
-        """Images and labels are two archives."""
-        yield from two_archives(archives)
-
-    @classmethod
     def submission_params(cls, classes: Sequence[str]) -> dict[str, Any]:
-        """Cityscapes' own ids of labels 1, 2, ..."""
-        return {"categories": [one.label_id for one in CLASSES[: len(classes) - 1]]}
+        """The same, as a submission names them."""
+        return {"categories": cls.labels(None, classes)["label_ids"]}

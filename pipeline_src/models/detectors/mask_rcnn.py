@@ -1,6 +1,6 @@
 """Mask R-CNN with FPN (He et al.) on any feature pyramid: Faster R-CNN, and masks of its boxes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -58,9 +58,7 @@ class MaskRCNN(FasterRCNN):
         plain = {key: value for key, value in vars(chosen).items() if key != "masks"}
         super().__init__(pyramid, num_classes, **plain)
         masks = chosen.masks
-        pool = roi_pool(self.backbone, chosen.roi)
-        pool.output_size = (masks.size, masks.size)
-        self.roi_heads.mask_roi_pool = pool
+        self.roi_heads.mask_roi_pool = roi_pool(self.backbone, replace(chosen.roi, size=masks.size))
         self.roi_heads.mask_head = MaskRCNNHeads(
             chosen.fpn_channels, (masks.channels,) * masks.layers, dilation=1
         )

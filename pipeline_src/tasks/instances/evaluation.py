@@ -101,5 +101,7 @@ class InstanceEvaluation(DetectionEvaluation):
 
 def fixed_part(split: InstanceDataset, size: int) -> Part:
     """At most `size` items of a split, the same for every run (`data.records.take`)."""
-    records = [Record(key, str(place), "") for place, key in enumerate(split.index.ids)]
-    return Part(split, [int(record.image) for record in take(records, size)])
+    index = split.index
+    records = [Record(*files) for files in zip(index.ids, index.images, index.annotations, strict=True)]
+    chosen = {record.id for record in take(records, size)}
+    return Part(split, [place for place, key in enumerate(index.ids) if key in chosen])
