@@ -190,7 +190,7 @@ def test_detections_of_an_unknown_image_are_refused():
 def test_the_official_fake_detections_get_the_published_numbers(real_data):
     folder = real_data / "eval_fixtures/cocoapi_val2014_100"
     if not folder.is_dir():
-        pytest.skip(f"no {folder.name}")
+        pytest.skip(f"{folder} is not there: COCO's official detections, see github.com/cocodataset/cocoapi")
     instances = json.loads((folder / "instances_val2014_100.json").read_text())
     categories = [category["id"] for category in instances["categories"]]
     truth = GroundTruth(1 + len(categories))

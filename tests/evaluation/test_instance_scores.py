@@ -195,7 +195,7 @@ def test_scores_of_masks_equal_pycocotools_on_written_files(seed, tmp_path):
 def test_the_official_fake_masks_get_the_published_numbers(real_data):
     folder = real_data / "eval_fixtures/cocoapi_val2014_100"
     if not folder.is_dir():
-        pytest.skip(f"no {folder.name}")
+        pytest.skip(f"{folder} is not there: COCO's official detections, see github.com/cocodataset/cocoapi")
     instances = json.loads((folder / "instances_val2014_100.json").read_text())
     categories = [category["id"] for category in instances["categories"]]
     truth, results = GroundTruth(1 + len(categories)), Detections(1 + len(categories))

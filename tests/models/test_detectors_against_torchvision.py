@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet50
 from torchvision.models.detection import (
     FasterRCNN,
@@ -41,6 +41,7 @@ FEW_OURS = {
 }
 SECTIONS: dict[str, dict[str, Any]] = {
     "faster_rcnn": FEW_OURS,
+    "mask_rcnn": FEW_OURS,
     "retinanet": {"test": {"detections": 300}},
 }
 SMALLEST_SIDE = 96
@@ -74,11 +75,9 @@ def our_name(name: str) -> str:
     return name.replace("backbone.body.", "backbone.pyramid.net.")
 
 
-@pytest.fixture(scope="module", params=["faster_rcnn", "retinanet"])
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    """Theirs and ours, with the same random weights and BN statistics."""
-    torch.manual_seed(3)
-    theirs = without_resize(of_torchvision(request.param), SMALLEST_SIDE)
+def with_same_weights(theirs: nn.Module, kind: str) -> Pair:
+    """Theirs, which takes images as they are, and ours, with the same random weights and BN statistics."""
+    without_resize(theirs, SMALLEST_SIDE)
     randomise(theirs.backbone.body)
     for name, norm in theirs.backbone.body.named_modules():
         # residual branches that stay small beside their inputs, or the maps would grow with every block
@@ -86,13 +85,20 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
             norm.weight.mul_(0.2)
     # heads that detect something: torchvision starts them close to zero
     for name, parameter in theirs.named_parameters():
-        if name.endswith(("bbox_pred.weight", "bbox_reg.weight")):
+        if name.endswith(("bbox_pred.weight", "bbox_reg.weight", "mask_fcn_logits.weight")):
             parameter.data.mul_(3.0)
         elif name.endswith(("cls_logits.weight", "cls_score.weight")):
             parameter.data.mul_(40.0)
-    ours = build_detector(section(request.param))
+    ours = build_detector(section(kind))
     ours.load_state_dict({our_name(name): x for name, x in theirs.state_dict().items()})
-    yield theirs, ours
+    return theirs, ours
+
+
+@pytest.fixture(scope="module", params=["faster_rcnn", "retinanet"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Theirs and ours."""
+    torch.manual_seed(3)
+    yield with_same_weights(of_torchvision(request.param), request.param)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -101,6 +107,12 @@ def test_losses_and_gradients_equal_torchvisions(pair: Pair, seed: int) -> None:
     images, targets = images_and_targets(seed)
     if seed:
         targets[1] = no_boxes()
+    check_losses_and_gradients(theirs, ours, images, targets, seed)
+
+
+def check_losses_and_gradients(
+    theirs: nn.Module, ours: nn.Module, images: list[Tensor], targets: list[dict[str, Tensor]], seed: int
+) -> None:
     expected = losses_of(theirs, images, targets, seed)
     found = losses_of(ours, images, targets, seed)
     assert list(found) == list(expected)
