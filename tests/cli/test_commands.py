@@ -28,13 +28,13 @@ def test_every_command_explains_itself(command, name):
 
 def test_list_names_runs_and_the_rows_that_they_serve(command):
     found = json.loads(command("list", "--scale", "paper", "--json"))
-    assert len(found["runs"]) == 30 + 5 * 52 + 5 * 17 + 1 + 5 * (10 + 4) + 5 * 10
+    assert len(found["runs"]) == 30 + 5 * 52 + 5 * 17 + 1 + 5 * (10 + 4) + 5 * 14
     first = found["runs"][0]
     assert first["run"] == "dfp/depth-5/seed-0"
     assert first["serves"] == [{"table": "dfp_table1", "row": "depth 5"}]
     text = command("list", "--scale", "paper")
     assert "dfp/depth-0/seed-4" in text
-    assert "496 runs at scale paper" in text
+    assert "516 runs at scale paper" in text
 
 
 def test_describe_counts_the_paper_network_without_data_or_weights(command):

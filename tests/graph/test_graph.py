@@ -13,7 +13,7 @@ DFP_STUDY = {
     "tabulate": 1, "join": 1, "table": 1, "figure": 3, "report": 1,
 }  # fmt: skip
 SMOKE = {
-    "scenes": 7, "manifest": 7, "calibrate": 31, "train": 103, "evaluate": 105, "cost": 50, "probe": 7,
+    "scenes": 7, "manifest": 7, "calibrate": 31, "train": 107, "evaluate": 109, "cost": 54, "probe": 7,
     "simulate": 1, "tabulate": 14, "join": 1, "table": 14, "figure": 19, "report": 1,
 }  # fmt: skip
 IPG_RUNS = 17
