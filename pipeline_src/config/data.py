@@ -80,6 +80,8 @@ class Dataset(OptionsSection):
             yield ["source", "root"], "is empty; name the folder that holds your data"
 
     def _scene_findings(self, source: ScenesSource) -> Iterator[Finding]:
+        if f"scenes.{self.reader.scene_layout}" not in COMPONENTS:
+            yield ["source", "kind"], f"no scenes can be drawn for {self.format}; use another kind of source"
         known = self.reader.scene_splits
         if missing := set(self.splits) - set(source.images):
             yield ["source", "images"], f"says nothing of split {one_of(sorted(missing))}"

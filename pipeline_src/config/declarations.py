@@ -10,20 +10,23 @@ from, and does nothing. The modules that the program itself has imported are not
 
 import ast
 import builtins
-import dataclasses
 import importlib
-import inspect
+import importlib.util
 import re
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pipeline_src.components import COMPONENTS, split_target
+from pipeline_src.config.contracts import check_contract, guarded, raised
+from pipeline_src.config.explain import one_of, suggest
+from pipeline_src.config.stand_in import StandIn
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.closure import PACKAGE, ROOT, ClosureError, reached_packages
+from pipeline_src.tasks.words import WORDS
 
 CONTRACTS = {
     "backbone": "pipeline_src.models.backbones.base:StagedBackbone",
@@ -54,8 +57,18 @@ def declaration(target: str) -> Any:
 
 
 def component(kind: str, outside: Mapping[str, str] | None = None) -> Any:
-    """The declaration of a component such as `decoder.uper`; `outside` are those of `components:`."""
-    return declaration(COMPONENTS.get(kind) or (outside or {})[kind])
+    """The declaration of a component such as `decoder.uper`; `outside` are those of `components:`.
+
+    What one of these gives is compared with its contract.
+    """
+    if kind in COMPONENTS:
+        return declaration(COMPONENTS[kind])
+    target = (outside or {})[kind]
+    found = declaration(target)
+    if not isinstance(found, type):
+        return found
+    base, (file, _) = declaration(CONTRACTS[kind.partition(".")[0]]), split_target(target)
+    return guarded(found, base, f"components.{kind}: {file}", file)
 
 
 def check_outside(kind: str, target: str) -> None:
@@ -74,65 +87,18 @@ def check_outside(kind: str, target: str) -> None:
         reached_packages(module)
     except ClosureError as error:
         raise InputError(str(error)) from None
-    check_contract(declaration(target), CONTRACTS[family])
+    found = declaration(target)
+    try:
+        check_contract(found, declaration(CONTRACTS[family]))
+        for task in getattr(found, "tasks", None) or [getattr(found, "task", None)]:
+            if task not in (None, *WORDS):
+                raise InputError(f"{target.rpartition(':')[2]} is for {task!r}; a task is {one_of(WORDS)}")
+    except InputError as error:
+        raise InputError(f"{module}: {error}") from None
 
 
-def check_contract(found: Any, contract: str) -> None:
-    """Refuse what is no complete subclass (or instance of a subclass) of `contract` (`InputError`)."""
-    base = declaration(contract)
-    cls = found if isinstance(found, type) else type(found)
-    name = getattr(found, "__name__", type(found).__name__)
-    if not issubclass(cls, base):
-        raise InputError(f"{name} must inherit from {base.__name__} ({contract.replace(':', '.')})")
-    for missing in sorted(getattr(cls, "__abstractmethods__", ())):
-        wanted = inspect.getdoc(getattr(base, missing)) or ""
-        raise InputError(f"{name} lacks {missing}, which every {base.__name__} has: {wanted.splitlines()[0]}")
-    for wanted, kind in inspect.get_annotations(base).items():
-        if wanted != "Options":
-            continue
-        options = getattr(cls, wanted, None)
-        if not dataclasses.is_dataclass(options):
-            raise InputError(f"{name} lacks Options, a frozen dataclass of its options ({kind})")
-        # such as ClassVar[type[DetectorOptions]]
-        least = get_args(next(iter(get_args(kind)), None))
-        if least and isinstance(least[0], type) and not issubclass(options, least[0]):  # type: ignore[arg-type]
-            raise InputError(f"{name}.Options must extend {least[0].__module__}.{least[0].__name__}")
-
-
-class StandIn:
-    """Takes the place of what planning does not import: it can be named, called and inherited from."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, name: str) -> "StandIn":
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return StandIn(f"{self._name}.{name}")
-
-    def __call__(self, *arguments: Any, **_options: Any) -> Any:
-        """What is decorated comes back as it is."""
-        if len(arguments) == 1 and isinstance(arguments[0], type | types.FunctionType):
-            return arguments[0]
-        return StandIn(f"{self._name}()")
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        return ()
-
-    def __getitem__(self, key: Any) -> "StandIn":
-        return self
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
-    def _again(self, *_others: Any) -> "StandIn":
-        return self
-
-    __or__ = __ror__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _again
-    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = __neg__ = _again
-
-    def __repr__(self) -> str:
-        return f"<{self._name}, which planning does not import>"
+class _Unreadable(InputError):
+    """A module that planning cannot execute; the message begins with its file."""
 
 
 @cache
@@ -145,11 +111,11 @@ def _executed(module: str) -> types.ModuleType:
         source = path.read_text(encoding="utf-8")
         code = compile(ast.parse(source), str(path), "exec", dont_inherit=True)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise _Unreadable(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise _Unreadable(f"{path}: cannot be read ({error})") from None
     except SyntaxError as error:
-        raise InputError(f"{path}:{error.lineno}: {error.msg}") from None
+        raise _Unreadable(f"{path}:{error.lineno}: {error.msg}") from None
     made = types.ModuleType(f"declared:{module}")
 
     def imported(name: str, scope: Any = None, local: Any = None, wanted: Any = (), level: int = 0) -> Any:
@@ -160,10 +126,12 @@ def _executed(module: str) -> types.ModuleType:
     sys.modules[made.__name__] = made
     try:
         exec(code, vars(made))
-    except InputError:
+    except _Unreadable:
         raise
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read by planning: {type(error).__name__}: {error}") from None
+    except InputError as error:
+        raise _Unreadable(f"{path}: {error}") from None
+    except (Exception, SystemExit) as error:
+        raise _Unreadable(f"{path}: cannot be read by planning: {raised(error, str(path))}") from None
     return made
 
 
@@ -171,25 +139,39 @@ def _import(name: str, wanted: tuple[str, ...], level: int, importer: Path) -> A
     """What `import name` or `from name import wanted` gives in a module that planning reads."""
     top = name.split(".")[0]
     if level:
-        raise InputError(f"{importer}: relative import; write it in full")
+        raise ImportError("relative import; write it in full")
     if top == PACKAGE:
         return _first_party(name, wanted)
     if top in sys.stdlib_module_names:
         return builtins.__import__(name, None, None, wanted)
-    beside = importer.with_name(f"{top}.py")
-    if not importer.is_relative_to(ROOT / PACKAGE) and beside.is_file():
-        return _executed(str(beside))
+    if not importer.is_relative_to(ROOT / PACKAGE):
+        beside = importer.with_name(f"{top}.py")
+        if beside.is_file():
+            return _executed(str(beside))
+        if top not in sys.modules and importlib.util.find_spec(top) is None:
+            raise ModuleNotFoundError(f"No module named {top!r}")
     return StandIn(name if wanted else top)
 
 
 def _first_party(name: str, wanted: tuple[str, ...]) -> Any:
+    """A module of the package or, of one that is `wanted` from, these names of it."""
+    module = _path_of(name)
+    if not module.is_file() and not module.with_suffix("").is_dir():
+        raise ModuleNotFoundError(f"No module named {name!r}")
     if not wanted:
         return StandIn(PACKAGE)
+    if wanted == ("*",):
+        return _executed(name)
     found = types.SimpleNamespace()
     for entry in wanted:
         below = f"{name}.{entry}"
-        is_module = _path_of(below).is_file() and not hasattr(found, entry)
-        setattr(found, entry, _executed(below) if is_module else vars(_executed(name)).get(entry))
+        if _path_of(below).is_file():
+            setattr(found, entry, _executed(below))
+            continue
+        there = vars(_executed(name)) if module.is_file() else {}
+        if entry not in there:
+            raise ImportError(f"cannot import name {entry!r} from {name!r}{suggest(entry, there)}")
+        setattr(found, entry, there[entry])
     return found
 
 

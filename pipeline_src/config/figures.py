@@ -50,7 +50,8 @@ def figure_sections(outside: Mapping[str, str]) -> Any:
 def _section(name: str, kind: Any) -> type[FigureSection]:
     """The section of one kind of figure."""
     options = section_of(kind.Options)
-    description = kind.__doc__.strip().splitlines()[0].partition("`: ")[2] or kind.__doc__.strip()
+    documentation = (kind.__doc__ or "").strip()
+    description = documentation.partition("\n")[0].partition("`: ")[2] or documentation
     shared = set(FigureSection.model_fields)
 
     def given(self: FigureSection) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError, create_model
 
 from pipeline_src.config.base import NonNegativeInt, Section
+from pipeline_src.config.contracts import BrokenContract
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, Recipe, RecipeSection
@@ -71,6 +72,8 @@ def _point(params: Params, key: str, name: str, labels: dict[str, str], settings
     recipe, evaluation = spec.recipe.given(), spec.evaluation.given()
     try:
         model = resolve_model(params, spec.model, len(params.datasets[spec.dataset].classes_by_id))
+    except BrokenContract:
+        raise
     except InputError as error:
         path, text = _place(str(error))
         raise params.wrong(key_path_of(key, study, settings, path), text) from None

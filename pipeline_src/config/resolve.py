@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pipeline_src.config.contracts import BrokenContract
 from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted, one_of, suggest
 from pipeline_src.config.model import Backbone, ModelSpec, WeightsFile, kinds
@@ -45,7 +46,7 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     read: dict[str, list[int]] = {}
     for name, section in heads.items():
         head = params.component(f"{HEADS[name]}.{section.kind}")
-        read[name] = _levels(head.needed_levels(section.given()), f"{name}.kind", head)
+        read[name] = list(head.needed_levels(section.given()))
     available = _available_levels(params, spec, read)
     place = PyramidPlace(spec.backbone, facts.stem_stride, tuple(sorted({*chain(*read.values())})))
     pyramid = _resolve_pyramid(params, spec, place)
@@ -71,16 +72,6 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     return {**model, "equalizer": equalizer}
 
 
-def _levels(given: Any, key: str, component: Any) -> list[int]:
-    """The levels that a component says it reads; anything but a list of them is an `InputError`."""
-    if not isinstance(given, list | tuple) or not given or not all(type(one) is int for one in given):
-        raise InputError(
-            f"{key}: {component.__name__}.needed_levels gave {given!r}; it gives a list of levels such as "
-            "[2, 3, 4, 5]"
-        )
-    return list(given)
-
-
 def _available_levels(params: Params, spec: ModelSpec, read: dict[str, list[int]]) -> list[int]:
     """The levels that the network has; refuses one that is `read` (by section) and not there."""
     available = list(BACKBONE_LEVELS)
@@ -103,6 +94,7 @@ def _resolve_pyramid(params: Params, spec: ModelSpec, place: PyramidPlace) -> di
     pyramid = params.component(f"pyramid.{spec.pyramid.kind}")
     with _below("pyramid"):
         resolved = pyramid.resolve(spec.pyramid.given(), place)
+        _check_resolved(params, f"pyramid.{spec.pyramid.kind}", resolved)
     return None if resolved is None else {"kind": spec.pyramid.kind, **resolved}
 
 
@@ -117,7 +109,19 @@ def _resolve_merge(params: Params, spec: ModelSpec) -> dict[str, Any] | None:
     merge = params.component(f"merge.{spec.merge.kind}")
     with _below("merge"):
         resolved = merge.resolve(spec.merge.given())
+        _check_resolved(params, f"merge.{spec.merge.kind}", resolved)
     return None if resolved is None else {"kind": spec.merge.kind, **resolved}
+
+
+def _check_resolved(params: Params, kind: str, resolved: dict[str, Any] | None) -> None:
+    """Refuse what `resolve` of a user's own component gives and its job could not read."""
+    if resolved is None or kind not in params.components:
+        return
+    try:
+        where = f"components.{kind}: {params.components[kind]}.resolve gave"
+        from_json(params.component(kind).Options, resolved, where)
+    except InputError as error:
+        raise BrokenContract(str(error)) from None
 
 
 @contextmanager
@@ -125,6 +129,8 @@ def _below(section: str) -> Iterator[None]:
     """Findings about an option begin with the section that it stands in."""
     try:
         yield
+    except BrokenContract:
+        raise
     except InputError as error:
         raise InputError(f"{section}.{error}") from None
 
@@ -181,7 +187,11 @@ def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
         expected = {"mean": weights.mean, "std": weights.std}
         args = {**weights.model_args, **backbone.args}
     else:
-        assert isinstance(facts, BackboneFacts), f"{backbone.timm}: its family knows no mean and std"
+        if not isinstance(facts, BackboneFacts):
+            raise InputError(
+                f"family: {facts.family} knows no mean and std of {backbone.timm}; its facts() must give "
+                "BackboneFacts, or set weights: {file: ...}"
+            )
         expected, args = {"mean": list(facts.mean), "std": list(facts.std)}, dict(backbone.args)
     return {
         "timm": backbone.timm,
@@ -238,16 +248,17 @@ def check_references(params: Params) -> None:
             raise params.wrong(path, f"{name!r} is not in {what}{hint}; use {one_of(section)}")
 
     for key, backbone in params.backbones.items():
+        field = "timm"
         try:
             facts = backbone_facts(params, backbone)
+            field = "output_stride"
+            resolve_backbone(backbone, facts)
+        except BrokenContract:
+            raise
         except InputError as error:
             text = str(error)
-            field = "family" if text.startswith("family: ") else "timm"
+            field = "family" if text.startswith("family: ") else field
             raise params.wrong(["backbones", key, field], text.removeprefix("family: ")) from None
-        try:
-            resolve_backbone(backbone, facts)
-        except InputError as error:
-            raise params.wrong(["backbones", key, "output_stride"], str(error)) from None
     for key, dataset in params.datasets.items():
         for path, finding in dataset.findings():
             raise params.wrong(["datasets", key, *path], finding)

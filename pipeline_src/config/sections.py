@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import Discriminator, Field, Tag, create_model, model_validator
 
 from pipeline_src.config.base import Section
+from pipeline_src.errors import InputError
 from pipeline_src.options import Bounds, class_of, from_json, kinds_of
 
 
@@ -47,7 +48,13 @@ def section_of(options: type, kind: str | None = None, tag: str = "kind") -> typ
         return from_json(options, values)
 
     def consistent(self: OptionsSection) -> OptionsSection:
-        self.given()
+        try:
+            self.given()
+        except (InputError, ValueError):
+            raise
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise ValueError(f"{options.__name__} cannot take this: {type(error).__name__}: {text}") from None
         return self
 
     check: Any = model_validator(mode="after")(consistent)

@@ -198,10 +198,6 @@ class Params(Section):
         """Every metric by name, those of the user's own last."""
         own = {kind: self.component(kind) for kind in self.components if kind.startswith("metric.")}
         for kind, metric in own.items():
-            if not isinstance(metric, Metric):
-                raise self.wrong(
-                    ["components", kind], f"{self.components[kind]} is a class; name an instance"
-                )
             if kind != f"metric.{metric.name}" or metric.name in METRICS:
                 explanation = (
                     f"its name is {metric.name!r}; a kind is metric.<name>, and no name of the package"

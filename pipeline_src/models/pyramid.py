@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from pipeline_src.models.fusion.concat import FusedConcat
 from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.models.pyramid_place import BACKBONE_LEVELS, PyramidPlace
+from pipeline_src.models.pyramid_place import BACKBONE_LEVELS, Levels, PyramidPlace
+from pipeline_src.options import to_json
 
 
 class FeaturePyramid(nn.Module, ABC):
@@ -62,12 +63,12 @@ class WrappingPyramid(FeaturePyramid):
         super().__init__()
 
     @staticmethod
-    def available_levels(options: Any) -> list[int]:
+    def available_levels(options: Any) -> Levels:
         """Levels that a pyramid of these options can give; the backbone's unless it says otherwise."""
         return list(BACKBONE_LEVELS)
 
     @staticmethod
-    def backbone_levels(options: Any, out_levels: Sequence[int]) -> list[int]:
+    def backbone_levels(options: Any, out_levels: Sequence[int]) -> Levels:
         """Levels that the backbone has to give so that the pyramid gives `out_levels`; these by default."""
         return sorted(out_levels)
 
@@ -78,7 +79,8 @@ class WrappingPyramid(FeaturePyramid):
         What has no effect takes its default, so that trainings that are the same are one. Raises
         `InputError`, whose message begins with the option's name, for what cannot be built there.
         """
-        return dict(vars(options))
+        resolved: dict[str, Any] = to_json(options)
+        return resolved
 
     @staticmethod
     def reduction(options: Any) -> float:

@@ -62,7 +62,7 @@ class FigureJobs(SummaryJobs):
                 )
                 raise self.params.wrong(["studies", key, "figures", place, "kind"], explanation)
             params = replace(params, images=kept)
-        if kind.reads != ("simulation",):
+        if tuple(kind.reads) != ("simulation",):
             params = replace(params, rows=self.rows_of(rows))
         shown = self.own(kind.metrics(figure.given(), self.params.task_of(study)))
         return self.plan.create(

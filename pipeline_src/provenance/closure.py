@@ -95,13 +95,15 @@ def reached_packages(module: str, root: Path = ROOT) -> frozenset[str]:
 
 def _reached(entries: list[str], root: Path) -> dict[str, Module]:
     """The modules that `entries` can reach, themselves included, by name; a file's name is its path."""
-    pending = list(entries)
+    pending = [(entry, "") for entry in entries]
     reached: dict[str, Module] = {}
     while pending:
-        name = pending.pop()
+        name, importer = pending.pop()
+        if importer and _existing_module(name, root) is None:
+            raise ClosureError(f"{importer}: imports {name}, which does not exist")
         if name not in reached:
             reached[name] = _parse(name, root)
-            pending.extend(reached[name].imports)
+            pending.extend((imported, reached[name].path) for imported in reached[name].imports)
     return reached
 
 

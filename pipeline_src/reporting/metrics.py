@@ -69,6 +69,10 @@ class Metric:
     tasks: tuple[str, ...] | None = None
     headline: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError(f"metric {self.name} has no sources; give at least one")
+
     @property
     def kind(self) -> Literal["score", "cost"]:
         """A `score` belongs to a run, and a table shows its mean over seeds; a `cost` to an architecture."""

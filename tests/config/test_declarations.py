@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.components import COMPONENTS, load, use_outside
-from pipeline_src.config.declarations import check_contract, component, declaration
+from pipeline_src.config.contracts import check_contract
+from pipeline_src.config.declarations import component, declaration
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.closure import ROOT, code_identity
 
@@ -157,6 +158,6 @@ def test_contract_names_what_is_missing(tmp_path: Path) -> None:
     )
     contract = f"{tmp_path / 'base.py'}:Base"
     with pytest.raises(InputError, match="Own lacks levels, which every Base has: The levels that it reads"):
-        check_contract(declaration(f"{tmp_path / 'own.py'}:Own"), contract)
+        check_contract(declaration(f"{tmp_path / 'own.py'}:Own"), declaration(contract))
     with pytest.raises(InputError, match="Other must inherit from Base"):
-        check_contract(declaration(f"{tmp_path / 'own.py'}:Other"), contract)
+        check_contract(declaration(f"{tmp_path / 'own.py'}:Other"), declaration(contract))

@@ -131,7 +131,7 @@ def test_jobs_name_the_files_and_follow_them() -> None:
         ),
         (
             {"decoder.mine": f"{FOLDER}/regnet.py:RegNetPyramid"},
-            "components.decoder.mine: RegNetPyramid must inherit from DecodeHead",
+            f"components.decoder.mine: {FOLDER}/regnet.py: RegNetPyramid must inherit from DecodeHead",
         ),
         (
             {"decoder.uper": f"{FOLDER}/unet.py:UNetHead"},
@@ -171,7 +171,7 @@ def test_wrong_entries_are_refused_in_one_line(components: dict[str, Any], expec
         ),
         (
             "class Mine(UPerHead):\n    @staticmethod\n    def needed_levels(options):\n        return 5\n",
-            "Mine.needed_levels gave 5; it gives a list of levels",
+            "mine.py: Mine.needed_levels gave 5; it must give list[int], not empty: Levels that the head",
         ),
         ("import importlib\nclass Mine(UPerHead):\n    pass\n", "dynamic import (importlib)"),
     ],

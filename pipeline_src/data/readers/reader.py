@@ -8,12 +8,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pipeline_src.data.records import SplitListing
+from pipeline_src.options import Bounds
 
 Finding = tuple[list[str], str]
 """A key path below the data set's entry, and what is wrong there."""
+
+SourceKind = Literal["archives", "scenes", "folder"]
+"""Where the files of a data set may come from."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,10 @@ class Server:
 class Reader(ABC):
     """A data format; `mask_reader.py` and `box_reader.py` say what the tasks add."""
 
-    Options: type
+    Options: ClassVar[type]
     """Frozen dataclass of a data set's options (`pipeline_src.options`), beside format, source and splits."""
 
-    Split: type
+    Split: ClassVar[type]
     """Frozen dataclass of the options of a split."""
 
     task: ClassVar[str]
@@ -48,8 +52,8 @@ class Reader(ABC):
     names: ClassVar[tuple[str, ...]] = ()
     """The format's own classes by training id, for a data set that states none."""
 
-    source_kinds: ClassVar[tuple[str, ...]] = ("folder",)
-    """Where the files may come from, of `archives`, `scenes` and `folder`."""
+    source_kinds: ClassVar[tuple[SourceKind, ...]] = ("folder",)
+    """Where the files may come from."""
 
     scene_layout: ClassVar[str | None] = None
     """The component `scenes.<layout>` that writes generated scenes for this reader; None: there is none."""
@@ -61,7 +65,7 @@ class Reader(ABC):
     """The evaluation server of the format, if there is one."""
 
     @classmethod
-    def classes(cls, options: Any) -> list[str]:
+    def classes(cls, options: Any) -> Annotated[list[str], Bounds(min_length=1)]:
         """Class names by training id: those of the options, or the format's own."""
         return list(getattr(options, "classes", None) or cls.names)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pipeline_src.models.fusion.concat import Consumer
 from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.models.fusion.merge_place import MergePlace
+from pipeline_src.models.pyramid_place import Levels
 
 ALIGN_CORNERS = (
     "Whether corner pixels keep their place in every bilinear resize of the head and of its logits; true "
@@ -48,7 +49,7 @@ class DecodeHead(nn.Module, ABC):
 
     @staticmethod
     @abstractmethod
-    def needed_levels(options: Any) -> list[int]:
+    def needed_levels(options: Any) -> Levels:
         """Levels that the head of these options reads, from fine to coarse."""
 
     @staticmethod

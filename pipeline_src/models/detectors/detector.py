@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pipeline_src.models.detectors.fpn import PyramidWithFPN
 from pipeline_src.models.detectors.options import DetectorOptions, check_levels, frozen_parts
 from pipeline_src.models.fusion.merge_place import MergePlace
+from pipeline_src.models.pyramid_place import Levels
 
 Work = dict[str, list[tuple[nn.Module, Any]]]
 """Modules with what each is called with, by the part of the detector that they belong to."""
@@ -34,7 +35,7 @@ class Detector(ABC):
     backbone: PyramidWithFPN
 
     @staticmethod
-    def needed_levels(options: Any) -> list[int]:
+    def needed_levels(options: Any) -> Levels:
         """Levels of the pyramid that the detector of these options reads, from fine to coarse."""
         return list(options.levels)
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.options import to_json
 
 
 class PairwiseMerge(nn.Module, ABC):
@@ -29,7 +30,8 @@ class PairwiseMerge(nn.Module, ABC):
 
         What has no effect takes its default, so that trainings that are the same are one.
         """
-        return dict(vars(options))
+        resolved: dict[str, Any] = to_json(options)
+        return resolved
 
     @staticmethod
     def concatenations(options: Any) -> list[Concatenation]:
