@@ -42,6 +42,10 @@ class Bounds:
         """The bounds that are set, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """How pydantic, where the configuration has it, checks a value of an annotated type."""
+        return {**handler(source), **self.given()}
+
 
 PositiveInt = Annotated[int, Bounds(gt=0)]
 NonNegativeInt = Annotated[int, Bounds(ge=0)]
@@ -51,6 +55,8 @@ Fraction = Annotated[float, Bounds(ge=0, le=1)]
 Pair = Annotated[list[PositiveInt], Bounds(min_length=2, max_length=2)]
 Level = Annotated[int, Bounds(ge=2, le=8)]
 """Number of a feature map: C2 to C5, of nominal stride 4 to 32; C6 to C8 are of stages that IPG adds."""
+Rgb = Annotated[list[float], Bounds(min_length=3, max_length=3)]
+Sha256 = Annotated[str, Bounds(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, Bounds(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 """A name that becomes part of a path: letters, digits, `_`, `.`, `-`."""
 

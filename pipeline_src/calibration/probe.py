@@ -5,7 +5,7 @@ and the gradient of a branch's group of fusion weights follows that scale (Propo
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pipeline_src.calibration.measure import first_step_modes, measured
 from pipeline_src.calibration.moments import Moments, moments_of_sizes
+from pipeline_src.calibration.probed_forms import PLAIN, PROBED_FORMS
 from pipeline_src.models.fusion.concat import FusedConcat
 from pipeline_src.models.fusion.scale_equalizer import branch_span, named_concatenations, weight_group
 from pipeline_src.training.losses import SegmentationLoss
@@ -95,31 +96,26 @@ def probe_network(
     return found
 
 
-def probe_records(
-    plain: dict[str, list[BranchScales]],
-    module: dict[str, list[BranchScales]],
-    folded: dict[str, list[BranchScales]],
-) -> dict[str, list[dict[str, Any]]]:
-    """The entries of probe.json: features of the plain and of the module's network, weights of all three."""
+def probe_records(found: Mapping[str, Mapping[str, list[BranchScales]]]) -> dict[str, list[dict[str, Any]]]:
+    """The entries of probe.json, of what was found by form and concatenation.
+
+    Features of the plain network and of the one with modules, gradients and weights of all.
+    """
     return {
         name: [
             {
-                "branch": one.branch,
-                "raw_std": one.raw.std,
-                "upsampled_std": one.upsampled.std,
-                "equalised_mean": two.fused.mean,
-                "equalised_std": two.fused.std,
-                "gradient": _values(plain=one.gradient, module=two.gradient, folded=three.gradient),
-                "weight": _values(plain=one.weight, module=two.weight, folded=three.weight),
+                "branch": branch.branch,
+                "raw_std": branch.raw.std,
+                "upsampled_std": branch.upsampled.std,
+                "equalised_mean": found["module"][name][place].fused.mean,
+                "equalised_std": found["module"][name][place].fused.std,
+                "gradient": {form: found[form][name][place].gradient.value for form in PROBED_FORMS},
+                "weight": {form: found[form][name][place].weight.value for form in PROBED_FORMS},
             }
-            for one, two, three in zip(plain[name], module[name], folded[name], strict=True)
+            for place, branch in enumerate(branches)
         ]
-        for name in plain
+        for name, branches in found[PLAIN].items()
     }
-
-
-def _values(**scales: RootMeanSquare) -> dict[str, float]:
-    return {form: scale.value for form, scale in scales.items()}
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import Field, create_model
 
 from pipeline_src.components import COMPONENTS
-from pipeline_src.config.base import Name, Section
+from pipeline_src.config.base import Section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.sections import section_of
-from pipeline_src.options import from_json
+from pipeline_src.options import Name, from_json
 
 
 class FigureSection(Section):

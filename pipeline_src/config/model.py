@@ -11,10 +11,11 @@ from typing import Any, Literal, Union
 from pydantic import Field, create_model, model_validator
 
 from pipeline_src.components import COMPONENTS
-from pipeline_src.config.base import Name, Rgb, Section, Sha256
+from pipeline_src.config.base import Section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.sections import section_of
 from pipeline_src.models.fusion.equalizer_rules import EqualizerOptions
+from pipeline_src.options import Name, Rgb, Sha256
 
 
 class WeightsFile(Section):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, create_model
 
-from pipeline_src.config.base import NonNegativeInt, Section
+from pipeline_src.config.base import Section
 from pipeline_src.config.contracts import BrokenContract
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
@@ -19,6 +19,7 @@ from pipeline_src.config.study import InitFrom, Params, Study
 from pipeline_src.config.table_rows import row_label
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.inference_options import Evaluation
+from pipeline_src.options import NonNegativeInt
 from pipeline_src.tasks.task import task_of
 from pipeline_src.tasks.words import WORDS
 

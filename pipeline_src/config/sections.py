@@ -70,11 +70,10 @@ def section_of(options: type, kind: str | None = None, tag: str = "kind") -> typ
 
 
 def _checked(annotation: Any) -> Any:
-    """A type with its dataclasses as sections and its `Bounds` as checks."""
+    """A type with its dataclasses as sections."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        checks = [Field(**item.given()) if isinstance(item, Bounds) else item for item in arguments[1:]]
-        return Annotated[(_checked(arguments[0]), *checks)]
+        return Annotated[(_checked(arguments[0]), *arguments[1:])]
     if origin in (Union, types.UnionType):
         classes = tuple(member for member in arguments if dataclasses.is_dataclass(member))
         if len(classes) > 1:

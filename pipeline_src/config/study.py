@@ -6,13 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, create_model
 
-from pipeline_src.config.base import (
-    Name,
-    NonNegativeInt,
-    Pair,
-    PositiveInt,
-    Section,
-)
+from pipeline_src.config.base import Section
 from pipeline_src.config.data import Dataset, dataset_section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted
@@ -22,6 +16,7 @@ from pipeline_src.config.model import Backbone, ModelSpec, Outside, model_spec
 from pipeline_src.config.recipe import EvaluationSection, RecipeSection
 from pipeline_src.config.sections import section_of
 from pipeline_src.errors import InputError
+from pipeline_src.options import Name, NonNegativeInt, Pair, PositiveInt
 from pipeline_src.reporting.metrics import METRICS, Metric
 from pipeline_src.reporting.parameters import Rules
 

@@ -16,11 +16,8 @@ from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.evaluation.detections import ImageDetections, ImageId, ImageTruth
 from pipeline_src.evaluation.palette import voc_palette
 from pipeline_src.evaluation.panels import draw_tiles, file_stem, save_png, tile_size
+from pipeline_src.evaluation.picture_index import INDEX_FILE, SHOWN_SCORE
 from pipeline_src.files import digest_of, write_json
-
-INDEX_FILE = "index.json"
-SHOWN_SCORE = 0.5
-"""Detections below it are in the index, but not drawn."""
 
 _TEXT = 12
 _DASH = 6

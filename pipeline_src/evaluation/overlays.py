@@ -16,9 +16,8 @@ from PIL import Image
 from pipeline_src.evaluation.confusion import Confusion
 from pipeline_src.evaluation.palette import colourise, index_image
 from pipeline_src.evaluation.panels import denormalised, draw_tiles, file_stem, save_png, tile_size
+from pipeline_src.evaluation.picture_index import INDEX_FILE
 from pipeline_src.files import digest_of, write_json
-
-INDEX_FILE = "index.json"
 
 
 class OverlayWriter:

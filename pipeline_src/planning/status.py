@@ -17,6 +17,7 @@ from pipeline_src.files import content_of
 from pipeline_src.planning.jobs import Key, Plan, PlannedJob, without_null
 from pipeline_src.provenance.closure import explain_change
 from pipeline_src.provenance.sidecar import InputRecord, Sidecar, as_list
+from pipeline_src.training.checkpoint_files import WORK, checkpoint_files, checkpoint_folder, step_and_content
 
 NOT_DONE = "not done yet"
 NOT_NEEDED = "not here, and nothing needs it"
@@ -155,9 +156,8 @@ def _resume_step(job: PlannedJob) -> int | None:
     """Optimiser steps that an interrupted training has saved under this very identity."""
     if job.step != "train":
         return None
-    folder = Path("work", job.scale, "checkpoints", job.name, job.digest[:12])
-    steps = [int(path.stem.split("-")[1]) for path in folder.glob("step-*.pt")]
-    return max(steps, default=None)
+    folder = checkpoint_folder(WORK, job.scale, job.name, job.digest)
+    return max((step_and_content(path)[0] for path in checkpoint_files(folder)), default=None)
 
 
 def changed_keys(before: Any, after: Any, path: str = "") -> list[str]:

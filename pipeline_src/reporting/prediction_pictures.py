@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.picture_index import INDEX_FILE
 from pipeline_src.files import read_json
 
 KINDS = ("image", "truth", "prediction", "panel")
@@ -44,7 +45,7 @@ def read_panels(sidecar: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _read_index(sidecar: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     folder = Path(sidecar["overlays"]["folder"])
-    return read_json(folder / "index.json"), folder
+    return read_json(folder / INDEX_FILE), folder
 
 
 def _path(folder: Path, name: str, sidecar: dict[str, Any]) -> Path:

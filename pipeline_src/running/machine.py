@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.training.checkpoint_files import WORK
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -16,7 +18,7 @@ class Machine:
 
     device: str = "auto"
     workers: int | None = None
-    work: Path = Path("work")
+    work: Path = WORK
     checkpoint_minutes: float = 10.0
     checkpoint_steps: int | None = None
     mirror: str | None = None
@@ -63,9 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="processes that load or decode images (default: as many as usually keep the job busy)",
     )
-    parser.add_argument(
-        "--work", type=Path, default=Path("work"), help="where checkpoints live (default: work)"
-    )
+    parser.add_argument("--work", type=Path, default=WORK, help=f"where checkpoints live (default: {WORK})")
     often = parser.add_mutually_exclusive_group()
     often.add_argument("--checkpoint-minutes", type=float, default=10.0, help="time between two checkpoints")
     often.add_argument(

@@ -22,17 +22,18 @@ from pipeline_src.models.build import build_model
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
+from pipeline_src.training.checkpoint_files import WORK, checkpoint_folder
 from pipeline_src.training.distributed import Ranks, process_group
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.stopping import SaveInterval, StopRequest
-from pipeline_src.training.training_job import PACKAGES, checkpoint_folder, initial_model
+from pipeline_src.training.training_job import PACKAGES, initial_model
 
 
 def calibrate_job(
     job: Job,
     device: str = "auto",
     workers: int | None = None,
-    work: Path = Path("work"),
+    work: Path = WORK,
     interval: SaveInterval | None = None,
 ) -> None:
     """Calibrate, or continue, and write the statistics and the sidecar of `job`.
@@ -46,7 +47,8 @@ def calibrate_job(
         inputs = {
             name: content_of(path) for name, path in sorted(job.inputs.items()) if isinstance(path, str)
         }
-        store = CheckpointFolder(checkpoint_folder(job, work) / "calibration", job.digest, inputs)
+        folder = checkpoint_folder(work, job.scale, job.name, job.digest) / "calibration"
+        store = CheckpointFolder(folder, job.digest, inputs)
         if ranks.first:
             stack.enter_context(store.held())
         settings = configure(

@@ -26,6 +26,7 @@ from torch import nn
 from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.probe import probe_network, probe_records
 from pipeline_src.calibration.probe_recipe import ProbeRecipe
+from pipeline_src.calibration.probed_forms import PLAIN, PROBED_FORMS
 from pipeline_src.calibration.statistics import scales_for
 from pipeline_src.data.index import Manifest
 from pipeline_src.errors import InputError
@@ -38,9 +39,6 @@ from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.losses import SegmentationLoss
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.training_job import PACKAGES, initial_model
-
-FORMS = (None, "module", "folded")
-"""The networks that are compared, by the form of their equalizers."""
 
 
 def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> None:
@@ -84,25 +82,25 @@ def _probe(job: Job, ranks: Ranks, workers: int | None) -> dict[str, Any]:
     loss = SegmentationLoss.of(recipe.loss, params["data"]["ignore_index"]).to(ranks.device)
     names = [name for level in section["equalizer"]["concatenations"] for name in level]
     found = {
-        form or "plain": probe_network(
+        form: probe_network(
             network(job, form, scales).to(ranks.device), names, batches, loss, recipe.bn_fixed
         )
-        for form in track(FORMS, len(FORMS), f"{job.name}: probe", "network")
+        for form in track(PROBED_FORMS, len(PROBED_FORMS), f"{job.name}: probe", "network")
     }
     return {
         "batches": len(batches),
         "batch": first.batch,
-        "concatenations": probe_records(found["plain"], found["module"], found["folded"]),
+        "concatenations": probe_records(found),
     }
 
 
-def network(job: Job, form: str | None, scales: dict[str, list[Scale]]) -> nn.Module:
-    """The initial network of a job with equalizers of another form, or None; on the CPU, equalised."""
+def network(job: Job, form: str, scales: dict[str, list[Scale]]) -> nn.Module:
+    """The initial network of a job in one of `PROBED_FORMS`; on the CPU, equalised."""
     section = job.params["model"]
-    equalizer = None if form is None else {**section["equalizer"], "form": form}
+    equalizer = None if form == PLAIN else {**section["equalizer"], "form": form}
     model, _ = initial_model(
         replace(job, params={**job.params, "model": {**section, "equalizer": equalizer}}), build_model
     )
-    if form is not None:
+    if form != PLAIN:
         apply_scales(model, form, scales)
     return model

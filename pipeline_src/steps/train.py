@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline_src.components import load
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
+from pipeline_src.training.checkpoint_files import WORK
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.training_job import Options, train_job
 
@@ -17,7 +18,7 @@ def train(
     job: Job,
     device: str = "auto",
     workers: int | None = None,
-    work: Path = Path("work"),
+    work: Path = WORK,
     interval: SaveInterval | None = None,
 ) -> None:
     """Train, or continue, as the job's task does, and write the outputs of `job`.

@@ -19,6 +19,7 @@ import torch
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, fsync_folder
+from pipeline_src.training.checkpoint_files import checkpoint_file, checkpoint_files, step_and_content
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class CheckpointFolder:
                 torch.save(state, hashing)  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())
-            path = self.folder / f"step-{step:08d}-{hashing.hexdigest()}.pt"
+            path = self.folder / checkpoint_file(step, hashing.hexdigest())
             os.replace(temporary, path)
         except (OSError, RuntimeError) as error:
             # torch reports a failed write of its zip writer as a RuntimeError.
@@ -89,7 +90,7 @@ class CheckpointFolder:
 
     def paths(self) -> list[Path]:
         """Checkpoint files, newest first, unverified."""
-        return sorted(self.folder.glob("step-*.pt"), reverse=True)
+        return checkpoint_files(self.folder)
 
     def newest(self, usable: Callable[[dict[str, Any]], bool] = lambda state: True) -> Path | None:
         """The newest checkpoint that is whole and `usable`; whatever is newer is removed.
@@ -105,7 +106,7 @@ class CheckpointFolder:
 
     def _candidates(self, usable: Callable[[dict[str, Any]], bool]) -> Iterator[tuple[Path, str | None]]:
         for path in self.paths():
-            if digest_file(path)[:16] != path.stem.split("-")[-1]:
+            if digest_file(path)[:16] != step_and_content(path)[1]:
                 yield path, "damaged"
                 continue
             state = load_checkpoint(path)

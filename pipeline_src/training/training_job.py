@@ -17,6 +17,7 @@ from pipeline_src.progress import score_text
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
+from pipeline_src.training.checkpoint_files import WORK, checkpoint_folder
 from pipeline_src.training.distributed import Ranks, process_group
 from pipeline_src.training.engine import Trainer
 from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, write_finished
@@ -78,7 +79,7 @@ class Options:
 
     workers: int | None = None
     device: str = "auto"
-    work: Path = Path("work")
+    work: Path = WORK
     interval: SaveInterval = field(default_factory=SaveInterval)
 
 
@@ -94,7 +95,8 @@ def train_job(job: Job, parts: Parts, options: Options) -> None:
         ranks = stack.enter_context(process_group(options.device))
         stop = stack.enter_context(StopRequest())
         inputs = {name: _content(path) for name, path in sorted(job.inputs.items())}
-        store = CheckpointFolder(checkpoint_folder(job, options.work), job.digest, inputs)
+        folder = checkpoint_folder(options.work, job.scale, job.name, job.digest)
+        store = CheckpointFolder(folder, job.digest, inputs)
         record = None
         if ranks.first:
             stack.enter_context(store.held())
@@ -104,11 +106,6 @@ def train_job(job: Job, parts: Parts, options: Options) -> None:
             record = _train(job, parts, options, ranks, store, stop)
         if ranks.first:
             _write_outputs(job, store, record, parts.headline)
-
-
-def checkpoint_folder(job: Job, work: Path) -> Path:
-    """Where the job keeps its state: undeclared to the workflow system, one folder per identity."""
-    return work / job.scale / "checkpoints" / job.name / job.digest[:12]
 
 
 def _train(

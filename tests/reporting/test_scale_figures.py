@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline_src.calibration.probed_forms import PROBED_FORMS
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
-from pipeline_src.reporting.figures.gradient_scales import relative
+from pipeline_src.reporting.figures.gradient_scales import STYLES, relative
 from pipeline_src.steps.figure import make_figure
 from tests.reporting.made_up_study import drawn, read_csv
 
@@ -203,3 +204,7 @@ def test_probes_that_do_not_fit_are_refused(tmp_path, kind):
         drawn(kind, rows("uper"), {"probe": [path]})
     with pytest.raises(InputError, match=r"bad\.json: not the result of a simulation"):
         drawn("upsampled_variance", inputs={"simulation": path})
+
+
+def test_every_probed_form_is_drawn():
+    assert tuple(STYLES) == PROBED_FORMS

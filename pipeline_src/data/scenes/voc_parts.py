@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from pipeline_src.data.readers.voc_classes import VOC_CLASSES
 from pipeline_src.data.scenes.scene import Scene, SceneObject
 
-CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
-    "train", "tvmonitor",
-)  # fmt: skip
+CLASSES = VOC_CLASSES[1:]
+"""The names of the objects: class 0 is the background."""
 
 
 def presence(scene: Scene) -> dict[int, bool]:

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from pipeline_src.data.instances.outlines import unpack
+from pipeline_src.evaluation.picture_index import SHOWN_SCORE
 from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
@@ -23,7 +24,6 @@ from pipeline_src.reporting.figures.shown import shown_runs
 from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.prediction_pictures import read_boxes
 
-SHOWN_SCORE = 0.5
 RECORD = ["image", "column", "run", "label", "score", "x", "y", "width", "height", "sha256"]
 
 

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from pipeline_src.calibration.probed_forms import PROBED_FORMS
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, sample_note
 from pipeline_src.reporting.parameters import DrawFigure
 
-FORMS = ("plain", "module", "folded")
 RECORD = [
     "row", "concatenation", "branch", "form", "gradient", "relative_gradient", "weight", "relative_weight",
     "upsampled_std",
@@ -31,7 +31,7 @@ STYLES: dict[str, tuple[str, float, dict[str, Any]]] = {
         {"marker": "s", "markersize": 4.5, "markerfacecolor": "white", "color": COLOURS[0]},
     ),
 }
-"""Label, offset from the branch's place, and marker."""
+"""Label, offset from the branch's place, and marker, by `PROBED_FORMS`."""
 NOTES = (
     "Gradients of the decoder's loss with respect to each branch's group of fusion weights, as root mean "
     "squares, relative to their geometric mean over the branches of the same network; equilibrium is 1.",
@@ -76,7 +76,7 @@ def relative(values: list[float]) -> list[float | None]:
 
 def _records(panel: Panel) -> list[dict[str, Any]]:
     records = []
-    for form in FORMS:
+    for form in PROBED_FORMS:
         gradients = [branch["gradient"][form] for branch in panel.branches]
         weights = [branch["weight"][form] for branch in panel.branches]
         lines = zip(panel.branches, gradients, relative(gradients), weights, relative(weights), strict=True)
