@@ -29,6 +29,7 @@ MODULE = {"model.equalizer": {"form": "module"}}
 INSIDE = {"model.equalizer": {"form": "folded", "concatenations": ["decoder.ppm.concat"]}}
 
 OTHER: dict[str, Any] = {
+    "deepfuse-recipe": 60,
     "dfp-lr": True,
     "dfp-warmup": {"iterations": 10, "ratio": 0.1},
     "dfp-momentum": 0.8,
