@@ -100,18 +100,20 @@ def _score_block(table: Values, column: Column, row_header: str, has_baseline: b
     digits = column.digits
     published = column.published
     split = f" ({column.paper_split})" if column.paper_split else ""
+    valued = published and any(row.score(column).paper is not None for row in table.rows)
     server = any(row.score(column).server_verdict for row in table.rows)
+    hidden = sorted({where for row in table.rows if (where := row.score(column).server_split)})
     level = f"{100 * table.confidence:g} % interval"
     header = [row_header, "mean", "sd", "n", level]
-    header += [f"paper{split}", "difference"] if published else []
+    header += [f"paper{split}", "difference"] if valued else []
     header += ["vs baseline", f"its {level}"] if has_baseline else []
-    header += ["paper vs baseline"] if has_baseline and published else []
+    header += ["paper vs baseline" + (split if not valued else "")] if has_baseline and published else []
     answered = [answer for row in table.rows if (answer := row.score(column).answer) is not None]
     pooled = any(answer.pooled for answer in answered)
     header += [f"pooled {level}"] if pooled else []
     header += ["p (Holm)", "answer"] if answered else []
     header += ["verdict"] if published else []
-    header += [f"paper's split{split}"] if server else []
+    header += [f"paper's split ({', '.join(hidden)})"] if server else []
     rows = []
     for row in table.rows:
         cell = row.score(column)
@@ -122,7 +124,7 @@ def _score_block(table: Values, column: Column, row_header: str, has_baseline: b
             _text(str(cell.n)),
             _text(interval(cell.interval, digits)),
         ]
-        if published:
+        if valued:
             line += [
                 _text(number(cell.paper, column.paper_digits)),
                 _text(number(cell.difference, digits, True)),
@@ -142,7 +144,9 @@ def _score_block(table: Values, column: Column, row_header: str, has_baseline: b
         if published:
             line.append(_verdict(cell))
         if server:
-            line.append(_text(cell.server_verdict or DASH))
+            stated = number(cell.server_difference, column.paper_digits, True)
+            more = f" (paper vs baseline {stated})" if cell.server_difference is not None else ""
+            line.append(_text(f"{cell.server_verdict}{more}" if cell.server_verdict else DASH))
         rows.append(line)
     words = published + server + bool(answered)
     align = "l" + "r" * (len(header) - 1 - words) + "l" * words

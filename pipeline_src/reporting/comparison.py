@@ -12,7 +12,7 @@ from pipeline_src.reporting.answers import NO_EVIDENCE, Answer, answer_rows
 from pipeline_src.reporting.availability import DONE, SERVER_ONLY
 from pipeline_src.reporting.intervals import paired_difference, summarise
 from pipeline_src.reporting.metrics import Metric, Source, metric_named
-from pipeline_src.reporting.parameters import Printed, Rules, Scale
+from pipeline_src.reporting.parameters import DIFFERENCE, Printed, Rules, Scale
 from pipeline_src.reporting.reference import SERVER_SPLITS
 from pipeline_src.reporting.rows import TableRow
 from pipeline_src.reporting.table import Column, CostCell, Line, ScoreCell, Values
@@ -43,7 +43,11 @@ class Comparison:
         self.rules = rules
         self.split = split
         self.controls = controls
-        self._paper = {(one.row, one.metric): one for one in paper}
+        self._paper = {(one.row, one.metric): one for one in paper if one.kind != DIFFERENCE}
+        # by the split that we evaluate on, or another one: a server's
+        self._stated = {
+            (one.row, one.metric, one.split == split): one for one in paper if one.kind == DIFFERENCE
+        }
         of_runs = measured["seed"].notna()
         scores, costs = measured[of_runs], measured[~of_runs].reindex(columns=TIMED_COLUMNS)
         self._scores = {
@@ -89,7 +93,9 @@ class Comparison:
         return metric.sources[-1]
 
     def _column(self, metric: Metric, source: Source) -> Column:
-        printed = [one for one in self._paper.values() if one.metric == metric.name]
+        values = [one for one in self._paper.values() if one.metric == metric.name]
+        stated = [one for (_, name, here), one in self._stated.items() if name == metric.name and here]
+        printed = values or stated
         devices = sorted(set(self._devices.get(source.name, ())) - {""})
         return Column(
             key=metric.name,
@@ -165,6 +171,8 @@ class Comparison:
             paper_baseline = self._printed(row.baseline, metric.name)
             if paper is not None and paper_baseline is not None:
                 paper_difference = paper - paper_baseline
+            elif stated := self._stated.get((row.name, metric.name, True)):
+                paper_difference = stated.value
         verdict = judge_score(
             ours,
             paper,
@@ -178,7 +186,9 @@ class Comparison:
         if ours is None and row.status == DONE and any(name == row.name for name, _ in self._scores):
             verdict = Verdict("undefined", "there is nothing to score, such as no object of that size")
         split = self._paper[row.name, metric.name].split if paper is not None else None
-        on_server = split in SERVER_SPLITS and split != self.split and self.scale.comparable
+        elsewhere = self._stated.get((row.name, metric.name, False))
+        hidden = elsewhere.split if elsewhere is not None else split
+        on_server = hidden in SERVER_SPLITS and hidden != self.split and self.scale.comparable
         return ScoreCell(
             mean=ours.mean if ours else None,
             sd=ours.sd if ours else None,
@@ -192,6 +202,8 @@ class Comparison:
             reason=verdict.reason,
             paper_split=split or None,
             server_verdict=SERVER_ONLY if on_server else None,
+            server_difference=elsewhere.value if elsewhere is not None else None,
+            server_split=hidden if on_server else None,
             runs=[run.name for run in row.runs if run.seed in ours_by_seed],
         )
 

@@ -29,9 +29,16 @@ class Rules:
     minimum_seeds: int = option(3, "With fewer seeds the verdict is `inconclusive`.", ge=2)
 
 
+DIFFERENCE = "difference"
+"""The kind of a printed number that is no value but a distance from the baseline."""
+
+
 @dataclass(frozen=True)
 class Printed:
-    """A number that a paper prints; of a row of others that it quotes, with the `group` it stands in."""
+    """A number that a paper prints; of a row of others that it quotes, with the `group` it stands in.
+
+    `kind` is `DIFFERENCE` where it is how far the row is from its baseline, whose value nobody prints.
+    """
 
     row: str
     metric: str
@@ -40,6 +47,7 @@ class Printed:
     split: str
     source: str = ""
     group: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The papers' printed numbers and our assumptions: three tracked tables, read row by row.
 
-`workflow/reference/paper_values.csv`: study, table, row, metric, value, unit, split, source.
+`workflow/reference/paper_values.csv`: study, table, row, metric, value, unit, split, source, kind; the kind
+is empty, or `difference` where a paper states how far a row is from its baseline and not the row's value.
 `workflow/reference/quoted_values.csv`: table, group, row, metric, value, unit, split, source; numbers of
 others that a paper prints beside its own, which nothing here makes.
 `workflow/reference/assumptions.csv`: id, study, tables, text, reason, switch, default; several tables or
@@ -14,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import InputError
-from pipeline_src.reporting.parameters import Assumption, Printed
+from pipeline_src.reporting.parameters import DIFFERENCE, Assumption, Printed
 
-PAPER_COLUMNS = ("study", "table", "row", "metric", "value", "unit", "split", "source")
+PAPER_COLUMNS = ("study", "table", "row", "metric", "value", "unit", "split", "source", "kind")
 QUOTED_COLUMNS = ("table", "group", "row", "metric", "value", "unit", "split", "source")
 ASSUMPTION_COLUMNS = ("id", "study", "tables", "text", "reason", "switch", "default")
+
+PRINTED_KINDS = ("", DIFFERENCE)
+"""What a printed number is: a value, or its difference from the baseline."""
 
 SERVER_SPLITS = ("test", "test-dev")
 """Splits whose ground truth only the data set's server has."""
@@ -27,10 +31,17 @@ SERVER_SPLITS = ("test", "test-dev")
 def read_paper_values(path: str | Path) -> list[dict[str, Any]]:
     """All rows of the papers' numbers; `value` as a float.
 
-    Raises `InputError` naming the line for a missing column, a value that is no number, or a cell
-    (study, table, row, metric, split) that stands there twice.
+    Raises `InputError` naming the line for a missing column, a value that is no number, a kind that is none
+    of `PRINTED_KINDS`, or a cell (study, table, row, metric, split, kind) that stands there twice.
     """
-    return _values(path, PAPER_COLUMNS, ("study", "table", "row", "metric", "split"))
+    rows = _values(path, PAPER_COLUMNS, ("study", "table", "row", "metric", "split", "kind"))
+    for number, row in enumerate(rows, start=2):
+        if row["kind"] not in PRINTED_KINDS:
+            raise InputError(
+                f"{path}: line {number}: kind is {row['kind']!r}; leave it empty for a value, or write "
+                f"{DIFFERENCE}"
+            )
+    return rows
 
 
 def read_quoted_values(path: str | Path) -> list[dict[str, Any]]:

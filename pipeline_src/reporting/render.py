@@ -122,6 +122,7 @@ def _wide_cell(cell: ScoreCell | CostCell, column: Column) -> dict[str, Any]:
         "vs_baseline": cell.gain,
         "vs_baseline_low": relative_low,
         "vs_baseline_high": relative_high,
+        "paper_vs_baseline": cell.paper_baseline_difference,
     }
 
 

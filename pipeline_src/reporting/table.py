@@ -40,8 +40,10 @@ class ScoreCell:
     """A score in points: mean, spread and t-interval over seeds, beside the paper's value.
 
     `difference` is ours minus the paper's, `baseline_difference` the paired one from the row's own baseline,
-    `paper_baseline_difference` the paper's. `server_verdict` is set where only a server can score the
-    paper's split. `runs` are those that have a value. `answer` is there where no paper is compared with.
+    `paper_baseline_difference` the paper's, which it may state without the values. `server_verdict` is set
+    where only a server can score the paper's split, `server_split`; `server_difference` is the difference
+    that the paper states there. `runs` are those that have a value. `answer` is there where no paper is
+    compared with.
     """
 
     mean: float | None
@@ -57,6 +59,8 @@ class ScoreCell:
     paper_split: str | None
     server_verdict: str | None
     runs: list[str]
+    server_difference: float | None = None
+    server_split: str | None = None
     answer: Answer | None = None
 
     @property

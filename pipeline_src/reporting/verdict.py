@@ -7,7 +7,7 @@ A verdict is found by the first line that applies:
 | 1 | the row was not made; its status is the verdict                  | `no data`, `not run`,      |
 |   |                                                                  | `not at this scale`,       |
 |   |                                                                  | `server only`              |
-| 2 | the paper prints no value for the cell                           | none (a dash)              |
+| 2 | the paper prints nothing for the cell                            | none (a dash)              |
 | 3 | the scale is not meant to be compared                            | `not comparable (<scale>)` |
 | 4 | a score with fewer than `minimum_seeds` seeds, or sharing fewer  | `inconclusive (n < 3)`     |
 |   | seeds with its baseline row                                      |                            |
@@ -23,6 +23,8 @@ A baseline row has no difference of its own: line 5 asks for the tolerance alone
 exist for it. Where the paper prints no value for the baseline, there is no direction to confirm, so
 the same is asked as of a baseline row. A value within tolerance whose direction is not established
 is `differs`, since the paper's claim is the difference; the reason beside the verdict says so.
+Where the paper states a difference and no values, *within tolerance* is |our paired difference - the
+paper's| <= `points`.
 
 Costs (memory, time) are compared as ratios to the baseline row, since hardware differs: *within
 tolerance* is |ours / paper - 1| <= `ratio` (10 %) of these ratios, and *the direction
@@ -67,21 +69,27 @@ def judge_score(
     """Verdict on a score in points.
 
     `difference` is the paired difference of our row from its baseline row (None: no seed in
-    common), `paper_difference` that of the paper's values (None: the paper has none).
+    common), `paper_difference` that of the paper's values, or the one that it states without values, where
+    `paper` is None (None: the paper has none).
     """
-    early = _before_values(ours is not None, paper is not None, status, scale)
+    published = paper is not None or paper_difference is not None
+    early = _before_values(ours is not None, published, status, scale)
     if early is not None:
         return early
-    assert ours is not None and paper is not None
+    assert ours is not None
     pairs_needed = not is_baseline and paper_difference is not None
     pairs = difference.n if difference is not None else 0
     n = min(ours.n, pairs) if pairs_needed else ours.n
     if n < rules.minimum_seeds:
         what = "seeds shared with the baseline row" if n < ours.n else "seeds"
         return Verdict(f"inconclusive (n < {rules.minimum_seeds})", f"{n} {what}")
-    off = ours.mean - paper
+    if paper is not None:
+        off, of_what = ours.mean - paper, "the paper"
+    else:
+        assert difference is not None and paper_difference is not None
+        off, of_what = difference.mean - paper_difference, "the difference that the paper states"
     within = abs(off) <= rules.points + _ROUNDING
-    distance = f"{abs(off):.2f} points {'above' if off > 0 else 'below'} the paper"
+    distance = f"{abs(off):.2f} points {'above' if off > 0 else 'below'} {of_what}"
     if not pairs_needed:
         return Verdict(AGREES if within else DIFFERS, distance)
     assert difference is not None and difference.interval is not None and paper_difference is not None
@@ -122,7 +130,7 @@ def _before_values(measured: bool, published: bool, status: str, scale: Scale) -
     if not measured:
         return Verdict(NOT_RUN, "no value")
     if not published:
-        return Verdict(None, "the paper prints no value")
+        return Verdict(None, "the paper prints nothing")
     if not scale.comparable:
         return Verdict(f"not comparable ({scale.name})", f"scale {scale.name}")
     return None

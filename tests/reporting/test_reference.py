@@ -162,17 +162,18 @@ def _in_schema(node, schema, path):
     return False
 
 
-HEAD = "study,table,row,metric,value,unit,split,source\n"
+HEAD = "study,table,row,metric,value,unit,split,source,kind\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("study,table\n", "columns are"),
-        (HEAD + "dfp,t,depth 1,miou,about 60,%,test,T1\n", r"line 2: value 'about 60' is not a number"),
-        (HEAD + "dfp,t,depth 1,miou,nan,%,test,T1\n", r"line 2: value 'nan' is not a number"),
-        (HEAD + "dfp,t,depth 1,miou,60\n", r"line 2: expected 8 fields"),
-        (HEAD + 2 * "dfp,t,depth 1,miou,60,%,test,T1\n", r"line 3: .* stands there twice"),
+        (HEAD + "dfp,t,depth 1,miou,about 60,%,test,T1,\n", r"line 2: value 'about 60' is not a number"),
+        (HEAD + "dfp,t,depth 1,miou,nan,%,test,T1,\n", r"line 2: value 'nan' is not a number"),
+        (HEAD + "dfp,t,depth 1,miou,60\n", r"line 2: expected 9 fields"),
+        (HEAD + "dfp,t,depth 1,miou,60,%,test,T1,gain\n", r"line 2: kind is 'gain'; leave it empty"),
+        (HEAD + 2 * "dfp,t,depth 1,miou,60,%,test,T1,\n", r"line 3: .* stands there twice"),
     ],
 )
 def test_a_damaged_table_of_numbers_is_named_with_its_line(tmp_path, text, message):

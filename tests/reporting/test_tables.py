@@ -12,7 +12,7 @@ from pipeline_src.reporting.render import escape_latex, to_latex
 from pipeline_src.reporting.table import Block, BlockCell, Table
 from pipeline_src.steps.table import make_table
 from pipeline_src.steps.tabulate import tabulate
-from tests.reporting.made_up_study import read_csv
+from tests.reporting.made_up_study import MIOU, read_csv
 
 PAPER_MIOU = {5: 69.87, 4: 69.66, 3: 69.72, 2: 69.69, 1: 68.26, 0: 63.79}
 PAPER_MEMORY = {5: 4677, 4: 4459, 3: 3994, 2: 3609, 1: 3349, 0: 3275}
@@ -91,6 +91,33 @@ def test_verdicts_at_the_papers_scale_and_on_its_server(make_study):
         assert cell["verdict"] == "agrees"
         assert cell["server_verdict"] == "server only"
         assert cell["paper_split"] == "test"
+
+
+def test_a_paper_that_states_a_gain_and_no_values(make_study):
+    study = make_study(seeds=5, comparable=True)
+    kept = [one for one in study.table_job().params["paper"] if one["metric"] != "miou"]
+    stated = {"metric": "miou", "unit": "%", "source": "Abstract", "group": "", "kind": "difference"}
+    gains = {depth: 1.9 if depth % 2 else MIOU[depth] - MIOU[0] for depth in range(1, 6)}
+    for depth, gain in gains.items():
+        for split, value in (("val", gain), ("test", 1.7)):
+            kept.append({**stated, "row": f"depth {depth}", "split": split, "value": value})
+    table, _ = made(study, change={"paper": kept})
+    for depth, cell in cells(table, "miou").items():
+        assert cell["paper"] is None and cell["difference"] is None
+        if depth == 0:
+            assert cell["paper_baseline_difference"] is None and cell["verdict"] is None
+            assert cell["server_verdict"] is None
+            continue
+        assert cell["paper_baseline_difference"] == gains[depth]
+        assert cell["verdict"] == ("direction only" if depth % 2 else "agrees"), depth
+        assert "the difference that the paper states" in cell["reason"]
+        assert (cell["server_verdict"], cell["server_difference"]) == ("server only", 1.7)
+    block = next(one for one in table["blocks"] if one["title"] == "mIoU (%)")
+    assert "paper vs baseline (val)" in block["header"] and "paper (val)" not in block["header"]
+    assert block["header"][-2:] == ["verdict", "paper's split (test)"]
+    texts = [[cell["text"] for cell in row] for row in block["rows"]]
+    assert all(row[-1] == "server only (paper vs baseline +1.7)" for row in texts[:-1])
+    assert all(len(row) == len(block["header"]) == len(block["align"]) for row in texts)
 
 
 def test_demo_is_never_comparable(make_study):
@@ -346,7 +373,9 @@ QUOTED = [
 
 def test_rows_of_others_are_quoted_beside_the_papers_own_and_never_measured(make_study):
     table, job = made(make_study(), change={"quoted": QUOTED})
-    assert len(table["rows"]) == 6 and table["quoted"] == [entry | {"source": ""} for entry in QUOTED]
+    assert len(table["rows"]) == 6 and table["quoted"] == [
+        entry | {"source": "", "kind": ""} for entry in QUOTED
+    ]
     block = table["blocks"][-1]
     assert block["title"] == "As the paper prints it (test); rows of others are quoted, not run"
     lines = [[cell["text"] for cell in line] for line in block["rows"]]

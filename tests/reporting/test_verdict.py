@@ -84,6 +84,18 @@ def ratio(ours, paper, **more):
         ({"is_baseline": True, "difference": None, "paper_difference": None, "ours": 60.0}, "differs"),
         ({"is_baseline": True, "difference": None, "paper_difference": None, "n": 2}, "inconclusive (n < 3)"),
         ({"paper_difference": None}, "agrees"),
+        # the paper states a difference, and no values
+        ({"paper": None, "paper_difference": 1.9, "difference": (2.8, 1.0)}, "agrees"),
+        ({"paper": None, "paper_difference": 1.9, "difference": (3.1, 1.0)}, "direction only"),
+        ({"paper": None, "paper_difference": 1.9, "difference": (1.5, 1.6)}, "differs"),
+        ({"paper": None, "paper_difference": 1.9, "difference": (-2.0, 1.0)}, "differs"),
+        (
+            {"paper": None, "paper_difference": 1.9, "difference": (1.9, 1.0), "pairs": 2},
+            "inconclusive (n < 3)",
+        ),
+        ({"paper": None, "paper_difference": 1.9, "difference": None}, "inconclusive (n < 3)"),
+        ({"paper": None, "paper_difference": 1.9, "scale": DEMO}, "not comparable (demo)"),
+        ({"paper": None, "paper_difference": None, "is_baseline": True}, None),
         ({"paper_difference": None, "ours": 60.0}, "differs"),
     ],
 )
