@@ -10,6 +10,7 @@ import sys
 
 from pipeline_src.components import COMPONENTS
 from pipeline_src.config.declarations import component
+from pipeline_src.config.expand import expand
 from pipeline_src.config.resolve import model_components
 from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
@@ -58,7 +59,7 @@ def plan_submission(
     """
     params, scorings = graph.params, graph.experiments.scorings
     if run_name not in scorings:
-        raise InputError(f"no run {run_name!r} at scale {params.scale}; `list` names them")
+        raise InputError(_no_such_run(graph, run_name))
     scoring = scorings[run_name]
     run = graph.experiments.runs[scoring.run]
     dataset = params.datasets[run.dataset]
@@ -115,6 +116,18 @@ def plan_submission(
         file_names=files,
     )
     return [*jobs, export]
+
+
+def _no_such_run(graph: GraphBuilder, name: str) -> str:
+    """Why a run that is asked for is none of the plan's."""
+    expanded = expand(graph.params)
+    if name not in expanded.scorings:
+        return f"no run {name!r} at scale {graph.params.scale}; `list` names them"
+    dataset = expanded.runs[expanded.scorings[name].run].dataset
+    reasons = {
+        row.reason for rows in graph.experiments.rows.values() for row in rows if row.dataset == dataset
+    }
+    return f"run {name} is not trained, since its data are not here: {'; '.join(filter(None, reasons))}"
 
 
 def _with_server() -> str:

@@ -78,6 +78,16 @@ def test_an_unknown_run_is_one_line_with_close_names(command):
     assert error.count("\n") == 1
 
 
+def test_a_submission_of_a_run_without_data_says_what_is_not_here(command):
+    error = command("export-submission", "deepfuse/merge-plain/seed-0", "--scale", "paper", status=2)
+    assert error.startswith(
+        "error: run deepfuse/merge-plain/seed-0 is not trained, since its data are not here: "
+    )
+    assert "gtFine_trainvaltest.zip" in error and error.count("\n") == 1
+    error = command("export-submission", "deepfuse/plainer/seed-0", "--scale", "paper", status=2)
+    assert error == "error: no run 'deepfuse/plainer/seed-0' at scale paper; `list` names them\n"
+
+
 def test_plan_says_state_and_reason_of_every_job(command):
     found = json.loads(command("plan", "--scale", "paper", "--json"))
     train = [job for job in found["jobs"] if job["step"] == "train"]
