@@ -19,7 +19,9 @@ ON_CPU = (
     ["equalizer_cost"],
     ["detection_step"],
     ["detection_step", "--masks"],
-    ["ipg_cost"],
+    ["fusion_cost"],
+    ["fusion_cost", "--idea", "deepfuse"],
+    ["fusion_cost", "--idea", "deepfuse_semantic", "--counted", "512", "1024"],
     ["detection_evaluation"],
 )
 ON_GPU = (
@@ -28,7 +30,8 @@ ON_GPU = (
     ["equalizer_cost", "--device", "cuda", "--crop", "512", "--side", "128", "--batch", "4"],
     ["detection_step", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
     ["detection_step", "--masks", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
-    ["ipg_cost", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
+    ["fusion_cost", "--device", "cuda", "--size", "800", "1333", "--batch", "4"],
+    ["fusion_cost", "--idea", "deepfuse", "--device", "cuda", "--size", "800", "1333", "--batch", "2"],
 )
 """What measures something else on a GPU; it uses the first one that is visible."""
 

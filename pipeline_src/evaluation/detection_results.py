@@ -1,7 +1,7 @@
 """Detections as a file in COCO's results format: a JSON list of records, read by every COCO evaluator.
 
 Records are `{"image_id", "category_id", "bbox": [x, y, w, h], "score"}` in pixels of the original image,
-with the data set's own ids. NumPy only.
+with the data set's own ids; those of outlined objects have `segmentation` in place of `bbox`. NumPy only.
 """
 
 import json
@@ -17,7 +17,8 @@ def results_text(
 
     `categories[label - 1]` is the data set's own id of a class. Sorted by image and falling score. An
     image without detections does not occur in this format. Where `sizes` say the (height, width) of every
-    image, each has its `segmentation`, COCO's compressed run lengths, too.
+    image, each has its `segmentation`, COCO's compressed run lengths, and no box: beside a box evaluators
+    would take the box's area as the object's.
     """
     _check_categories(categories, detections.num_classes)
     before = "["
@@ -27,13 +28,13 @@ def results_text(
         for place, (box, score, label) in enumerate(
             zip(part.bbox.tolist(), part.score.tolist(), part.label.tolist(), strict=True)
         ):
-            outline = ""
+            where = f'"bbox":[{box[0]!r},{box[1]!r},{box[2]!r},{box[3]!r}]'
             if sizes is not None:
                 runs = {"size": list(sizes[image_id]), "counts": part.outline[place].decode("ascii")}
-                outline = f'"segmentation":{json.dumps(runs, separators=(",", ":"))},'
+                where = f'"segmentation":{json.dumps(runs, separators=(",", ":"))}'
             yield (
                 f'{before}{{"image_id":{name},"category_id":{categories[label - 1]},'
-                f'{outline}"bbox":[{box[0]!r},{box[1]!r},{box[2]!r},{box[3]!r}],"score":{score!r}}}'
+                f'{where},"score":{score!r}}}'
             )
             before = ",\n"
     yield "[]\n" if before == "[" else "]\n"

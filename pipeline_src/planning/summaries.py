@@ -102,7 +102,7 @@ class Summaries(SummaryJobs):
                     costs=self.cost_settings(rows),
                     paper=self.printed(study, table),
                     quoted=printed_in(self.quoted_values, self.paper_table(study, table)),
-                    assumptions=self.assumptions_under(key, self.paper_table(study, table)),
+                    assumptions=self.assumptions_under(key, self.table_assumed(key, table)),
                     weights=self.weights(rows),
                     rules=self.params.verdicts.given(),
                     fixed_at_random=self.fixed_at_random(rows),

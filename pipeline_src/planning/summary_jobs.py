@@ -160,12 +160,16 @@ class SummaryJobs:
         """The assumptions of a paper's table that a study re-creates, with what each switch says here."""
         return [self._assumption(row, [key], key) for row in self.assumptions if table in row["tables"]]
 
+    def table_assumed(self, key: str, table: Table) -> str:
+        """The name by which assumptions know a table: the paper's, or our own where no paper prints it."""
+        return self.paper_table(self.params.studies[key], table) or self.params.table_name(key, table)
+
     def assumptions_of_papers(self, keys: Iterable[str]) -> list[Assumption]:
         """The assumptions of the papers that studies re-create; a switch of a study names any of them."""
         studies = {key: self.params.studies[key] for key in keys}
         papers = {study.paper for study in studies.values()}
         tables = {
-            key: {self.paper_table(study, table) for table in study.tables} for key, study in studies.items()
+            key: {self.table_assumed(key, table) for table in study.tables} for key, study in studies.items()
         }
         return [
             self._assumption(row, [key for key in studies if tables[key] & set(row["tables"])], "<study>")

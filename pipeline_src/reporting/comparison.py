@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from pipeline_src.reporting.answers import NO_EVIDENCE, Answer, answer_rows
+from pipeline_src.reporting.answers import COLLAPSED, NO_EVIDENCE, Answer, answer_rows
 from pipeline_src.reporting.availability import DONE, SERVER_ONLY
 from pipeline_src.reporting.intervals import paired_difference, summarise
 from pipeline_src.reporting.metrics import Metric, Source, metric_named
@@ -18,6 +18,9 @@ from pipeline_src.reporting.rows import TableRow
 from pipeline_src.reporting.table import Column, CostCell, Line, ScoreCell, Values
 from pipeline_src.reporting.tidy import TIMED_COLUMNS
 from pipeline_src.reporting.verdict import Verdict, judge_ratio, judge_score
+
+_NOTHING_FOUND = ("ap", "mask_ap")
+"""Scores that are 0 where a network finds nothing that is there."""
 
 
 class Comparison:
@@ -143,9 +146,14 @@ class Comparison:
             found = [values[run.seed] for values in by_class if run.seed in values]
             if len(found) > 1 and sum(value > 0 for value in found) <= 1:
                 return True
-            if self._scores.get((row.name, "ap"), {}).get(run.seed) == 0:
+            if any(self._scores.get((row.name, name), {}).get(run.seed) == 0 for name in _NOTHING_FOUND):
                 return True
         return False
+
+    def _collapsed_beside(self, row: TableRow) -> str:
+        """The row, or the baseline that it is compared with, whose runs collapsed; empty: neither."""
+        compared = [row, *(other for other in self.rows if other.name == row.baseline)]
+        return next((one.name for one in compared if self._collapsed(one)), "")
 
     def _cell(
         self, row: TableRow, metric: Metric, source: Source, answer: Answer | None
@@ -183,6 +191,8 @@ class Comparison:
             scale=self.scale,
             rules=self.rules,
         )
+        if verdict.judged and (collapsed := self._collapsed_beside(row)):
+            verdict = Verdict(COLLAPSED, f"{collapsed} predicts one class, or finds nothing")
         if ours is None and row.status == DONE and any(name == row.name for name, _ in self._scores):
             verdict = Verdict("undefined", "there is nothing to score, such as no object of that size")
         split = self._paper[row.name, metric.name].split if paper is not None else None

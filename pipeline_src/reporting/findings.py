@@ -41,6 +41,10 @@ def _of_controls(answers: Mapping[str, Answer], controls: Mapping[str, str], col
     if failed := [row for row in wrong if row not in undecided]:
         which = "; ".join(f"{said[row]} and must read `{made[row]}`" for row in failed)
         return [f"A control failed, so nothing else in this table may be believed: {which}."]
+    if absent := [row for row in controls if row not in answers]:
+        which = f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not among the rows"
+        also = f" {'; '.join(said.values())}." if made else ""
+        return [f"Whether this table may be believed is not known, for want of a control: {which}.{also}"]
     if undecided:
         return [f"The controls say nothing yet, for want of seeds: {', '.join(undecided)}."]
     return [f"The controls hold: {'; '.join(said.values())}."] if made else []

@@ -26,6 +26,9 @@ is `differs`, since the paper's claim is the difference; the reason beside the v
 Where the paper states a difference and no values, *within tolerance* is |our paired difference - the
 paper's| <= `points`.
 
+No verdict rests on a network that collapsed: where a run of the row or of its baseline predicts one class,
+or finds nothing, lines 5 to 7 read `collapsed`.
+
 Costs (memory, time) are compared as ratios to the baseline row, since hardware differs: *within
 tolerance* is |ours / paper - 1| <= `ratio` (10 %) of these ratios, and *the direction
 holds* when both ratios are on the same side of 1 (or both are 1). They are measured once per
@@ -53,6 +56,11 @@ class Verdict:
 
     verdict: str | None
     reason: str
+
+    @property
+    def judged(self) -> bool:
+        """Whether a value was held against the paper's."""
+        return self.verdict in (AGREES, DIRECTION_ONLY, DIFFERS)
 
 
 def judge_score(

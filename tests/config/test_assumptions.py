@@ -30,6 +30,10 @@ INSIDE = {"model.equalizer": {"form": "folded", "concatenations": ["decoder.ppm.
 
 OTHER: dict[str, Any] = {
     "deepfuse-recipe": 60,
+    "deepfuse-no-coco": {"study": "ipg_pretrain"},
+    "deepfuse-sizes": [[2048, 1024]],
+    "deepfuse-bn-batch": 4,
+    "deepfuse-semantic": 40000,
     "dfp-lr": True,
     "dfp-warmup": {"iterations": 10, "ratio": 0.1},
     "dfp-momentum": 0.8,
@@ -156,7 +160,7 @@ def made_of(params: Params, study: str) -> list[Any]:
     """What the rows and figures of a study are made of."""
     found = expand(params)
     rows = [
-        [(found.runs[run].model, found.runs[run].recipe, found.runs[run].dataset) for run in row.runs]
+        [vars(found.runs[run]) for run in row.runs]
         + [found.scorings[scoring].evaluation for scoring in row.scorings]
         for row in found.rows[study]
     ]

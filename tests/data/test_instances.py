@@ -209,3 +209,21 @@ def test_boxes_alone_are_refused(coco):
     path = described(coco, {"val": listing}, BoxChecks(classes), classes)
     with pytest.raises(InputError, match="describes boxes without outlines"):
         InstanceDataset(path, "val", None)
+
+
+def test_an_object_without_a_stated_area_has_that_of_its_outline(coco):
+    file = coco / "annotations/instances_val2017.json"
+    content = json.loads(file.read_text())
+    for one in content["annotations"]:
+        del one["area"]
+    file.write_text(json.dumps(content))
+    dataset = InstanceDataset(of_coco(coco), "val", None)
+    smaller = 0
+    for place in range(len(dataset)):
+        _, target, _ = dataset[place]
+        height, width = target["size"].tolist()
+        masks = [unpack(one, (width, height)) for one in target["outlines"]]
+        for mask, box, area in zip(masks, target["boxes"].tolist(), target["area"].tolist(), strict=True):
+            assert area == mask.sum()
+            smaller += area < (box[2] - box[0]) * (box[3] - box[1])
+    assert smaller

@@ -73,7 +73,8 @@ FIGURES = [
     "dfp_tradeoff", "dfp_curves", "dfp_predictions", "scale_eq_figure3", "scale_eq_branch_scales_encoders",
     "scale_eq_gradient_scales_encoders", "scale_eq_branch_scales_decoders",
     "scale_eq_gradient_scales_decoders", "ipg_curves_positions", "ipg_ap_by_size", "ipg_detections",
-    "ipg_detections_voc",
+    "ipg_detections_voc", "deepfuse_gap", "deepfuse_masks", "cross_pareto", "cross_curves",
+    "cross_predictions", "cross_pareto_boxes", "cross_ap_by_size",
 ]  # fmt: skip
 
 

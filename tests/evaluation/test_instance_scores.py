@@ -17,6 +17,7 @@ from pipeline_src.data.instances.outlines import pack, pack_mask, unpack
 from pipeline_src.evaluation.cityscapes_ap import cityscapes_scores
 from pipeline_src.evaluation.cityscapes_instances import instance_files
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, coco_scores
+from pipeline_src.evaluation.detection_results import results_text
 from pipeline_src.evaluation.detections import Detections, GroundTruth
 
 LABEL_IDS = (24, 25, 26, 27, 28, 31, 32, 33)
@@ -156,9 +157,9 @@ def test_scores_of_masks_equal_pycocotools_on_written_files(seed, tmp_path):
     truth, found = made_up(seed)
     _, there = of_truth(truth, True)
     names = list(truth)
-    images = [{"id": names.index(name), "width": SIZE[0], "height": SIZE[1]} for name in names]
-    annotations, results = [], []
-    for number, name in enumerate(names):
+    images = [{"id": name, "width": SIZE[0], "height": SIZE[1]} for name in names]
+    annotations = []
+    for name in names:
         for label, area, crowd, one in zip(
             there[name].label, there[name].area, there[name].crowd, there[name].outline, strict=True
         ):
@@ -166,7 +167,7 @@ def test_scores_of_masks_equal_pycocotools_on_written_files(seed, tmp_path):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": number,
+                    "image_id": name,
                     "category_id": int(label),
                     "area": float(area),
                     "iscrowd": int(crowd),
@@ -174,11 +175,10 @@ def test_scores_of_masks_equal_pycocotools_on_written_files(seed, tmp_path):
                     "bbox": coco_mask.toBbox(runs).tolist(),
                 }
             )
-        for label, score, one in zip(found[name].label, found[name].score, found[name].outline, strict=True):
-            runs = {"size": [SIZE[1], SIZE[0]], "counts": one.decode()}
-            results.append(
-                {"image_id": number, "category_id": int(label), "score": float(score), "segmentation": runs}
-            )
+    # as a submission writes them: the server takes areas from what stands there
+    results = json.loads(
+        "".join(results_text(found, list(LABELS.values()), dict.fromkeys(names, SIZE[::-1])))
+    )
     categories = [{"id": label, "name": str(label)} for label in LABELS.values()]
     file = tmp_path / "truth.json"
     file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))

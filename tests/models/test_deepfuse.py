@@ -111,6 +111,12 @@ def test_a_head_with_merges_starts_as_the_plain_one_and_all_of_them_learn(combin
     ] == []
 
 
+def gradients_of(module, maps_by_name):
+    module.zero_grad()
+    sum(one.square().sum() for one in maps_by_name.values()).backward()
+    return {name: parameter.grad.clone() for name, parameter in module.named_parameters()}
+
+
 @pytest.mark.parametrize("extra", ["none", "pool"])
 @pytest.mark.parametrize("combine", COMBINES)
 def test_an_fpn_merges_at_every_step_of_its_top_down_path(combine, extra):
@@ -124,9 +130,15 @@ def test_an_fpn_merges_at_every_step_of_its_top_down_path(combine, extra):
     ours = MergingFPN(WIDTHS[:3], CHANNELS, _extra_block(extra, CHANNELS))
     ours.load_state_dict(reference.state_dict())
     expected = reference(features)
-    found = ours(features)
-    assert list(found) == list(expected)
-    assert all(torch.equal(found[name], expected[name]) for name in found)
+    gradients = gradients_of(reference, expected)
+    # first without merges, then with sums, which go through our own loop
+    for merges in (None, nn.ModuleList(DeepFuse(CHANNELS, combine="sum", blocks=0) for _ in range(2))):
+        ours.merges = merges
+        found = ours.train()(features)
+        assert list(found) == list(expected)
+        assert all(torch.equal(found[name], expected[name]) for name in found)
+        assert [name for name, _ in ours.named_parameters()] == list(gradients)
+        assert all(torch.equal(one, gradients[name]) for name, one in gradients_of(ours, found).items())
     ours.merges = nn.ModuleList(DeepFuse(CHANNELS, combine=combine, blocks=1) for _ in range(2))
     merged = ours.eval()(features)
     assert list(merged) == list(expected)

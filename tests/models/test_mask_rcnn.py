@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import FrozenBatchNorm2d
 
 from pipeline_src.data.instances.outlines import unpack
@@ -58,6 +59,8 @@ def test_boxes_and_pasted_masks_equal_torchvisions(pair: Pair) -> None:
         for key in ("boxes", "scores", "labels"):
             torch.testing.assert_close(our[key], their[key], rtol=1e-5, atol=1e-5)
         height, width = image.shape[1:]
+        probabilities = paste_masks_in_image(our["masks"], our["boxes"], (height, width))
+        torch.testing.assert_close(probabilities, their["masks"], rtol=1e-5, atol=1e-5)
         drawn = outlined(our, (height, width))["outlines"]
         pasted = (their["masks"][:, 0] >= 0.5).to(torch.uint8)
         ours_pasted = torch.stack([torch.from_numpy(unpack(one, (width, height))) for one in drawn])

@@ -8,7 +8,7 @@ from scipy import stats
 from pipeline_src.reporting.answers import answer_rows, holm
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.findings import findings
-from pipeline_src.reporting.parameters import Rules, Scale
+from pipeline_src.reporting.parameters import Printed, Rules, Scale
 from pipeline_src.reporting.rows import RowRun, TableRow
 from pipeline_src.reporting.tidy import TIMED_COLUMNS
 
@@ -125,7 +125,7 @@ ROWS = {"plain": 0, "good": 5, "same": 0.1, "bad": -5, "again": 0, "coarse": -20
 CONTROLS = {"again": "no evidence", "coarse": "hurts"}
 
 
-def compared(values, controls=CONTROLS, classes=None):
+def compared(values, controls=CONTROLS, classes=None, paper=(), comparable=False):
     """The values of a table of these rows, and its paragraph; `classes` are IoUs by row, class and seed."""
     lines = []
     for row, of_row in values.items():
@@ -139,7 +139,7 @@ def compared(values, controls=CONTROLS, classes=None):
         for row, of_row in values.items()
     ]
     frame = pd.DataFrame(lines, columns=TIMED_COLUMNS).astype({"seed": "Int64"})
-    found = Comparison(rows, frame, [], Scale("mine", False), Rules(), controls=controls)
+    found = Comparison(rows, frame, list(paper), Scale("mine", comparable), Rules(), controls=controls)
     made = found.table(["miou", "flops"])
     return made, findings(made, controls or {})
 
@@ -190,6 +190,53 @@ def test_a_network_that_predicts_one_class_has_collapsed():
     # a control that collapsed is no control that holds
     _, text = compared(table(ROWS, noise=0.3), classes={"coarse": background})
     assert text[0].startswith("A control failed") and "coarse reads `collapsed`" in text[0]
+
+
+def test_a_control_that_is_not_run_is_said_first():
+    rows = {row: effect for row, effect in ROWS.items() if row != "again"}
+    _, text = compared(table(rows, noise=0.3))
+    assert text[0].startswith(
+        "Whether this table may be believed is not known, for want of a control: again is not among the "
+        "rows. coarse reads `hurts` (−"
+    )
+    _, text = compared(table({row: effect for row, effect in rows.items() if row != "coarse"}, noise=0.3))
+    assert "again, coarse are not among the rows." in text[0] and "hold" not in text[0]
+    # one that fails is worse than one that is missing
+    _, text = compared(table({**rows, "coarse": 0}, noise=0.3))
+    assert text[0].startswith("A control failed")
+
+
+def test_masks_that_find_nothing_have_collapsed():
+    rows = [TableRow("a", "a", None, [RowRun("s/a/0", 0)]), TableRow("b", "b", "a", [RowRun("s/b/0", 0)])]
+    scores = {
+        "a": {"ap": 30.0, "mask_ap": 25.0, "mask_ap_gap": 2.0},
+        "b": {"ap": 31.0, "mask_ap": 0.0, "mask_ap_gap": 0.0},
+    }
+    lines = [
+        ("s", "t", row, f"s/{row}/0", 0, metric, value, "%", None)
+        for row, values in scores.items()
+        for metric, value in values.items()
+    ]
+    frame = pd.DataFrame(lines, columns=TIMED_COLUMNS).astype({"seed": "Int64"})
+    made = Comparison(rows, frame, [], Scale("mine", False), Rules(), controls={}).table(["mask_ap_gap"])
+    assert made.rows[1].cells["mask_ap_gap"].answer.verdict == "collapsed"
+
+
+def test_no_verdict_beside_a_paper_rests_on_a_network_that_collapsed():
+    values = table(ROWS, noise=0.3)
+    printed = [Printed(row, "miou", 60.0, "%", "val") for row in ("plain", "good", "bad")]
+    background = {"cat": 0.0, "sky": 40.0}
+
+    def verdicts(collapsed):
+        made, _ = compared(values, None, {collapsed: background}, printed, comparable=True)
+        return {row.row: row.cells["miou"].verdict for row in made.rows}
+
+    assert verdicts("good")["good"] == "collapsed" and "collapsed" not in (
+        verdicts("good")["bad"],
+        verdicts("good")["plain"],
+    )
+    assert {verdicts("plain")[row] for row in ("plain", "good", "bad")} == {"collapsed"}
+    assert verdicts("plain")["same"] is None, "a row of which the paper prints nothing"
 
 
 def test_beside_a_paper_no_row_is_asked():

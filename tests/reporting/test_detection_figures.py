@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
 
+from pipeline_src.data.instances.outlines import pack_mask
 from pipeline_src.errors import InputError
+from pipeline_src.reporting.figures.drawing import COLOURS
 from pipeline_src.reporting.tidy import COLUMNS, write_tidy
 from tests.reporting.made_up_study import drawn
 
@@ -44,6 +47,64 @@ def test_ap_by_size_holds_values_and_paired_differences(tmp_path):
     assert found["ipg", "large"]["ap"] is None
     values, differences = drawing.figure.axes
     assert len(values.patches) == 4 and len(differences.patches) == 2
+
+
+MASK_AP = {"plain": {"mask_ap": [30.0, 32.0], "mask_ap_gap": [6.0, 4.0]},
+           "ipg": {"mask_ap": [31.0, 31.0], "mask_ap_gap": [2.0, 1.0]}}  # fmt: skip
+
+
+def gap(tmp_path: Path, values: dict):
+    path = tmp_path / "experiments.csv"
+    lines = [
+        ("s", "s_table1", row, f"{row}/seed-{seed}", seed, metric, value, "%")
+        for row, metrics in values.items() for metric, of_row in metrics.items()
+        for seed, value in enumerate(of_row)
+    ]  # fmt: skip
+    write_tidy(path, pd.DataFrame(lines, columns=COLUMNS))
+    return drawn("gap", rows(), {"experiments": str(path)}, task="instances")
+
+
+def test_the_gap_reaches_from_val_to_train(tmp_path):
+    drawing = gap(tmp_path, MASK_AP)
+    plain, ipg = drawing.records.to_dict("records")
+    assert (plain["val"], plain["train"], plain["gap"], plain["n"]) == (31, 36, 5, 2)
+    assert (ipg["val"], ipg["train"], ipg["gap"], ipg["difference"]) == (31, 32.5, 1.5, -3.5)
+    assert ipg["low"] < -3.5 < ipg["high"] and plain["difference"] is None
+    scores, differences = drawing.figure.axes
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in scores.patches]
+    assert bars == [(31, 36), (31, 32.5)]
+    points = [line.get_xydata().tolist() for line in differences.lines if line.get_marker() == "o"]
+    assert points == [[[-3.5, 1]]]
+    assert [text.get_text() for text in scores.get_yticklabels()] == ["plain", "ipg"]
+
+
+def test_a_row_that_finds_nothing_has_no_gap_to_speak_of(tmp_path):
+    drawing = gap(tmp_path, {**MASK_AP, "ipg": {"mask_ap": [0.0, 0.0], "mask_ap_gap": [0.0, 0.0]}})
+    _, ipg = drawing.records.to_dict("records")
+    assert ipg["collapsed"] and ipg["difference"] is None
+    scores, _ = drawing.figure.axes
+    assert [text.get_text() for text in scores.get_yticklabels()] == ["plain", "ipg (collapsed)"]
+    assert "collapsed" in " ".join(drawing.notes)
+
+
+def test_masks_cover_their_objects_in_one_picture(tmp_path):
+    paths = [evaluation(tmp_path / str(number), 0.9) for number in range(4)]
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[5:9, 3:20] = True
+    for number in range(4):
+        file = tmp_path / str(number) / "index.json"
+        index = json.loads(file.read_text())
+        for box in (index["images"][0]["truth"][1], index["images"][0]["detections"][0]):
+            box["outline"] = pack_mask(mask).decode()
+        file.write_text(json.dumps(index))
+    drawing = drawn("detections", rows(), {"evaluate": paths}, task="instances")
+    for axes, label in zip(drawing.figure.axes, (2, 1, 1), strict=True):
+        (shown,) = axes.images
+        pixels = np.asarray(shown.get_array())
+        assert pixels.dtype == np.uint8 and pixels.shape == (40, 60, 3)
+        assert (pixels[~mask] == 0).all()
+        half = np.round(255 * np.array(to_rgb(COLOURS[label - 1])) / 2)
+        assert (pixels[mask] == half).all()
 
 
 def evaluation(folder: Path, score: float) -> str:

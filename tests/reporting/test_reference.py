@@ -9,6 +9,7 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
+from pipeline_src.planning.summaries import plan_everything
 from pipeline_src.planning.summary_jobs import SummaryJobs
 from pipeline_src.reporting.metrics import METRICS
 from pipeline_src.reporting.reference import (
@@ -103,6 +104,18 @@ def test_every_assumption_that_the_experiments_mark_is_listed():
     marked = ("lr", "momentum", "loss", "train-set", "val-for-test", "stride", "fusion")
     ours = ("encoder-branches", "encoder-depth-0", "encoder-layers", "split", "bn", "drop-last", "padding")
     assert {f"dfp-{name}" for name in marked + ours} <= ids
+
+
+def test_every_assumption_stands_under_each_table_that_it_names():
+    tables = plan_everything(load_params(scale="paper")).of("table")
+    shown = {(job.name, one["id"]) for job in tables for one in job.params["assumptions"]}
+    named = {
+        (table, row["id"])
+        for row in read_assumptions(ASSUMPTIONS)
+        for table in row["tables"]
+        if "_table" in table
+    }
+    assert named <= shown and ("deepfuse_table2", "deepfuse-reading") in shown
 
 
 def test_every_switch_is_a_key_of_the_configuration():

@@ -4,7 +4,7 @@ Runs in the processes of a pool, so it takes and returns plain values. NumPy, Pi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipeline_src.data.detection.check import CheckedBoxes
 from pipeline_src.data.detection.objects import fit_to_image, has_area
 from pipeline_src.data.detection.records import AnnotatedObject, DetectionRecord
 from pipeline_src.data.instances.instance_ids import objects_of
-from pipeline_src.data.instances.outlines import pack
+from pipeline_src.data.instances.outlines import area_of, pack
 
 
 @dataclass
@@ -69,10 +69,14 @@ def _from_mask(
 def _from_file(
     record: DetectionRecord, size: tuple[int, int], found: CheckedInstances
 ) -> tuple[list[AnnotatedObject], list[bytes]]:
-    outlines = []
+    annotated, outlines = [], []
     for item in record.objects or ():
         try:
-            outlines.append(pack(item.outline, size))
+            outline = pack(item.outline, size)
         except ValueError as error:
             found.problems.append(f"annotation {item.id!r} of {record.annotation} {error}")
-    return list(record.objects or ()), outlines
+            continue
+        area = area_of(outline, size) if item.area is None else item.area
+        annotated.append(replace(item, area=area))
+        outlines.append(outline)
+    return annotated, outlines

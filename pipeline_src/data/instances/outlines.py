@@ -51,6 +51,11 @@ def unpack(counts: bytes, size: Size) -> NDArray[np.uint8]:
     return mask
 
 
+def area_of(counts: bytes, size: Size) -> float:
+    """Pixels of the mask in an image of `size`."""
+    return float(coco_mask.area(run_lengths(counts, size)))
+
+
 def run_lengths(counts: bytes, size: Size) -> dict[str, Any]:
     """As pycocotools takes it."""
     return {"size": [size[1], size[0]], "counts": counts}

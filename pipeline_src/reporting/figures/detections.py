@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline_src.data.instances.outlines import unpack
@@ -47,7 +48,10 @@ class DetectionsFigure(FigureKind):
         records: list[dict[str, Any]] = []
         for line, name in enumerate(names):
             entries = [index["images"][line] for index in indices]
-            picture, digest = np.asarray(Image.open(entries[0]["image"])), digest_file(entries[0]["image"])
+            picture, digest = (
+                np.asarray(Image.open(entries[0]["image"]).convert("RGB")),
+                digest_file(entries[0]["image"]),
+            )
             truth = entries[0]["truth"]
             boxes = [truth, *(_shown(entry["detections"], len(truth)) for entry in entries)]
             for place, (column, run, found) in enumerate(zip(columns, ["", *runs], boxes, strict=True)):
@@ -85,15 +89,24 @@ def _colour(label: int) -> str:
     return COLOURS[(label - 1) % len(COLOURS)]
 
 
-def _draw(axes: Axes, picture: Any, boxes: list[dict[str, Any]]) -> None:
-    axes.imshow(picture)
-    axes.set_axis_off()
+def _with_masks(picture: NDArray[np.uint8], boxes: list[dict[str, Any]]) -> NDArray[np.uint8]:
+    """`picture` `(H, W, 3)` with every outlined object half covered by its class's colour.
+
+    One array a panel: matplotlib keeps what it draws, and a layer an object would take gigabytes.
+    """
+    covered = picture.copy()
     for box in boxes:
         if "outline" in box:
             mask = unpack(box["outline"].encode("ascii"), (picture.shape[1], picture.shape[0])) > 0
-            covered = np.zeros((*mask.shape, 4))
-            covered[mask] = (*to_rgb(_colour(box["label"])), 0.5)
-            axes.imshow(covered)
+            colour = 255 * np.array(to_rgb(_colour(box["label"])))
+            covered[mask] = np.round(0.5 * covered[mask] + 0.5 * colour)
+    return covered
+
+
+def _draw(axes: Axes, picture: Any, boxes: list[dict[str, Any]]) -> None:
+    axes.imshow(_with_masks(picture, boxes))
+    axes.set_axis_off()
+    for box in boxes:
         x, y, width, height = box["bbox"]
         style = "--" if box.get("ignored") else ":" if box.get("uncertain") else "-"
         colour = _colour(box["label"])
