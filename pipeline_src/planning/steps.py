@@ -129,7 +129,7 @@ MANIFEST = Step(
         "index": "results/{scale}/data/{dataset}/index.json",
     },
     options=("workers",),
-    threads=2,
+    # it uses every core that it may, but waiting for two free ones would hold up what needs its data
     memory=4000,  # COCO's 450 MB of JSON are parsed in one piece
     grows=True,
     runtime=120,

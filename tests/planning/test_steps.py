@@ -6,6 +6,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from snakemake.cli import parse_args
 
 from pipeline_src.errors import InputError
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile
@@ -61,7 +62,7 @@ def plan(**options) -> WorkflowPlan:
 def test_resources_are_those_of_the_table():
     cores = plan(cores=7)
     assert cores.rule("cost").threads == 7
-    assert cores.rule("manifest").threads == 2
+    assert cores.rule("manifest").threads == 1
     assert cores.rule("train").memory({}, attempt=3) == 3 * STEPS["train"].memory
     assert cores.rule("fetch").memory == STEPS["fetch"].memory
     assert plan(cluster=True).rule("train").gpu == 1
@@ -85,3 +86,15 @@ def test_a_job_to_run_has_the_plan_as_an_input():
     assert rule.plan(SimpleNamespace(run="a/seed-0")) == ["work/demo/plans/1.json"]
     with pytest.raises(InputError, match="there is no run 'b' at scale demo"):
         rule.plan(SimpleNamespace(run="b"))
+
+
+def test_the_profile_of_a_cluster_is_not_overridden_by_the_default_one(project, monkeypatch):
+    monkeypatch.chdir(project)
+    _, cluster = parse_args(["--workflow-profile", "profiles/slurm"])
+    _, here = parse_args([])
+    assert (cluster.executor, cluster.retries, here.retries) == ("slurm", 3, 1)
+    for name in ("rerun_triggers", "rerun_incomplete", "keep_going", "show_failed_logs", "logger"):
+        assert getattr(cluster, name) == getattr(here, name), name
+    for text in (project / "README.md", project / "docs/cluster.md"):
+        assert "snakemake --workflow-profile profiles/slurm" in text.read_text()
+        assert "snakemake --profile" not in text.read_text()
