@@ -18,8 +18,9 @@ from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_json
 from pipeline_src.models.backbones.table import lookup
 from pipeline_src.planning.summary_jobs import PAPER_VALUES
+from pipeline_src.profiling.parameters import MeasureCost, MeasuredRecipe
 from pipeline_src.reporting.reference import printed_in, read_paper_values
-from pipeline_src.steps.cost import MeasuredRecipe, Params, count_cost, time_cost
+from pipeline_src.steps.cost import count_cost, time_cost
 from pipeline_src.training.update import Sgd
 
 DEPTHS = (5, 4, 3, 2, 1, 0)
@@ -38,7 +39,7 @@ MEASURES = {
 """Measure: heading, divisor and unit of its column."""
 
 
-def cost_params(depth: int, options: argparse.Namespace) -> Params:
+def cost_params(depth: int, options: argparse.Namespace) -> MeasureCost:
     """Parameters of the cost step for one depth."""
     facts = lookup(options.backbone)
     pyramid: dict[str, Any] | None = {
@@ -50,7 +51,7 @@ def cost_params(depth: int, options: argparse.Namespace) -> Params:
     }
     if depth == 0 and not options.encoder_at_depth_0:
         pyramid = None
-    return Params(
+    return MeasureCost(
         model={
             "task": "segmentation",
             "num_classes": 21,

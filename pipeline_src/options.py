@@ -118,8 +118,12 @@ def _check(name: str, value: Any, annotation: Any, bounds: Bounds) -> None:
 
 
 def to_json(value: Any) -> Any:
-    """A dataclass as the JSON value that `from_json` reads."""
-    return dataclasses.asdict(value)
+    """A dataclass as the JSON value that `from_json` reads; what it holds of plain values is not copied."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, list | tuple):
+        return [to_json(entry) for entry in value]
+    return {key: to_json(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
 def from_json(cls: type[T], value: Any, where: str = "", part: bool = False) -> T:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline_src.calibration.start_recipe import StartRecipe
+from pipeline_src.calibration.start_recipe import StartRecipe, StartRun
 from pipeline_src.data.loader import training_loader
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.transforms import TrainTransform
 from pipeline_src.errors import InputError
-from pipeline_src.provenance.job import Job
 from pipeline_src.training.distributed import Ranks
 
 
@@ -28,19 +27,15 @@ class FirstBatches:
     """Processes that load images; None: four with CUDA, else none."""
 
     @classmethod
-    def of(
-        cls, job: Job, ranks: Ranks, images: int | None = None, workers: int | None = None
-    ) -> "FirstBatches":
-        """Those of a job with the run's `params` and `manifest`: training transforms, training batch.
+    def of(cls, run: StartRun, manifest: str, ranks: Ranks, workers: int | None = None) -> "FirstBatches":
+        """Those of a run on the data of a manifest: training transforms, training batch.
 
-        `images`: of how many images at most; None: of all. Raises `InputError` as `batches_of` does.
+        They hold as many images as its equalizer wants to see. Raises `InputError` as `batches_of` does.
         """
-        params = job.params
-        recipe, norm = job.section_as(StartRecipe, "recipe"), params["model"]["backbone"]
-        transform = TrainTransform.of(recipe.augment, norm["mean"], norm["std"])
-        dataset = SegmentationDataset(job.input("manifest"), "train", transform)
-        batch, count = batches_of(recipe, len(dataset), images)
-        return cls(dataset, params["seed"], batch, count, ranks, workers)
+        transform = TrainTransform.of(run.recipe.augment, run.mean, run.std)
+        dataset = SegmentationDataset(manifest, "train", transform)
+        batch, count = batches_of(run.recipe, len(dataset), run.equalizer["images"])
+        return cls(dataset, run.seed, batch, count, ranks, workers)
 
     def load(self, first: int = 0, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """This rank's `(images (n, 3, H, W), masks (n, H, W))` of the batches from `first` up to `count`."""

@@ -33,3 +33,11 @@ class Simulation:
             raise ValueError(
                 f"confirm {self.confirm}: images that are to be upsampled; the batch has {self.maps[0]}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateUpsampling:
+    """Step `simulate`."""
+
+    simulation: Simulation
+    threads: int

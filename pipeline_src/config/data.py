@@ -15,6 +15,7 @@ from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import one_of
 from pipeline_src.config.sections import OptionsSection, section_of
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
+from pipeline_src.data.parameters import DescribeData
 from pipeline_src.data.readers.reader import Finding, Reader
 
 SCENE_CLASSES = 20
@@ -31,6 +32,7 @@ class Dataset(OptionsSection):
     format: str
     source: Any
     splits: Any
+    title: str | None
 
     @property
     def options(self) -> Any:
@@ -51,18 +53,19 @@ class Dataset(OptionsSection):
             return classes[: self.source.classes + 1]
         return classes
 
-    def manifest_params(self) -> dict[str, Any]:
-        """What the manifest job is told of the format, the splits, and the classes and their mask ids."""
+    def described(self, key: str) -> tuple[DescribeData, dict[str, Any]]:
+        """What the manifest job is told of the data set `key`, and what its reader says of its labels."""
         classes = self.classes_by_id
-        return {
-            "format": self.format,
-            "splits": {
+        data = DescribeData(
+            dataset=key,
+            format=self.format,
+            splits={
                 name: self.reader.spec(self.options, split.given()) for name, split in self.splits.items()
             },
-            "num_classes": len(classes),
-            "classes": classes,
-            **self.reader.labels(self.options, classes),
-        }
+            num_classes=len(classes),
+            classes=classes,
+        )
+        return data, self.reader.labels(self.options, classes)
 
     def findings(self) -> Iterator[Finding]:
         """What does not go together in this entry."""
@@ -117,6 +120,7 @@ def _section(name: str, reader: type[Reader]) -> Any:
     fields: dict[str, Any] = {
         "source": (Union[sources], described),  # noqa: UP007
         "splits": (splits, Field(description="What to train and to evaluate on.")),
+        "title": (str | None, Field(default=None, description="What papers call it; stands under tables.")),
     }
     made: Any = create_model(reader.__name__, __base__=(base, Dataset), __doc__=base.__doc__, **fields)
     made.reader, made.given = reader, Dataset.given

@@ -105,7 +105,9 @@ def _resolve_merge(params: Params, spec: ModelSpec) -> dict[str, Any] | None:
     name = "decoder" if spec.decoder is not None else "detector"
     section = getattr(spec, name)
     if not params.component(f"{name}.{section.kind}").merge_places(section.given()):
-        raise InputError(f"merge: {name} {section.kind} merges no two maps; use null here, or decoder uper")
+        raise InputError(
+            f"merge: {name} {section.kind} merges no two maps; use null here, or a {name} that does"
+        )
     merge = params.component(f"merge.{spec.merge.kind}")
     with _below("merge"):
         resolved = merge.resolve(spec.merge.given())

@@ -22,7 +22,7 @@ DIGEST_LENGTH = {"md5": 32, "sha1": 40, "sha256": 64}
 
 _WEIGHTS_COLUMNS = ["tag", "file", "bytes", "md5", "sha256", "url", "mirrors", "licence", "source", "note"]
 _ARCHIVE_COLUMNS = ["name", "dataset", "version", "file", "bytes", *DIGEST_LENGTH]
-_ARCHIVE_COLUMNS += ["url", "mirrors", "login", "register", "licence", "source", "note"]
+_ARCHIVE_COLUMNS += ["url", "mirrors", "convert", "login", "register", "licence", "source", "note"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ADDRESS = re.compile(r"(https?|file)://[^\s]+")
 _RESERVED_SUFFIXES = (".dvc", ".json", ".csv", ".part", ".bad", ".lock")
@@ -32,8 +32,9 @@ _RESERVED_SUFFIXES = (".dvc", ".json", ".csv", ".part", ".bad", ".lock")
 class RemoteFile:
     """One file that can be fetched, with everything that is known about it beforehand.
 
-    `urls` are tried in order. `login` is what a person has to do when no program may fetch the
-    file. Raises `InputError` on construction through `from_params` and the table loaders only.
+    `urls` are tried in order. `login` is what a person has to do when no program may fetch the file.
+    `convert` names what its files are converted to on extraction. Raises `InputError` on construction
+    through `from_params` and the table loaders only.
     """
 
     name: str
@@ -44,6 +45,7 @@ class RemoteFile:
     sha1: str | None = None
     sha256: str | None = None
     login: str | None = None
+    convert: str | None = None
     dataset: str = ""
     version: str = ""
     licence: str = ""
@@ -167,6 +169,7 @@ def _row(cells: dict[str, str], name: str, where: str) -> RemoteFile:
         sha1=cells.get("sha1") or None,
         sha256=cells["sha256"] or None,
         login=login,
+        convert=cells.get("convert") or None,
         dataset=cells.get("dataset", ""),
         version=cells.get("version", ""),
         licence=cells["licence"],

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
+from pipeline_src.evaluation.parameters import EvaluateRun
 from pipeline_src.evaluation.trained import load_trained
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.progress import score_text
@@ -46,10 +47,10 @@ def evaluate_run(job: Job, task: type[TaskEvaluation], device: torch.device, wor
 
     Raises `InputError` for weights that are not the run's, and as the task does.
     """
-    params = job.params
-    settings = configure(threads=params["threads"], deterministic=params["deterministic"], device=device)
+    run = job.params_as(EvaluateRun)
+    settings = configure(threads=run.threads, deterministic=run.deterministic, device=device)
     evaluation = task(job)
-    model = load_trained(params["model"], job.input("train"), device, evaluation.build)
+    model = load_trained(run.model, job.input("train"), device, evaluation.build)
     folder = Path(job.outputs["overlays"])
     shutil.rmtree(folder, ignore_errors=True)
     said, index = evaluation.measure(model, folder, device, workers)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.config.data import Dataset
 from pipeline_src.config.experiments import Experiments
@@ -16,7 +15,9 @@ from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest
 from pipeline_src.data.logins import missing_logins
+from pipeline_src.data.parameters import DescribeData, DrawScenes, ExtractArchive, OwnWeights
 from pipeline_src.errors import InputError
+from pipeline_src.options import to_json
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.steps import EXTRACT, FETCH, MANIFEST, SCENES, WEIGHTS
 from pipeline_src.reporting.availability import NO_DATA
@@ -43,12 +44,11 @@ class DataJobs:
 
     def _new_manifest(self, key: str) -> PlannedJob:
         dataset = self.params.datasets[key]
-        spec: dict[str, Any] = {"dataset": key, **dataset.manifest_params()}
+        data, labels = dataset.described(key)
         inputs: dict[str, str | list[str]] = {}
         note = ""
         if isinstance(dataset.source, FolderSource):
-            folder, note = self._folder(key, dataset, spec)
-            spec.update(folder)
+            data, note = self._folder(key, dataset, data)
         elif isinstance(dataset.source, ScenesSource):
             inputs["sources"] = [self.scenes(key, dataset.source, str(dataset.reader.scene_layout)).sidecar]
         else:
@@ -56,14 +56,14 @@ class DataJobs:
         return self.plan.create(
             MANIFEST,
             key,
-            params=spec,
+            params=to_json(data) | labels,
             inputs=inputs,
             components=self.params.spelled((f"reader.{dataset.format}", f"manifest.{dataset.reader.task}")),
             note=note,
         )
 
-    def _folder(self, key: str, dataset: Dataset, spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        """Root and fingerprint of a user's folder, and what changed in it.
+    def _folder(self, key: str, dataset: Dataset, data: DescribeData) -> tuple[DescribeData, str]:
+        """`data` with root and fingerprint of a user's folder, and what changed in it.
 
         A folder that was merely touched keeps the old fingerprint.
         """
@@ -72,15 +72,15 @@ class DataJobs:
         except InputError as error:
             raise InputError(f"datasets.{key}.source.root: {error}") from None
         if not self.read_folders:
-            return {"root": str(root), "fingerprint": None}, ""
+            return replace(data, root=str(root)), ""
         manifest = Path(self.plan.path(MANIFEST, "sidecar", key))
         try:
-            state = folder_state(dataset.reader, root, spec["splits"], manifest, cache_path(key))
+            state = folder_state(dataset.reader, root, data.splits, manifest, cache_path(key))
         except InputError as error:
             raise InputError(f"datasets.{key}.source.root ({dataset.source.root}): {error}") from None
         fingerprint = Manifest.load(manifest).fingerprint if state.current else state.fingerprint
         note = state.explain() if state.state == "changed" else ""
-        return {"root": str(root), "fingerprint": fingerprint}, note
+        return replace(data, root=str(root), fingerprint=fingerprint), note
 
     def scenes(self, key: str, source: ScenesSource, layout: str) -> PlannedJob:
         """The job that draws a data set."""
@@ -88,19 +88,18 @@ class DataJobs:
         return self.plan.create(
             SCENES,
             scenes_name(key, source, layout),
-            params={"layout": layout, **drawn},
+            params=to_json(DrawScenes(layout=layout, **drawn)),
             components=(f"scenes.{layout}",),
         )
 
     def extraction(self, archive: str) -> PlannedJob:
         """The jobs that fetch and extract an archive."""
-        fetch = self.plan.create(
-            FETCH, archive, params=load_archives()[archive].params(), not_identifying=HOW_TO_FETCH
-        )
+        row = load_archives()[archive]
+        fetch = self.plan.create(FETCH, archive, params=row.params(), not_identifying=HOW_TO_FETCH)
         return self.plan.create(
             EXTRACT,
             archive,
-            params={"archive": archive} | ({"convert": "sbd_to_png"} if archive == "sbd" else {}),
+            params=to_json(ExtractArchive(archive=archive, convert=row.convert)),
             inputs={"archive": fetch.sidecar},
         )
 
@@ -122,7 +121,7 @@ class DataJobs:
             except InputError as error:
                 raise InputError(f"backbones.{backbone_key}.weights.file: {error}") from None
             name = f"file-{own.sha256[:12]}"
-            params = {"file": str(file), "sha256": own.sha256, "source": own.source}
+            params = to_json(OwnWeights(file=str(file), sha256=own.sha256, source=own.source))
         else:
             if backbone.timm not in load_weights():
                 raise InputError(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pipeline_src.calibration.simulation_options import SimulateUpsampling
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.figures import FigureSection
 from pipeline_src.config.study import Study
@@ -94,10 +95,9 @@ class FigureJobs(SummaryJobs):
         return self.plan.create(
             SIMULATE,
             name,
-            params={
-                "simulation": to_json(figure.given().simulation),
-                "threads": self.params.compute.threads,
-            },
+            params=to_json(
+                SimulateUpsampling(simulation=figure.given().simulation, threads=self.params.compute.threads)
+            ),
             on_demand=figure.on_demand,
         )
 

@@ -4,22 +4,27 @@ What brings their data here stands in `planning/data_jobs.py`; what summarises t
 the report) in `planning/summaries.py`.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline_src.calibration.probe_recipe import ProbeRecipe
-from pipeline_src.calibration.start_recipe import StartRecipe
+from pipeline_src.calibration.probe_recipe import ProbeRecipe, ProbeRun
+from pipeline_src.calibration.start_recipe import CalibrateRun, StartRecipe
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Architecture, Experiments, Run, Scoring
 from pipeline_src.config.resolve import model_components
 from pipeline_src.config.study import Params
 from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.evaluation.inference_options import SplitEvaluation
+from pipeline_src.evaluation.parameters import EvaluateRun
 from pipeline_src.models.fusion.equalizer_rules import CALIBRATED_FORMS
 from pipeline_src.options import from_json, to_json
 from pipeline_src.planning.data_jobs import DataJobs, without_missing_data
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.steps import CALIBRATE, COST, EVALUATE, PROBE, TRAIN
+from pipeline_src.profiling.parameters import MeasureCost
 from pipeline_src.tasks.task import task_of
+from pipeline_src.training.parameters import Labels, TrainRun
+
+Recipe = TypeVar("Recipe", bound=StartRecipe)
 
 PROBED_BATCHES = 4
 """Batches of training images on which the start of a training is looked at, for figures."""
@@ -47,7 +52,6 @@ class GraphBuilder:
 
     def training(self, run: Run) -> PlannedJob:
         """The job that trains a run."""
-        compute = self.params.compute
         inputs = self._initial_inputs(run)
         components = [*model_components(run.model), f"training.{task_of(run.model)}"]
         calibration = self.calibration(run)
@@ -57,15 +61,7 @@ class GraphBuilder:
         return self.plan.create(
             TRAIN,
             run.name,
-            params={
-                "data": _data_params(run),
-                "model": run.model,
-                "recipe": to_json(run.recipe),
-                "seed": run.seed,
-                "init_from": run.init_from,
-                "threads": compute.threads,
-                "deterministic": compute.deterministic,
-            },
+            params=to_json(TrainRun(recipe=to_json(run.recipe), **self._initial(run))),
             inputs=inputs,
             components=self.params.spelled(components),
         )
@@ -78,7 +74,7 @@ class GraphBuilder:
         return self.plan.create(
             CALIBRATE,
             run.name,
-            params=self._initial_params(run, StartRecipe),
+            params=to_json(CalibrateRun(recipe=_taken(StartRecipe, run), **self._initial(run))),
             inputs=self._initial_inputs(run),
             components=self.params.spelled(model_components(run.model)),
         )
@@ -91,22 +87,27 @@ class GraphBuilder:
         return self.plan.create(
             PROBE,
             run.name,
-            params={**self._initial_params(run, ProbeRecipe), "batches": PROBED_BATCHES},
+            params=to_json(
+                ProbeRun(recipe=_taken(ProbeRecipe, run), batches=PROBED_BATCHES, **self._initial(run))
+            ),
             inputs={**self._initial_inputs(run), "statistics": calibration.outputs["statistics"]},
             components=self.params.spelled(model_components(run.model)),
         )
 
-    def _initial_params(self, run: Run, recipe: type[StartRecipe]) -> dict[str, Any]:
-        """What the jobs of a run before its first step have in common, and what they take of its recipe."""
+    def _of_run(self, run: Run) -> dict[str, Any]:
+        """The fields of `RunParameters`."""
+        compute = self.params.compute
+        data = Labels(num_classes=run.model["num_classes"], ignore_index=IGNORE_INDEX)
         return {
-            "data": _data_params(run),
+            "data": data,
             "model": run.model,
-            "recipe": to_json(from_json(recipe, to_json(run.recipe), part=True)),
-            "seed": run.seed,
-            "init_from": run.init_from,
-            "threads": self.params.compute.threads,
-            "deterministic": self.params.compute.deterministic,
+            "threads": compute.threads,
+            "deterministic": compute.deterministic,
         }
+
+    def _initial(self, run: Run) -> dict[str, Any]:
+        """The fields of `InitialParameters`."""
+        return {**self._of_run(run), "seed": run.seed, "init_from": run.init_from}
 
     def _initial_inputs(self, run: Run) -> dict[str, str | list[str]]:
         inputs = self.data.inputs(run.dataset)
@@ -118,18 +119,16 @@ class GraphBuilder:
 
     def evaluation(self, scoring: Scoring) -> PlannedJob:
         """The job that evaluates a run in one way, with its training."""
-        compute, run = self.params.compute, self.experiments.runs[scoring.run]
+        run = self.experiments.runs[scoring.run]
         training = self.training(run)
         return self.plan.create(
             EVALUATE,
             scoring.name,
-            params={
-                "data": _data_params(run),
-                "model": run.model,
-                "evaluation": to_json(SplitEvaluation(**vars(scoring.evaluation), split="val")),
-                "threads": compute.threads,
-                "deterministic": compute.deterministic,
-            },
+            params=to_json(
+                EvaluateRun(
+                    evaluation=SplitEvaluation(**vars(scoring.evaluation), split="val"), **self._of_run(run)
+                )
+            ),
             inputs={**self.data.inputs(run.dataset), "train": training.sidecar},
             components=self.params.spelled(
                 (*model_components(run.model), f"evaluation.{task_of(run.model)}")
@@ -142,18 +141,21 @@ class GraphBuilder:
         return self.plan.create(
             COST,
             architecture.name,
-            params={
-                "model": architecture.model,
-                **architecture.setting,
-                "threads": cost.threads,
-                "repeats": cost.repeats,
-                "warmup": cost.warmup,
-            },
+            params=to_json(
+                MeasureCost(
+                    model=architecture.model,
+                    **architecture.setting,
+                    threads=cost.threads,
+                    repeats=cost.repeats,
+                    warmup=cost.warmup,
+                )
+            ),
             components=self.params.spelled(
                 (*model_components(architecture.model), f"costs.{task_of(architecture.model)}")
             ),
         )
 
 
-def _data_params(run: Run) -> dict[str, Any]:
-    return {"num_classes": run.model["num_classes"], "ignore_index": IGNORE_INDEX}
+def _taken(kind: type[Recipe], run: Run) -> Recipe:
+    """What a job before a run's first step takes of the run's recipe."""
+    return from_json(kind, to_json(run.recipe), part=True)

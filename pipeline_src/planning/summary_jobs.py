@@ -34,15 +34,6 @@ PAPER_VALUES = "workflow/reference/paper_values.csv"
 QUOTED_VALUES = "workflow/reference/quoted_values.csv"
 ASSUMPTIONS = "workflow/reference/assumptions.csv"
 
-PAPER_DATASETS = {
-    "voc2012": "PASCAL VOC2012",
-    "voc2012_aug": "PASCAL VOC2012 aug",
-    "ade20k": "ADE20K",
-    "cityscapes": "Cityscapes",
-    "coco": "COCO",
-    "voc0712": "PASCAL VOC",
-}
-
 
 class SummaryJobs:
     """Adds summarising jobs to a plan; the parts of their parameters that several kinds need."""
@@ -108,13 +99,13 @@ class SummaryJobs:
         names = list(dict.fromkeys(row.dataset for row in rows))
         made = list(dict.fromkeys(row.dataset for row in rows if row.status != NOT_AT_THIS_SCALE))
         kinds = {self.params.datasets[name].source.kind for name in made}
-        of_paper = study.paper and all(name in PAPER_DATASETS for name in names)
+        titles = [self.params.datasets[name].title for name in names]
         return EvaluatedData(
             dataset=" and ".join(made),
             split="val",
             task=self.params.task_of(study),
             kind=kinds.pop() if len(kinds) == 1 else "",
-            paper_dataset=" and ".join(PAPER_DATASETS[name] for name in names) if of_paper else None,
+            paper_dataset=" and ".join(filter(None, titles)) if study.paper and all(titles) else None,
             testing=self._testing(rows),
         )
 

@@ -104,9 +104,12 @@ class Job:
         value = {"format": JOB_FORMAT, **{name: getattr(self, name) for name in fields}}
         return {**value, "components": list(self.components)}
 
-    def params_as(self, kind: type[Parameters]) -> Parameters:
-        """The parameters as the dataclass that a step declares; raises `InputError` as `from_json`."""
-        return from_json(kind, self.params, self._where())
+    def params_as(self, kind: type[Parameters], part: bool = False) -> Parameters:
+        """The parameters as the dataclass that a step declares, or a `part` of them.
+
+        Raises `InputError` as `from_json`.
+        """
+        return from_json(kind, self.params, self._where(), part)
 
     def section_as(self, kind: type[Parameters], section: str) -> Parameters:
         """What a dataclass takes of a section of the parameters.

@@ -1,8 +1,5 @@
 """Step `calibrate`: global mean and std of every branch that a run's scale equalizers normalise.
 
-    params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
-              "recipe" as `StartRecipe`, "threads", "deterministic"}
-
 The network is the run's own before its first step, and sees the batches of the run's first epoch:
 training transforms, training batch, last short batch dropped. Started again after a kill or a signal
 it continues, and ends with the same bits. Under `torchrun` the ranks share the batches.
@@ -14,11 +11,12 @@ from typing import Any
 
 from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.calibrate import Calibrator
-from pipeline_src.calibration.start_recipe import StartRecipe
+from pipeline_src.calibration.start_recipe import CalibrateRun
 from pipeline_src.calibration.statistics import identity_of, write_statistics
 from pipeline_src.data.index import Manifest
 from pipeline_src.files import content_of
 from pipeline_src.models.build import build_model
+from pipeline_src.options import to_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
@@ -51,17 +49,16 @@ def calibrate_job(
         store = CheckpointFolder(folder, job.digest, inputs)
         if ranks.first:
             stack.enter_context(store.held())
-        settings = configure(
-            threads=job.params["threads"], deterministic=job.params["deterministic"], device=ranks.device
-        )
-        statistics = _calibrate(job, ranks, store, interval or SaveInterval(), stop, workers)
+        run = job.params_as(CalibrateRun)
+        settings = configure(threads=run.threads, deterministic=run.deterministic, device=ranks.device)
+        statistics = _calibrate(job, run, ranks, store, interval or SaveInterval(), stop, workers)
         if ranks.first:
             content = write_statistics(job.outputs["statistics"], statistics)
             job.write_sidecar(
                 content,
                 PACKAGES,
                 f"{len(statistics['concatenations'])} concatenations on {statistics['images']} images",
-                seeds={"run": job.params["seed"]},
+                seeds={"run": run.seed},
                 settings=settings,
                 device=describe_device(ranks.device),
                 world_size=ranks.world,
@@ -72,23 +69,22 @@ def calibrate_job(
 
 def _calibrate(
     job: Job,
+    run: CalibrateRun,
     ranks: Ranks,
     store: CheckpointFolder,
     interval: SaveInterval,
     stop: StopRequest,
     workers: int | None,
 ) -> dict[str, Any]:
-    params = job.params
-    section, recipe = params["model"], job.section_as(StartRecipe, "recipe")
-    equalizer = section["equalizer"]
+    equalizer = run.equalizer
     data = Manifest.load(job.input("manifest")).content
-    model, _ = initial_model(job, build_model)
-    identity = identity_of(model, section, data)
+    model, _ = initial_model(job, run, build_model)
+    identity = identity_of(model, run.model, data)
     if ranks.world > 1:
         model = convert_sync_batchnorm(model, ranks.device)
     model.to(ranks.device)
 
-    batches = FirstBatches.of(job, ranks, equalizer["images"], workers)
+    batches = FirstBatches.of(run, job.input("manifest"), ranks, workers)
     records = Calibrator(
         name=job.name,
         model=model,
@@ -96,7 +92,7 @@ def _calibrate(
         order=equalizer["concatenations"],
         images=batches.images,
         batches=batches.count,
-        bn_fixed=recipe.bn_fixed,
+        bn_fixed=run.recipe.bn_fixed,
         ranks=ranks,
         store=store,
         interval=interval,
@@ -108,8 +104,8 @@ def _calibrate(
         "batch": batches.batch,
         "batches": batches.count,
         "images": batches.batch * batches.count,
-        "augment": params["recipe"]["augment"],
-        "batch_norm": "fixed" if recipe.bn_fixed else "batch statistics",
+        "augment": to_json(run.recipe.augment),
+        "batch_norm": "fixed" if run.recipe.bn_fixed else "batch statistics",
         "dropout": "off",
         "drop_path": "off",
         "order": equalizer["concatenations"],

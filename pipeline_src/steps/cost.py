@@ -3,7 +3,6 @@
 No data and no weights are needed.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,36 +12,16 @@ from pipeline_src.components import load
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.profiling.latency import measure_latency
 from pipeline_src.profiling.memory import measure_peak_memory
+from pipeline_src.profiling.parameters import MeasureCost
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
 from pipeline_src.training.runtime import describe_device
-from pipeline_src.training.update import Update
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasuredRecipe(Update):
-    """What decides the work of a training step; the task reads `loss`."""
-
-    loss: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Params:
-    """What is measured: a network, at `crop` (height, width) and `batch` images, `repeats` times."""
-
-    model: dict[str, Any]
-    crop: tuple[int, int]
-    batch: int
-    recipe: MeasuredRecipe
-    threads: int
-    repeats: int
-    warmup: int
 
 
 def measure_cost(job: Job) -> None:
     """Count and time one architecture, and write both files and the sidecar of `job`."""
-    params = job.params_as(Params)
+    params = job.params_as(MeasureCost)
     cost = count_cost(params)
     write_json(job.outputs["cost"], cost)
     timing = time_cost(params)
@@ -56,7 +35,7 @@ def measure_cost(job: Job) -> None:
     )
 
 
-def count_cost(params: Params) -> dict[str, Any]:
+def count_cost(params: MeasureCost) -> dict[str, Any]:
     """The counted costs: the same on every machine.
 
     FLOPs are of one image, saved bytes of what one forward pass sees: the batch, or a micro-batch of it.
@@ -69,7 +48,7 @@ def count_cost(params: Params) -> dict[str, Any]:
     return {"content": digest_of(cost), **cost}
 
 
-def time_cost(params: Params) -> dict[str, Any]:
+def time_cost(params: MeasureCost) -> dict[str, Any]:
     """The measured costs, with the device that they belong to: inference and training step of a batch.
 
     `latency` and `step_time` are medians in seconds; `peak_memory` is in bytes, null without a GPU.

@@ -1,24 +1,16 @@
 """Step `extract`: an archive, unpacked into a folder of its own; for SBD, converted on the way."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.data.checksums import remembered
 from pipeline_src.data.extract import extract
+from pipeline_src.data.parameters import ExtractArchive
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, read_json
 from pipeline_src.provenance.job import Job
 
 CONVERSIONS = ("sbd_to_png",)
-
-
-@dataclass(frozen=True)
-class Params:
-    """What is extracted, and what its files are converted to on the way."""
-
-    archive: str
-    convert: str | None = None
 
 
 def extract_archive(job: Job) -> None:
@@ -29,7 +21,7 @@ def extract_archive(job: Job) -> None:
     record = _record(job, "archive", ("path", "sha256"))
     archive = Path(record["path"])
     root = Path(job.outputs["sidecar"]).with_suffix("")
-    conversion = job.params_as(Params).convert
+    conversion = job.params_as(ExtractArchive).convert
     identity = {"archive": record["sha256"], "convert": conversion}
     remembered_as = identity
     unpack = None

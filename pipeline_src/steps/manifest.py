@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline_src.components import load
 from pipeline_src.data.fingerprint import DigestCache, cache_path
 from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.parameters import DescribeData
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json, write_json
 from pipeline_src.provenance.job import Job
@@ -20,51 +21,51 @@ def make_manifest(job: Job, workers: int | None = None) -> None:
 
     `workers` is the number of processes that decode files; None: all cores.
     """
-    params = job.params
-    reader = load(f"reader.{params['format']}")
-    roots = _roots(job)
+    data = job.params_as(DescribeData, part=True)
+    reader = load(f"reader.{data.format}")
+    roots = _roots(job, data)
     listings = {
-        name: reader.read(roots, name, {"classes": params["classes"], **spec})
-        for name, spec in params["splits"].items()
+        name: reader.read(roots, name, {"classes": data.classes, **split})
+        for name, split in data.splits.items()
     }
-    owned = params.get("root") is not None
-    cache = DigestCache(cache_path(params["dataset"]), next(iter(listings.values())).root) if owned else None
+    owned = data.root is not None
+    cache = DigestCache(cache_path(data.dataset), next(iter(listings.values())).root) if owned else None
     sidecar = Path(job.outputs["sidecar"])
     problems_path = sidecar.with_name(f"{sidecar.name}.problems.txt")
     try:
-        checks = load(f"manifest.{reader.task}").of(params)
+        checks = load(f"manifest.{reader.task}").of(job.params)
         built = build_manifest(listings, checks, workers or _available_cores(), problems_path, cache)
     except InputError as error:
-        raise InputError(f"data set {params['dataset']!r}: {error}") from None
+        raise InputError(f"data set {data.dataset!r}: {error}") from None
     for warning in built.facts["warnings"]:
-        print(f"warning: data set {params['dataset']!r}: {warning}", file=sys.stderr)
+        print(f"warning: data set {data.dataset!r}: {warning}", file=sys.stderr)
     write_json(job.outputs["index"], built.index)
     job.write_sidecar(
         built.content,
         packages=("numpy", "pillow"),
         summary=", ".join(f"{facts['images']} {name}" for name, facts in built.facts["splits"].items())
         + " images",
-        dataset=params["dataset"],
-        format=params["format"],
+        dataset=data.dataset,
+        format=data.format,
         index=job.outputs["index"],
-        classes=params.get("classes") or [str(label) for label in range(params["num_classes"])],
+        classes=data.classes or [str(label) for label in range(data.num_classes)],
         **built.facts,
     )
 
 
-def _roots(job: Job) -> list[Path]:
+def _roots(job: Job, data: DescribeData) -> list[Path]:
     """The folders to read: the user's own, or what the records of extracted or drawn data name."""
-    if job.params.get("root") is not None:
-        root = Path(job.params["root"])
+    if data.root is not None:
+        root = Path(data.root)
         if not root.is_dir():
-            raise InputError(f"data set {job.params['dataset']!r}: {root}: no such folder")
+            raise InputError(f"data set {data.dataset!r}: {root}: no such folder")
         return [root]
     roots = []
     for source in job.input_list("sources"):
         root = Path(read_json(source)["root"])
         if not root.is_dir():
             raise InputError(
-                f"data set {job.params['dataset']!r}: {root} is gone, though {source} records it; "
+                f"data set {data.dataset!r}: {root} is gone, though {source} records it; "
                 "delete that record to have it made again"
             )
         roots.append(root)

@@ -1,8 +1,5 @@
 """Step `probe`: scales of features and gradients at the start of a run: plain, with modules, folded.
 
-    params   {"data": {"num_classes", "ignore_index"}, "model" with its "equalizer", "seed",
-              "recipe" as `ProbeRecipe`, "batches": 4, "threads", "deterministic"}
-
     probe.json
              {"content", "batches", "batch",
               "concatenations": {"decoder.concat": [{"branch": "level 2", "raw_std", "upsampled_std",
@@ -25,7 +22,7 @@ from torch import nn
 
 from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.probe import probe_network, probe_records
-from pipeline_src.calibration.probe_recipe import ProbeRecipe
+from pipeline_src.calibration.probe_recipe import ProbeRun
 from pipeline_src.calibration.probed_forms import PLAIN, PROBED_FORMS
 from pipeline_src.calibration.statistics import scales_for
 from pipeline_src.data.index import Manifest
@@ -52,38 +49,35 @@ def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> Non
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     ranks = Ranks(0, 1, torch.device(device))
-    settings = configure(
-        threads=job.params["threads"], deterministic=job.params["deterministic"], device=ranks.device
-    )
-    found = _probe(job, ranks, workers)
+    run = job.params_as(ProbeRun)
+    settings = configure(threads=run.threads, deterministic=run.deterministic, device=ranks.device)
+    found = _probe(job, run, ranks, workers)
     content = digest_of(found)
     write_json(job.outputs["probe"], {"content": content, **found})
     job.write_sidecar(
         content,
         PACKAGES,
         f"{len(found['concatenations'])} concatenations on {found['batches']} batches",
-        seeds={"run": job.params["seed"]},
+        seeds={"run": run.seed},
         settings=settings,
         device=describe_device(ranks.device),
         peak_memory_bytes=peak_memory(ranks.device),
     )
 
 
-def _probe(job: Job, ranks: Ranks, workers: int | None) -> dict[str, Any]:
-    params = job.params
-    section, recipe = params["model"], job.section_as(ProbeRecipe, "recipe")
+def _probe(job: Job, run: ProbeRun, ranks: Ranks, workers: int | None) -> dict[str, Any]:
     data = Manifest.load(job.input("manifest")).content
-    own, _ = initial_model(job, build_model)
-    _, scales = scales_for(own, section, data, job.input("statistics"))
+    own, _ = initial_model(job, run, build_model)
+    _, scales = scales_for(own, run.model, data, job.input("statistics"))
     del own
-    first = FirstBatches.of(job, ranks, section["equalizer"]["images"], workers)
+    first = FirstBatches.of(run, job.input("manifest"), ranks, workers)
     # kept, so that the three networks see the same and nothing is loaded three times
-    batches = list(first.load(count=params["batches"]))
-    loss = SegmentationLoss.of(recipe.loss, params["data"]["ignore_index"]).to(ranks.device)
-    names = [name for level in section["equalizer"]["concatenations"] for name in level]
+    batches = list(first.load(count=run.batches))
+    loss = SegmentationLoss.of(run.recipe.loss, run.data.ignore_index).to(ranks.device)
+    names = [name for level in run.equalizer["concatenations"] for name in level]
     found = {
         form: probe_network(
-            network(job, form, scales).to(ranks.device), names, batches, loss, recipe.bn_fixed
+            network(job, run, form, scales).to(ranks.device), names, batches, loss, run.recipe.bn_fixed
         )
         for form in track(PROBED_FORMS, len(PROBED_FORMS), f"{job.name}: probe", "network")
     }
@@ -94,13 +88,11 @@ def _probe(job: Job, ranks: Ranks, workers: int | None) -> dict[str, Any]:
     }
 
 
-def network(job: Job, form: str, scales: dict[str, list[Scale]]) -> nn.Module:
-    """The initial network of a job in one of `PROBED_FORMS`; on the CPU, equalised."""
-    section = job.params["model"]
-    equalizer = None if form == PLAIN else {**section["equalizer"], "form": form}
-    model, _ = initial_model(
-        replace(job, params={**job.params, "model": {**section, "equalizer": equalizer}}), build_model
-    )
+def network(job: Job, run: ProbeRun, form: str, scales: dict[str, list[Scale]]) -> nn.Module:
+    """The initial network of a run in one of `PROBED_FORMS`; on the CPU, equalised."""
+    equalizer = None if form == PLAIN else {**run.equalizer, "form": form}
+    changed = replace(run, model={**run.model, "equalizer": equalizer})
+    model, _ = initial_model(job, changed, build_model)
     if form != PLAIN:
         apply_scales(model, form, scales)
     return model

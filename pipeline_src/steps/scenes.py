@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.components import load
+from pipeline_src.data.parameters import DrawScenes
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.scene import Scene
 from pipeline_src.files import digest_file
@@ -22,15 +22,15 @@ from pipeline_src.provenance.job import Job
 
 def make_scenes(job: Job) -> None:
     """Draw what the job's parameters say, replace the folder, and record it."""
-    params = job.params
-    settings = scene_settings(params)
-    write = load(f"scenes.{params['layout']}")
+    drawn = job.params_as(DrawScenes)
+    settings = scene_settings(drawn)
+    write = load(f"scenes.{drawn.layout}")
     sidecar = Path(job.outputs["sidecar"])
     root = sidecar.with_suffix("")
     partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
     partial.mkdir(parents=True)
     try:
-        count = write(_scenes(settings, params["images"]), partial)
+        count = write(_scenes(settings, drawn.images), partial)
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         content = _content(partial, files)
         size = sum(path.stat().st_size for path in files)
@@ -42,28 +42,27 @@ def make_scenes(job: Job) -> None:
         packages=("numpy", "pillow"),
         summary=f"{count} images",
         root=str(root),
-        layout=params["layout"],
+        layout=drawn.layout,
         images=count,
         files=len(files),
         bytes=size,
     )
 
 
-def scene_settings(params: dict[str, Any]) -> SceneSettings:
-    """The generator's settings from a job's parameters; `size` is `[w, h]` or `{"min": .., "max": ..}`.
+def scene_settings(drawn: DrawScenes) -> SceneSettings:
+    """The generator's settings from a job's parameters.
 
     Raises `InputError` that names the parameter.
     """
-    size = params["size"]
-    smallest, largest = (size["min"], size["max"]) if isinstance(size, dict) else (size, size)
+    smallest, largest = drawn.sizes
     return SceneSettings(
-        seed=params["seed"],
+        seed=drawn.seed,
         smallest=(smallest[0], smallest[1]),
         largest=(largest[0], largest[1]),
-        classes=params["classes"],
-        objects=(params["objects"][0], params["objects"][1]),
-        shares=None if (shares := params.get("shares")) is None else (shares[0], shares[1]),
-        crowds=params["crowds"],
+        classes=drawn.classes,
+        objects=(drawn.objects[0], drawn.objects[1]),
+        shares=None if drawn.shares is None else (drawn.shares[0], drawn.shares[1]),
+        crowds=drawn.crowds,
     )
 
 

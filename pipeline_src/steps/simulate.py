@@ -1,7 +1,5 @@
 """Step `simulate`: variance of random maps before and after bilinear upsampling.
 
-    params   {"simulation": `Simulation` of pipeline_src/calibration/simulation_options.py, "threads": 2}
-
     simulation.json
              {"content", "maps", "mean", "ratios",
               "points": [{"variance": of the distribution, "before": measured, "after": {"2": 0.19, ...}}],
@@ -17,7 +15,7 @@ import logging
 import torch
 
 from pipeline_src.calibration.simulation import simulate
-from pipeline_src.calibration.simulation_options import Simulation
+from pipeline_src.calibration.simulation_options import SimulateUpsampling
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
@@ -28,8 +26,9 @@ log = logging.getLogger("simulate")
 def simulate_job(job: Job) -> None:
     """Simulate, and write the result and the sidecar of `job`."""
     device = torch.device("cpu")
-    settings = configure(threads=job.params["threads"], deterministic=True, device=device)
-    simulation = job.section_as(Simulation, "simulation")
+    told = job.params_as(SimulateUpsampling)
+    settings = configure(threads=told.threads, deterministic=True, device=device)
+    simulation = told.simulation
     found = simulate(simulation, job.name)
     content = digest_of(found)
     write_json(job.outputs["simulation"], {"content": content, **found})

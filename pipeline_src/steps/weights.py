@@ -1,12 +1,12 @@
 """Step `weights`: pretrained weights, verified. A timm tag's file is fetched, a user's own only checked.
 
-params   {"model", "file", "urls", "sha256" where it is known} for a timm tag, or
-         {"file", "sha256", "source"} for a file of the user's own
+Of a timm tag the parameters are its row in the table of weights, of a file `OwnWeights`.
 """
 
 from pathlib import Path
 
 from pipeline_src.data.archives import RemoteFile
+from pipeline_src.data.parameters import OwnWeights
 from pipeline_src.data.weights import check_own_file, fetch_weights
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
@@ -19,15 +19,14 @@ def bring_weights(job: Job, mirror: str | None = None, accept_unverified: bool =
     recorded in accepted.csv. Raises `InputError` for weights that cannot be fetched or are others.
     """
     params = job.params
-    if not isinstance(params.get("file"), str):
-        raise InputError(
-            f"job {job.name}: parameter file is {params.get('file')!r}, expected a file name or path"
-        )
     if params.get("model") and "urls" in params:
         row = RemoteFile.from_params({**params, "name": params["model"]})
         accept = accept_unverified or params.get("accept_unverified", False) is True
         record = fetch_weights(row, Path(job.outputs["sidecar"]).parent, mirror, accept)
     else:
-        record = check_own_file(params["file"], params.get("sha256"), params.get("source"))
+        own = job.params_as(OwnWeights)
+        if not isinstance(own.file, str):
+            raise InputError(f"job {job.name}: parameter file is {own.file!r}, expected a file name or path")
+        record = check_own_file(own.file, own.sha256, own.source)
     found = f"{record['bytes'] / 1e6:,.1f} MB, verified"
     job.write_sidecar(content=record["sha256"], summary=found, **record)

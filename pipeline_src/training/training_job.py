@@ -23,6 +23,7 @@ from pipeline_src.training.engine import Trainer
 from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, write_finished
 from pipeline_src.training.journal import Journal, last_values
 from pipeline_src.training.objective import Batch, Objective
+from pipeline_src.training.parameters import InitialParameters, TrainRun
 from pipeline_src.training.preflight import check_batch
 from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
@@ -111,17 +112,15 @@ def train_job(job: Job, parts: Parts, options: Options) -> None:
 def _train(
     job: Job, parts: Parts, options: Options, ranks: Ranks, store: CheckpointFolder, stop: StopRequest
 ) -> dict[str, Any]:
-    params, seed, recipe = job.params, job.params["seed"], job.section_as(Recipe, "recipe")
-    settings = configure(
-        threads=params["threads"], deterministic=params["deterministic"], device=ranks.device
-    )
+    run, recipe = job.params_as(TrainRun), job.section_as(Recipe, "recipe")
+    settings = configure(threads=run.threads, deterministic=run.deterministic, device=ranks.device)
     workers = options.workers
     if workers is None:
         workers = 4 if ranks.device.type == "cuda" else 0
     data = parts.open_data(job, ranks, workers)
     check_batch(recipe, data.samples, ranks.world)
     timetable = Timetable.of(recipe, data.samples)
-    model, start = initial_model(job, parts.build_model)
+    model, start = initial_model(job, run, parts.build_model)
     start |= parts.prepare(model, job)
     if ranks.world > 1 and parts.synchronise_bn:
         model = convert_sync_batchnorm(model, ranks.device)
@@ -132,7 +131,7 @@ def _train(
         model=model,
         recipe=recipe,
         timetable=timetable,
-        seed=seed,
+        seed=run.seed,
         objective=data.objective,
         ranks=ranks,
         store=store,
@@ -166,7 +165,7 @@ def _train(
                 "resumed_from": [session["from_step"] for session in trainer.sessions[1:]],
                 "sessions": trainer.sessions,
             },
-            "seeds": {"run": seed, "initialisation": derive(seed, "init")},
+            "seeds": {"run": run.seed, "initialisation": derive(run.seed, "init")},
             "settings": settings,
             "device": describe_device(ranks.device),
             "world_size": ranks.world,
@@ -175,14 +174,16 @@ def _train(
     )
 
 
-def initial_model(job: Job, build_model: BuildModel) -> tuple[nn.Module, dict[str, Any]]:
-    """The model of a job's parameters, seed and weights before anything else, on the CPU, and where its
-    weights came from: the same in every job of one run.
+def initial_model(
+    job: Job, run: InitialParameters, build_model: BuildModel
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The model of a run's parameters and of a job's weights before anything else, on the CPU, and where
+    its weights came from: the same in every job of one run.
     """
     fetched = read_json(job.input("weights")) if "weights" in job.inputs else {}
     weights = fetched.get("path")
-    torch.manual_seed(derive(job.params["seed"], "init"))
-    model = build_model(job.params["model"], weights)
+    torch.manual_seed(derive(run.seed, "init"))
+    model = build_model(run.model, weights)
     start: dict[str, Any] = {
         "backbone_file": weights,
         "backbone_source": fetched.get("source") or fetched.get("origin"),

@@ -100,8 +100,8 @@ def test_weights_are_timms_own_tags_with_its_licences():
         (4, "voc2007_trainval", "voc2012_test", "voc2012_test is in the table twice"),
         (5, "VOCtest_06-Nov-2007.tar", "VOCtrainval_06-Nov-2007.tar", "already that of voc2007_trainval"),
         (13, ",6646970404,,,", ",6646970404,,4e443f8a2eca6b1dac8a6c57641b67dd40621a49,", "a copy error"),
-        (6, ",", "", "expected 15 cells"),
-        (6, ",", ",,", "expected 15 cells"),
+        (6, ",", "", "expected 16 cells"),
+        (6, ",", ",,", "expected 16 cells"),
     ],
 )
 def test_a_broken_archive_row_is_named_by_file_and_line(

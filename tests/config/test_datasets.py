@@ -146,9 +146,9 @@ def drawn(classes, **images):
 )
 def test_detection_counts_the_background_as_class_0(dataset, classes, first):
     dataset = load(dataset)
-    params = dataset.manifest_params()
-    assert dataset.reader.task == "detection" and params["num_classes"] == classes == len(params["classes"])
-    assert params["classes"][:2] == ["background", first]
+    data, _ = dataset.described("mine")
+    assert dataset.reader.task == "detection" and data.num_classes == classes == len(data.classes)
+    assert data.classes[:2] == ["background", first]
 
 
 @pytest.mark.parametrize(

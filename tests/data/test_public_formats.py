@@ -16,12 +16,14 @@ from pipeline_src.config.load import load_params
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
 from pipeline_src.data.index import Manifest
+from pipeline_src.data.parameters import DrawScenes
 from pipeline_src.data.readers.cityscapes import cityscapes_root
 from pipeline_src.data.scenes import ade20k, cityscapes, coco, voc2012, voc_detection
 from pipeline_src.data.scenes.generator import generate_scenes
 from pipeline_src.data.scenes.paint import NUM_CLASSES
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.errors import InputError
+from pipeline_src.options import from_json
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.steps import scenes as scenes_step
 from tests.jobs import run_job
@@ -76,7 +78,7 @@ def test_training_ids_are_those_of_the_scenes(plan, describe, write_job, layout,
     manifest = describe(job)
     assert manifest.num_classes == classes + 1
     assert manifest.classes == load(f"reader.{layout}").names[: classes + 1]
-    settings = scenes_step.scene_settings(scenes.params)
+    settings = scenes_step.scene_settings(from_json(DrawScenes, scenes.params))
     for split, count in (("train", 4), ("val", 3)):
         expected = [(scene.image, scene) for scene in generate_scenes(settings, split, count)]
         dataset = SegmentationDataset(manifest.path, split)

@@ -11,7 +11,8 @@ import pytest
 from benchmarks import dfp_cost
 from pipeline_src.options import from_json
 from pipeline_src.profiling.describe import describe_architecture
-from pipeline_src.steps.cost import Params, count_cost
+from pipeline_src.profiling.parameters import MeasureCost
+from pipeline_src.steps.cost import count_cost
 from tests.jobs import run_job, write_job_file
 from tests.profiling.sections import cost_params, section
 
@@ -31,7 +32,7 @@ def write_job(folder: Path, params: dict[str, Any]) -> Path:
 
 
 def counted(**changes: Any) -> dict[str, Any]:
-    return count_cost(from_json(Params, cost_params(**changes)))
+    return count_cost(from_json(MeasureCost, cost_params(**changes)))
 
 
 def read_outputs(folder: Path) -> tuple[dict[str, Any], ...]:

@@ -17,9 +17,10 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build import build_detector
 from pipeline_src.options import from_json
 from pipeline_src.profiling.detector_costs import PROPOSALS, describe_detector
+from pipeline_src.profiling.parameters import MeasureCost
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.prediction_pictures import read_panels
-from pipeline_src.steps.cost import Params, count_cost, time_cost
+from pipeline_src.steps.cost import count_cost, time_cost
 from pipeline_src.tasks.detection.costs import COSTS, made_up_batch
 from pipeline_src.tasks.detection.data import TRAINING
 from pipeline_src.tasks.detection.objective import DetectionObjective
@@ -139,7 +140,7 @@ def test_costs_follow_the_convention(data):
         "accumulate": 1,
         "loss": {},
     }
-    cost = from_json(Params, {
+    cost = from_json(MeasureCost, {
         "model": params["model"], "crop": [64, 96], "batch": 2, "recipe": recipe, "threads": 1,
         "repeats": 1, "warmup": 0,
     })  # fmt: skip

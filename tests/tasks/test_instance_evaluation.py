@@ -70,7 +70,9 @@ def evaluation(tmp_path):
     city = tmp_path / "city"
     write_cityscapes_instances(drawn, city)
     params = {
-        "data": {"num_classes": len(CLASSES)},
+        "data": {"num_classes": len(CLASSES), "ignore_index": 255},
+        "threads": 1,
+        "deterministic": True,
         "model": {
             "backbone": {"mean": [0.5] * 3, "std": [0.5] * 3},
             "detector": {"test": {"nms_iou": 0.5, "detections": 100}},

@@ -18,6 +18,7 @@ from pipeline_src.tasks.detection.objective import DetectionObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Validate
 from pipeline_src.training.objective import Objective
+from pipeline_src.training.parameters import TrainRun
 from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.training_job import Data, Parts
 
@@ -49,30 +50,31 @@ class DetectionReading:
         Validation is at the last of the training's scales. Raises `InputError` when the manifest does not
         fit the job, names files that are gone, or has no box to train on.
         """
-        params, manifest = job.params, job.input("manifest")
+        run, manifest = job.params_as(TrainRun), job.input("manifest")
         recipe = job.section_as(DetectionRecipe, "recipe")
-        Manifest.load(manifest).require_classes(params["data"]["num_classes"])
+        Manifest.load(manifest).require_classes(run.data.num_classes)
         augment = recipe.augment
-        mean, std = params["model"]["backbone"]["mean"], params["model"]["backbone"]["std"]
         train = self.dataset(
             manifest,
             "train",
-            DetectionTrainTransform.of(augment, mean, std),
+            DetectionTrainTransform.of(augment, run.mean, run.std),
             difficult=augment.difficult,
             group_by_aspect=augment.group_by_aspect,
         )
         return Data(
             samples=len(train),
-            batches=batch_source(train, recipe, params["seed"], ranks, workers),
+            batches=batch_source(train, recipe, run.seed, ranks, workers),
             validate=None
             if recipe.validate_every is None
-            else self._validation(job, augment, ranks, workers),
+            else self._validation(job, run, augment, ranks, workers),
             objective=self.objective(),
         )
 
-    def _validation(self, job: Job, augment: DetectionAugment, ranks: Ranks, workers: int) -> Validate:
-        norm, test = job.params["model"]["backbone"], job.params["model"]["detector"]["test"]
-        transform = DetectionEvalTransform.of(augment.scales[-1], norm["mean"], norm["std"])
+    def _validation(
+        self, job: Job, run: TrainRun, augment: DetectionAugment, ranks: Ranks, workers: int
+    ) -> Validate:
+        test = run.model["detector"]["test"]
+        transform = DetectionEvalTransform.of(augment.scales[-1], run.mean, run.std)
         split = self.dataset(job.input("manifest"), "val", transform)
 
         def validate(model: nn.Module) -> Mapping[str, float]:

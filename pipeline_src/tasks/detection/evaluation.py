@@ -25,9 +25,9 @@ from pipeline_src.evaluation.detections import (
     ImageId,
     ImageTruth,
 )
-from pipeline_src.evaluation.inference_options import SplitEvaluation
 from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.panels import spread_evenly
+from pipeline_src.evaluation.parameters import EvaluateRun
 from pipeline_src.evaluation.passes import EvaluationSplit
 from pipeline_src.evaluation.voc_ap import voc_scores
 from pipeline_src.models.detectors.build import build_detector
@@ -52,12 +52,12 @@ class DetectionEvaluation:
 
     def __init__(self, job: Job) -> None:
         """Raises `InputError` for a manifest of other classes or of another task."""
-        self.job, self.settings = job, job.section_as(SplitEvaluation, "evaluation")
-        self.test = job.params["model"]["detector"]["test"]
-        manifest, norm = job.input("manifest"), job.params["model"]["backbone"]
-        Manifest.load(manifest).require_classes(job.params["data"]["num_classes"])
+        run, manifest = job.params_as(EvaluateRun), job.input("manifest")
+        self.job, self.settings = job, run.evaluation
+        self.test = run.model["detector"]["test"]
+        Manifest.load(manifest).require_classes(run.data.num_classes)
         scales = self.settings.scales or []
-        sizes = [DetectionEvalTransform.of(scale, norm["mean"], norm["std"]) for scale in scales]
+        sizes = [DetectionEvalTransform.of(scale, run.mean, run.std) for scale in scales]
         self.transform = AtSizes(tuple(sizes))
         self.split = self.dataset(manifest, self.settings.split, self.transform)
 

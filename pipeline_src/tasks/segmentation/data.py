@@ -19,6 +19,7 @@ from pipeline_src.tasks.segmentation.objective import SegmentationObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Validate
 from pipeline_src.training.loss_options import Loss
+from pipeline_src.training.parameters import TrainRun
 from pipeline_src.training.preflight import check_crop
 from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.training_job import Data, Parts
@@ -37,23 +38,21 @@ def open_data(job: Job, ranks: Ranks, workers: int) -> Data:
 
     Raises `InputError` when the manifest does not fit the job, or names files that are gone.
     """
-    params, manifest = job.params, job.input("manifest")
+    run, manifest = job.params_as(TrainRun), job.input("manifest")
     recipe = job.section_as(SegmentationRecipe, "recipe")
-    Manifest.load(manifest).require_classes(params["data"]["num_classes"])
-    mean, std = params["model"]["backbone"]["mean"], params["model"]["backbone"]["std"]
-    train = SegmentationDataset(manifest, "train", TrainTransform.of(recipe.augment, mean, std))
-    check_crop(recipe, recipe.augment.crop, params["model"], len(train))
+    Manifest.load(manifest).require_classes(run.data.num_classes)
+    train = SegmentationDataset(manifest, "train", TrainTransform.of(recipe.augment, run.mean, run.std))
+    check_crop(recipe, recipe.augment.crop, run.model, len(train))
     return Data(
         samples=len(train),
-        batches=batch_source(train, recipe, params["seed"], ranks, workers),
-        validate=None if recipe.validate_every is None else _validation(job, ranks, workers),
-        objective=SegmentationObjective(recipe.loss, params["data"]["ignore_index"]),
+        batches=batch_source(train, recipe, run.seed, ranks, workers),
+        validate=None if recipe.validate_every is None else _validation(job, run, ranks, workers),
+        objective=SegmentationObjective(recipe.loss, run.data.ignore_index),
     )
 
 
-def _validation(job: Job, ranks: Ranks, workers: int) -> Validate:
-    norm = job.params["model"]["backbone"]
-    split = SegmentationDataset(job.input("manifest"), "val", EvalTransform.of(norm["mean"], norm["std"]))
+def _validation(job: Job, run: TrainRun, ranks: Ranks, workers: int) -> Validate:
+    split = SegmentationDataset(job.input("manifest"), "val", EvalTransform.of(run.mean, run.std))
 
     def validate(model: nn.Module) -> Mapping[str, float]:
         scores = evaluate_model(
@@ -73,7 +72,7 @@ def equalise_run(model: nn.Module, job: Job) -> dict[str, Any]:
         return {}
     data = Manifest.load(job.input("manifest")).content
     equalise = load("equalizer.statistics")
-    return {"equalizer": equalise(model, job.params["model"], data, job.input("statistics"))}
+    return {"equalizer": equalise(model, job.params_as(TrainRun).model, data, job.input("statistics"))}
 
 
 TRAINING = Parts(build_model, open_data, equalise_run, headline="miou")

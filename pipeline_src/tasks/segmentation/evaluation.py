@@ -16,9 +16,9 @@ from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.transforms import EvalTransform
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.inference import inference_of
-from pipeline_src.evaluation.inference_options import SplitEvaluation
 from pipeline_src.evaluation.overlays import OverlayWriter
 from pipeline_src.evaluation.panels import spread_evenly
+from pipeline_src.evaluation.parameters import EvaluateRun
 from pipeline_src.evaluation.segmentation import evaluate_model
 from pipeline_src.models.build import build_model
 from pipeline_src.provenance.job import Job
@@ -33,26 +33,25 @@ class SegmentationEvaluation:
 
     def __init__(self, job: Job) -> None:
         """Raises `InputError` for a manifest of other classes."""
-        self.job, self.data = job, job.params["data"]
-        self.settings = job.section_as(SplitEvaluation, "evaluation")
-        self.norm = job.params["model"]["backbone"]
+        self.job, self.run = job, job.params_as(EvaluateRun)
+        self.settings = self.run.evaluation
         self.inference = inference_of(self.settings)
         manifest = job.input("manifest")
-        Manifest.load(manifest).require_classes(self.data["num_classes"])
-        transform = EvalTransform.of(self.norm["mean"], self.norm["std"])
+        Manifest.load(manifest).require_classes(self.run.data.num_classes)
+        transform = EvalTransform.of(self.run.mean, self.run.std)
         self.split = SegmentationDataset(manifest, self.settings.split, transform)
 
     def measure(
         self, model: torch.nn.Module, folder: Path, device: torch.device, workers: int
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Raises `InputError` for a split without a labelled pixel."""
-        classes, ignore_index = list(self.split.classes), self.data["ignore_index"]
+        classes, ignore_index = list(self.split.classes), self.run.data.ignore_index
         shown = spread_evenly(self.settings.overlays, len(self.split))
-        overlays = OverlayWriter(folder, shown, classes, self.norm["mean"], self.norm["std"], ignore_index)
+        overlays = OverlayWriter(folder, shown, classes, self.run.mean, self.run.std, ignore_index)
         scores = evaluate_model(
             model,
             self.split,
-            self.data["num_classes"],
+            self.run.data.num_classes,
             device,
             on_prediction=overlays,
             ignore_index=ignore_index,
