@@ -4,8 +4,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-IDENTITY_PATHS = ("pipeline_src", "workflow", "Snakefile", "params.yaml", "profiles", "dvc.yaml")
-"""What the dirty flag looks at: code, parameters and workflow. Results and notes do not count."""
+DECIDING = ("*.py", "*.yaml", "*.yml", "*.smk", "*.csv", "*.jinja", "Snakefile")
+"""What the dirty flag looks at: code, parameters and workflow, a user's own ideas and overlays included."""
+
+NOT_DECIDING = ("tests", "docs", "benchmarks", "data", "results", "work")
+"""Folders that do not count: notes, results, and data, whose content is part of what a job is."""
 
 
 def describe_commit(folder: str | Path = ".") -> dict[str, Any]:
@@ -13,8 +16,8 @@ def describe_commit(folder: str | Path = ".") -> dict[str, Any]:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {"commit": None, "dirty": None}
-    present = [path for path in IDENTITY_PATHS if (Path(folder) / path).exists()]
-    changes = _git(folder, "status", "--porcelain", "--", *present) if present else ""
+    excluded = [f":(exclude){path}" for path in NOT_DECIDING]
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *DECIDING, *excluded)
     return {"commit": commit, "dirty": bool(changes)}
 
 

@@ -38,7 +38,7 @@ def describe_table(params: MakeTable, table: Values) -> list[str]:
         )
     notes += [f"{row.row}: {row.status}, {row.reason.rstrip('.')}." for row in table.rows if row.reason]
     started = {row.name: row.init_from for row in params.rows if row.init_from}
-    if "none" in params.weights:
+    if "none" in params.weights and any(row.runs and not row.init_from for row in params.rows):
         rest = "the backbones of the other rows" if started else "the backbone"
         fixed = params.fixed_at_random
         never = f"; of it {fixed} stayed as it was, and never learned" if fixed else ""

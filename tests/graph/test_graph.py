@@ -2,6 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -39,20 +42,29 @@ def fresh_dfp(tmp_path_factory) -> Checkout:
     return Checkout.copy_to(tmp_path_factory.mktemp("fresh-dfp"), "[dfp]")
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory) -> Callable[[str], Path]:
+    """Finished checkouts by what they select, each made once and only to be copied."""
+
+    @cache
+    def made(select: str) -> Path:
+        checkout = Checkout.copy_to(tmp_path_factory.mktemp("finished"), select)
+        checkout.finish("--scale", "smoke")
+        return checkout.root
+
+    return made
+
+
 @pytest.fixture
-def finished(tmp_path) -> Checkout:
+def finished(templates, tmp_path) -> Checkout:
     """A checkout in which scale smoke is done for one study."""
-    checkout = Checkout.copy_to(tmp_path, "[dfp]")
-    checkout.finish("--scale", "smoke")
-    return checkout
+    return Checkout(shutil.copytree(templates("[dfp]"), tmp_path, dirs_exist_ok=True))
 
 
 @pytest.fixture
-def finished_all(tmp_path) -> Checkout:
+def finished_all(templates, tmp_path) -> Checkout:
     """A checkout in which all of scale smoke is done."""
-    checkout = Checkout.copy_to(tmp_path)
-    checkout.finish("--scale", "smoke")
-    return checkout
+    return Checkout(shutil.copytree(templates("all"), tmp_path, dirs_exist_ok=True))
 
 
 def test_a_clean_checkout_plans_every_row(fresh):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.files import content_of, write_json, write_text
+from pipeline_src.files import write_json, write_text
 from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.status import assess, changed_keys
 
@@ -41,11 +41,7 @@ def run(plan: Plan, *keys: tuple[str, str], content: str = "same") -> None:
     for key in keys or plan.jobs:
         job = plan.jobs[key]
         write_text(job.outputs["value"], content)
-        inputs = {}
-        for name, path in job.inputs.items():
-            inputs[name] = {"path": path, "content": content_of(path), "lineage": plan.lineage(path)}
-        record = {"step": job.step, "digest": job.digest, "params": job.params, "code": job.code}
-        write_json(job.sidecar, {"content": content, "job": record, "inputs": inputs})
+        plan.as_job(job).write_sidecar(content)
 
 
 def reasons(plan: Plan) -> dict[str, str | None]:

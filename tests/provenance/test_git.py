@@ -49,5 +49,12 @@ def test_a_new_module_is_dirty_and_a_changed_note_is_not(checkout: Path) -> None
     assert describe_commit(checkout)["dirty"] is True
 
 
+@pytest.mark.parametrize("name", ["my_ideas/unet.py", "mine.yaml", "examples/other.yml"])
+def test_a_users_own_idea_or_overlay_is_dirty(checkout: Path, name: str) -> None:
+    (checkout / name).parent.mkdir(exist_ok=True)
+    (checkout / name).write_text("x = 2\n")
+    assert describe_commit(checkout)["dirty"] is True
+
+
 def test_outside_a_checkout_nothing_is_claimed(tmp_path: Path) -> None:
     assert describe_commit(tmp_path) == {"commit": None, "dirty": None}

@@ -15,7 +15,6 @@ import pytest
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
 from pipeline_src.provenance.environment import describe_environment
-from pipeline_src.provenance.git import IDENTITY_PATHS
 from pipeline_src.provenance.job import Job
 from pipeline_src.provenance.sidecar import FileRecord, Sidecar
 
@@ -161,23 +160,6 @@ def test_the_environment_has_the_versions_of_what_is_installed_and_nothing_made_
     assert found["cores"] == os.cpu_count() and set(found) == {
         "python", "platform", "machine", "cores", "packages",
     }  # fmt: skip
-
-
-def test_only_code_parameters_and_workflow_make_a_result_dirty(project):
-    """Everything that is tracked at the top of the checkout is one or the other."""
-    assert all((project / name).exists() for name in IDENTITY_PATHS)
-    notes = {
-        "docs",
-        "tests",
-        "README.md",
-        "LICENSE",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "benchmarks",
-        "results",
-    }
-    assert not notes & set(IDENTITY_PATHS)
-    assert {"pipeline_src", "params.yaml", "Snakefile", "workflow", "profiles"} <= set(IDENTITY_PATHS)
 
 
 def test_every_word_of_a_job_but_its_reason_and_start_is_in_its_file_name(job):

@@ -410,3 +410,9 @@ def test_notes_say_where_rows_started_and_what_never_learned(make_study):
     (start,) = [note for note in notes if note.startswith("Backbone weights: none")]
     assert "the backbones of the other rows started from a random initialisation" in start
     assert start.endswith("; of it batch normalisation stayed as it was, and never learned.")
+    # no row is left that did: those that this scale leaves out started nowhere
+    rows[1] |= {"runs": [], "status": "not at this scale", "reason": "left out"}
+    for row in rows[2:]:
+        row["init_from"] = "other/base/seed-0"
+    notes = made(study, change=change)[0]["notes"]
+    assert not any(note.startswith("Backbone weights: none") for note in notes)
