@@ -68,16 +68,15 @@ def test_the_command_reports_drift_in_one_line(copy: Path):
 
 def test_dvc_reads_every_file_and_fetches_nothing(copy: Path):
     assert run(copy, "git", "init", "-q").returncode == 0
-    listed = run(copy, sys.executable, "-m", "dvc", "list", ".", "-R", "--dvc-only")
     rows = {
         **{f"data/archives/{row.file}": row for row in load_archives(copy / "data/archives.csv").values()},
         **{f"data/weights/{row.file}": row for row in load_weights(copy / "data/weights.csv").values()},
     }
-    # in .gitignore, `/data/archives/*` would hide the folder itself from DVC; it has to be `?*`
-    assert set(listed.stdout.split()) == set(rows)
+    # `dvc list` would show the same and asks every address for its size
     status = run(copy, sys.executable, "-m", "dvc", "status", "--json")
     assert status.returncode == 0, status.stderr
     stages = json.loads(status.stdout)
+    # in .gitignore, `/data/archives/*` would hide the folder itself from DVC; it has to be `?*`
     assert set(stages) == {f"{path}.dvc" for path in rows}
     for path, row in rows.items():
         # "changed checksum" would be there if DVC's own digest of the stage were another one
