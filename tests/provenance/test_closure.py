@@ -11,7 +11,7 @@ from pipeline_src.components import COMPONENTS
 from pipeline_src.provenance.closure import (
     ClosureError,
     _parse,
-    _tree,
+    _source,
     code_identity,
     component_table,
     explain_change,
@@ -61,7 +61,7 @@ def package(tmp_path):
 
 def identity(root: Path, components=("net.a",)) -> dict:
     _parse.cache_clear()
-    _tree.cache_clear()
+    _source.cache_clear()
     return code_identity("pipeline_src.step", components, root)
 
 
