@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline_src.config.recipe import Recipe
 from pipeline_src.config.study import Params
+from pipeline_src.models.fusion.equalizer_rules import FORMS
 from pipeline_src.options import to_json
 
 
@@ -32,9 +33,9 @@ def cost_setting(params: Params, recipe: Recipe) -> dict[str, Any]:
 
 
 def costing(model: dict[str, Any]) -> dict[str, Any]:
-    """The network whose cost is measured: a folded equalizer leaves no trace in it."""
+    """The network whose cost is measured: an equalizer that is folded into weights leaves no trace in it."""
     equalizer = model["equalizer"]
-    if equalizer is not None and equalizer["form"] == "folded":
+    if equalizer is not None and not FORMS[equalizer["form"]].in_network:
         return {**model, "equalizer": None}
     return model
 

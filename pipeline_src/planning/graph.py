@@ -15,7 +15,7 @@ from pipeline_src.config.study import Params
 from pipeline_src.data.index import IGNORE_INDEX
 from pipeline_src.evaluation.inference_options import SplitEvaluation
 from pipeline_src.evaluation.parameters import EvaluateRun
-from pipeline_src.models.fusion.equalizer_rules import CALIBRATED_FORMS
+from pipeline_src.models.fusion.equalizer_rules import FORMS
 from pipeline_src.options import from_json, to_json
 from pipeline_src.planning.data_jobs import DataJobs, without_missing_data
 from pipeline_src.planning.jobs import Plan, PlannedJob
@@ -69,7 +69,7 @@ class GraphBuilder:
     def calibration(self, run: Run) -> PlannedJob | None:
         """The job that measures what a run's scale equalizers need; None where they need nothing."""
         equalizer = run.model["equalizer"]
-        if equalizer is None or equalizer["form"] not in CALIBRATED_FORMS:
+        if equalizer is None or not FORMS[equalizer["form"]].calibrated:
             return None
         return self.plan.create(
             CALIBRATE,

@@ -8,8 +8,34 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.options import REQUIRED, PositiveInt, option
 
-CALIBRATED_FORMS = ("folded", "module")
-"""Forms that need the mean and standard deviation of every branch before training."""
+
+@dataclass(frozen=True)
+class Form:
+    """One way to equalise, and what others need to know of it.
+
+    `meaning` says it in words. A `calibrated` form needs the mean and standard deviation of every branch
+    before training. `in_network`: the network is another one with it, and costs something else.
+    """
+
+    meaning: str
+    calibrated: bool = True
+    in_network: bool = True
+
+
+FORMS = {
+    "folded": Form(
+        "divide the fusion convolution's weights by each branch's global standard deviation (the paper's "
+        "Algorithm 1)",
+        in_network=False,
+    ),
+    "module": Form("normalise each branch in the forward pass by its global mean and deviation"),
+    "up_bn": Form(
+        "batch normalisation after the upsampling (section 3.2's costly alternative, which is not "
+        "calibrated)",
+        calibrated=False,
+    ),
+}
+"""By name; `scale_equalizer.py` holds what each does."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +43,7 @@ class EqualizerOptions:
     """Scale equalizers (Scale Equalization, section 3.2)."""
 
     form: Literal["folded", "module", "up_bn"] = option(
-        REQUIRED,
-        "`folded`: divide the fusion convolution's weights by each branch's global standard "
-        "deviation (the paper's Algorithm 1); `module`: normalise each branch in the forward pass by its "
-        "global mean and deviation; `up_bn`: batch normalisation after the upsampling (section 3.2's "
-        "costly alternative, which is not calibrated).",
+        REQUIRED, "; ".join(f"`{name}`: {form.meaning}" for name, form in FORMS.items()) + "."
     )
     concatenations: list[str] | None = option(
         None,
