@@ -14,7 +14,7 @@ from pipeline_src.config.contracts import BrokenContract
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, Recipe, RecipeSection
-from pipeline_src.config.resolve import resolve_model
+from pipeline_src.config.resolve import offering, resolve_model
 from pipeline_src.config.study import InitFrom, Params, Study
 from pipeline_src.config.table_rows import row_label
 from pipeline_src.errors import InputError
@@ -182,8 +182,9 @@ def _check_point(
         raise params.wrong(key_path("recipe.augment"), text)
     family = params.component(f"backbone.{model['backbone']['family']}")
     if recipe.optimizer.layer_decay and not family.decays_by_depth:
+        others = offering(params, "backbone", lambda one: one.decays_by_depth)
         explanation = (
-            "optimizer.layer_decay needs a backbone whose parameters have a depth, such as ConvNeXt; with "
+            f"optimizer.layer_decay needs a backbone whose parameters have a depth, of family {others}; with "
             f"backbone {spec.model.backbone} use null"
         )
         raise params.wrong(key_path("recipe.optimizer.layer_decay"), explanation)

@@ -5,8 +5,8 @@ The results are plain dictionaries: a job needs neither pydantic nor the configu
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -67,7 +67,8 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
     if spec.equalizer is not None:
         chosen = spec.equalizer.given()
         found = concatenations(model, params.components)
-        order = equalised(found, chosen.concatenations, "equalizer.concatenations")
+        others = offering(params, "decoder", _is_equalised)
+        order = equalised(found, chosen.concatenations, "equalizer.concatenations", others)
         equalizer = {"form": chosen.form, "concatenations": order, "images": chosen.images}
     return {**model, "equalizer": equalizer}
 
@@ -105,14 +106,30 @@ def _resolve_merge(params: Params, spec: ModelSpec) -> dict[str, Any] | None:
     name = "decoder" if spec.decoder is not None else "detector"
     section = getattr(spec, name)
     if not params.component(f"{name}.{section.kind}").merge_places(section.given()):
-        raise InputError(
-            f"merge: {name} {section.kind} merges no two maps; use null here, or a {name} that does"
-        )
+        others = offering(params, name, lambda head: head.merge_places(from_json(head.Options, {})))
+        use = f"use null here{f', or {name} {others}' if others else ''}"
+        raise InputError(f"merge: {name} {section.kind} merges no two maps; {use}")
     merge = params.component(f"merge.{spec.merge.kind}")
     with _below("merge"):
         resolved = merge.resolve(spec.merge.given())
         _check_resolved(params, f"merge.{spec.merge.kind}", resolved)
     return None if resolved is None else {"kind": spec.merge.kind, **resolved}
+
+
+def offering(params: Params, family: str, offers: Callable[[Any], Any]) -> str:
+    """For a message: the components of a family that offer something."""
+    found = []
+    for kind in kinds(family, params.components):
+        declared = params.component(f"{family}.{kind}")
+        # what a user's own component does wrong is told where it is used
+        with suppress(InputError):
+            if offers(declared):
+                found.append(kind)
+    return one_of(found) if found else ""
+
+
+def _is_equalised(decoder: Any) -> bool:
+    return any(one.default for one in decoder.concatenations(from_json(decoder.Options, {})))
 
 
 def _check_resolved(params: Params, kind: str, resolved: dict[str, Any] | None) -> None:

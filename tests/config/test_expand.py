@@ -113,7 +113,8 @@ def test_decay_by_layer_needs_a_network_that_has_it():
     vary = {"net": {"ConvNeXt": {"model.backbone": "swin_tiny", "recipe": "uper_convnext_t"}}}
     tree = {"scales": {"paper": {"studies": {"scale_eq_encoders": {"vary": {"encoder": vary["net"]}}}}}}
     message = (
-        r"vary\.encoder\.ConvNeXt\.recipe: optimizer.layer_decay needs a backbone whose .* swin_tiny use null"
+        r"vary\.encoder\.ConvNeXt\.recipe: optimizer.layer_decay needs a backbone whose parameters have a "
+        r"depth, of family convnext; with backbone swin_tiny use null"
     )
     with pytest.raises(InputError, match=message):
         experiments(tree)

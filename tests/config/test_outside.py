@@ -56,6 +56,41 @@ MODEL = {
 }
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            {"decoder": {"kind": "psp"}, "merge": {"kind": "deepfuse"}},
+            "decoder psp merges no two maps; use null here, or decoder uper or summing",
+        ),
+        (
+            {"decoder": {"kind": "fcn", "concat_input": False}, "equalizer": {"form": "folded"}},
+            "use null here, or a decoder that concatenates, such as fcn, psp, aspp, sep_aspp, uper or unet",
+        ),
+    ],
+)
+def test_a_refusal_names_every_component_that_would_do(
+    model: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """The user's own included; one whose code is broken is left out."""
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from pipeline_src.models.decoders.uper import UPerHead\n"
+        "class Summing(UPerHead):\n"
+        "    concatenations = staticmethod(lambda options: [])\n"
+        "class Broken(UPerHead):\n"
+        "    merge_places = concatenations = staticmethod(lambda options: 1 / 0)\n"
+    )
+    components = {
+        **COMPONENTS,
+        "decoder.summing": f"{own}:Summing",
+        "decoder.broken": f"{own}:Broken",
+    }
+    with pytest.raises(InputError) as caught:
+        run_of({"backbone": "resnet50", **model}, components)
+    assert str(caught.value).endswith(message)
+
+
 def test_all_of_them_together_can_be_equalised_and_costed() -> None:
     run, params = run_of(MODEL)
     assert run.model["decoder"] == {"kind": "unet", "channels": 8}

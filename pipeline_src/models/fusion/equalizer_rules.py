@@ -57,12 +57,15 @@ class EqualizerOptions:
 
 
 def equalised(
-    available: Sequence[Concatenation], chosen: list[str] | None, key: str = "equalizer.concatenations"
+    available: Sequence[Concatenation],
+    chosen: list[str] | None,
+    key: str = "equalizer.concatenations",
+    others: str = "",
 ) -> list[list[str]]:
     """Names of the concatenations to equalise, one list per nesting level in the order of calibration.
 
     `chosen` None: those that are equalised by default. Raises `InputError` naming `key` for an unknown
-    name, and where there is nothing to equalise.
+    name, and where there is nothing to equalise; it then names `others`, decoders that have something.
     """
     names = [one.name for one in available]
     for name in chosen or ():
@@ -74,7 +77,7 @@ def equalised(
     if not taken:
         raise InputError(
             f"{key.removesuffix('.concatenations')}: this network concatenates nothing that could be "
-            "equalised; use null here, or a decoder that concatenates, such as uper or psp"
+            f"equalised; use null here, or a decoder that concatenates{others and f', such as {others}'}"
         )
     levels = sorted({one.nesting for one in taken})
     return [[one.name for one in taken if one.nesting == level] for level in levels]
