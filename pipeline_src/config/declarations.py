@@ -26,7 +26,7 @@ from pipeline_src.config.explain import one_of, suggest
 from pipeline_src.config.stand_in import StandIn
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.closure import PACKAGE, ROOT, ClosureError, reached_packages
-from pipeline_src.tasks.words import WORDS
+from pipeline_src.tasks.table import TASKS
 
 CONTRACTS = {
     "backbone": "pipeline_src.models.backbones.base:StagedBackbone",
@@ -91,8 +91,8 @@ def check_outside(kind: str, target: str) -> None:
     try:
         check_contract(found, declaration(CONTRACTS[family]))
         for task in getattr(found, "tasks", None) or [getattr(found, "task", None)]:
-            if task not in (None, *WORDS):
-                raise InputError(f"{target.rpartition(':')[2]} is for {task!r}; a task is {one_of(WORDS)}")
+            if task not in (None, *TASKS):
+                raise InputError(f"{target.rpartition(':')[2]} is for {task!r}; a task is {one_of(TASKS)}")
     except InputError as error:
         raise InputError(f"{module}: {error}") from None
 

@@ -16,6 +16,10 @@ from pipeline_src.config.declarations import component
 from pipeline_src.config.sections import section_of
 from pipeline_src.models.fusion.equalizer_rules import EqualizerOptions
 from pipeline_src.options import Name, Rgb, Sha256
+from pipeline_src.tasks.table import TASKS
+
+HEADS = {section: kind for task in TASKS.values() for section, kind in task.heads.items()}
+"""Sections of a model that read levels of its pyramid, with the kind of their component; main ones first."""
 
 
 class WeightsFile(Section):
@@ -93,6 +97,11 @@ class ModelSpec(Section):
         if self.detector is not None and (self.auxiliary is not None or self.equalizer is not None):
             raise ValueError("auxiliary and equalizer belong to a decoder; set both to null")
         return self
+
+    @property
+    def head(self) -> str:
+        """The section of the main head, which says what the network learns."""
+        return next(name for name in HEADS if getattr(self, name) is not None)
 
 
 Outside = tuple[tuple[str, str], ...]

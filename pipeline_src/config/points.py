@@ -20,8 +20,8 @@ from pipeline_src.config.table_rows import row_label
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.options import NonNegativeInt
+from pipeline_src.tasks.table import TASKS
 from pipeline_src.tasks.task import task_of
-from pipeline_src.tasks.words import WORDS
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _check_point(
     """Refuse what is valid by itself and does not go together, before any job finds out."""
     equalizer = model["equalizer"]
     task = params.datasets[spec.dataset].reader.task
-    has, wants = WORDS[task], WORDS[task_of(model)]
+    has, wants = TASKS[task], TASKS[task_of(model)]
     if has != wants:
         text = f"{spec.dataset!r} has {has.annotations}; {wants.network} learns from {wants.annotations}"
         raise params.wrong(key_path("dataset"), text)

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline_src.config.contracts import BrokenContract
 from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted, one_of, suggest
-from pipeline_src.config.model import Backbone, ModelSpec, WeightsFile, kinds
+from pipeline_src.config.model import HEADS, Backbone, ModelSpec, WeightsFile, kinds
 from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
@@ -26,9 +26,6 @@ from pipeline_src.models.fusion.concatenation import Concatenation
 from pipeline_src.models.fusion.equalizer_rules import equalised
 from pipeline_src.models.pyramid_place import BACKBONE_LEVELS, PyramidPlace
 from pipeline_src.options import from_json
-
-HEADS = {"decoder": "decoder", "auxiliary": "decoder", "detector": "detector"}
-"""Sections of a model that read levels of its pyramid, with the kind of their component."""
 
 
 def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
@@ -54,9 +51,8 @@ def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str
         detector = params.component(f"detector.{spec.detector.kind}")
         with _below("detector"):
             detector.check(spec.detector.given(), available, family.freezable)
-    main = next(name for name in heads if name != "auxiliary")
     model = {
-        "task": params.component(f"{HEADS[main]}.{heads[main].kind}").task,
+        "task": params.component(f"{HEADS[spec.head]}.{heads[spec.head].kind}").task,
         "num_classes": num_classes,
         "backbone": resolve_backbone(backbone, facts),
         "pyramid": pyramid,
@@ -80,7 +76,7 @@ def _available_levels(params: Params, spec: ModelSpec, read: dict[str, list[int]
         available = params.component(f"pyramid.{spec.pyramid.kind}").available_levels(spec.pyramid.given())
     for name, levels in read.items():
         if missing := [level for level in levels if level not in available]:
-            key = "levels" if HEADS[name] == "detector" else "level"
+            key = "levels" if hasattr(getattr(spec, name), "levels") else "level"
             raise InputError(
                 f"{name}.{key}: {missing[-1]} is not there; this network's levels are {available[0]} to "
                 f"{available[-1]}"
@@ -103,10 +99,10 @@ def _resolve_merge(params: Params, spec: ModelSpec) -> dict[str, Any] | None:
     """The merges as a job is told of them; None for plain sums. The head must merge something."""
     if spec.merge is None:
         return None
-    name = "decoder" if spec.decoder is not None else "detector"
+    name, family = spec.head, HEADS[spec.head]
     section = getattr(spec, name)
-    if not params.component(f"{name}.{section.kind}").merge_places(section.given()):
-        others = offering(params, name, lambda head: head.merge_places(from_json(head.Options, {})))
+    if not params.component(f"{family}.{section.kind}").merge_places(section.given()):
+        others = offering(params, family, lambda head: head.merge_places(from_json(head.Options, {})))
         use = f"use null here{f', or {name} {others}' if others else ''}"
         raise InputError(f"merge: {name} {section.kind} merges no two maps; {use}")
     merge = params.component(f"merge.{spec.merge.kind}")
@@ -225,15 +221,11 @@ def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
 
 def model_components(model: dict[str, Any]) -> list[str]:
     """Component kinds that a resolved model names: the dynamic edges of its code identity."""
-    named = [
-        ("decoder", "decoder"),
-        ("detector", "detector"),
-        ("pyramid", "pyramid"),
-        ("merge", "merge"),
-        ("auxiliary", "decoder"),
-    ]
+    named = {**HEADS, "pyramid": "pyramid", "merge": "merge"}
     found = [f"backbone.{model['backbone']['family']}"]
-    found += [f"{family}.{model[name]['kind']}" for name, family in named if model.get(name) is not None]
+    found += [
+        f"{family}.{model[name]['kind']}" for name, family in named.items() if model.get(name) is not None
+    ]
     if model.get("equalizer") is not None:
         found.append("equalizer.structure")
     return sorted(set(found))

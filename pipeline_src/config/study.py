@@ -12,7 +12,7 @@ from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted
 from pipeline_src.config.figures import FigureSection, figure_sections
 from pipeline_src.config.layers import Layer, locate
-from pipeline_src.config.model import Backbone, ModelSpec, Outside, model_spec
+from pipeline_src.config.model import HEADS, Backbone, ModelSpec, Outside, model_spec
 from pipeline_src.config.recipe import EvaluationSection, RecipeSection
 from pipeline_src.config.sections import section_of
 from pipeline_src.errors import InputError
@@ -181,8 +181,7 @@ class Params(Section):
     def task_of(self, study: Study) -> str:
         """What a study's runs are for, as their head declares it: a folder in `tasks`."""
         model = study.model
-        family = "detector" if model.detector is not None else "decoder"
-        return str(self.component(f"{family}.{getattr(model, family).kind}").task)
+        return str(self.component(f"{HEADS[model.head]}.{getattr(model, model.head).kind}").task)
 
     def spelled(self, kinds: Iterable[str]) -> tuple[str, ...]:
         """Kinds as jobs name them: one of the user's own with the file that it stands in."""

@@ -8,7 +8,7 @@ from pipeline_src.config.experiments import Row
 from pipeline_src.config.explain import one_of, suggest
 from pipeline_src.config.figures import figure_kinds
 from pipeline_src.config.study import Params
-from pipeline_src.tasks.words import WORDS
+from pipeline_src.tasks.table import TASKS
 
 
 def with_baselines(params: Params, key: str, rows: list[Row], axis_labels: list[dict[str, str]]) -> list[Row]:
@@ -101,8 +101,8 @@ def _check_metric(params: Params, task: str, name: str, place: list[str | int]) 
 
 
 def _of_another_task(task: str, other: str | None) -> str:
-    needs = WORDS[other].annotations if other in WORDS else other
-    return f"needs {needs}, and this study has {WORDS[task].annotations}"
+    needs = TASKS[other].annotations if other in TASKS else other
+    return f"needs {needs}, and this study has {TASKS[task].annotations}"
 
 
 def check_rows(params: Params, key: str, rows: list[Row]) -> None:

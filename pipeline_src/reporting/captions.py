@@ -3,7 +3,8 @@
 from pipeline_src.reporting.blocks import sentence
 from pipeline_src.reporting.parameters import CostSetting, EvaluatedData, MakeTable, Scale, Testing
 from pipeline_src.reporting.table import Column, Values
-from pipeline_src.tasks.words import WORDS, Words
+from pipeline_src.tasks.declaration import Task
+from pipeline_src.tasks.table import TASKS
 
 NEVER_EVIDENCE = "Its numbers are never evidence about a paper."
 
@@ -23,8 +24,8 @@ def describe_table(params: MakeTable, table: Values) -> list[str]:
     scores = [column for column in columns if column.kind == "score"]
     if scores:
         notes.append(_data_sentence(params.data, table, scores))
-    words = WORDS[params.data.task]
-    notes += [_column_sentence(column, params.costs, words) for column in columns]
+    task = TASKS[params.data.task]
+    notes += [_column_sentence(column, params.costs, task) for column in columns]
     baselines = {row.baseline_row or "" for row in table.rows if not row.is_baseline}
     if baselines:
         which = (
@@ -63,7 +64,7 @@ def _data_sentence(data: EvaluatedData, table: Values, scores: list[Column]) -> 
     paper = f"Paper: {data.paper_dataset or data.dataset} {', '.join(sorted(splits))}; " if splits else ""
     ways = [_way(one) + (f" ({one.rows} rows)" if len(data.testing) > 1 else "") for one in data.testing]
     parts = [ours, *([" or ".join(ways)] if ways else [])]
-    if extra := WORDS[data.task].scores:
+    if extra := TASKS[data.task].scores:
         parts.append(extra)
     return f"{paper}{'here' if paper else 'Data'}: {', '.join(parts)}{n}."
 
@@ -83,14 +84,14 @@ def _way(testing: Testing) -> str:
     return text
 
 
-def _column_sentence(column: Column, settings: list[CostSetting], words: Words) -> str:
+def _column_sentence(column: Column, settings: list[CostSetting], task: Task) -> str:
     text = f"{sentence(column.header)}: {column.meaning}"
     if column.kind == "cost" and settings and column.key != "parameters":
         batches = ((1 if column.key == "flops" else setting.batch, setting.crop) for setting in settings)
         texts = [f"{'one image' if n == 1 else f'a batch of {n}'} of {w}x{h}" for n, (h, w) in batches]
         text += f", for {' or '.join(dict.fromkeys(texts))}"
-    if words.flops and column.key == "flops":
-        text += f", {words.flops}"
+    if task.flops and column.key == "flops":
+        text += f", {task.flops}"
     if column.devices:
         text += f", measured on {'; '.join(column.devices)}"
     if column.published and column.kind == "cost":

@@ -6,9 +6,10 @@ A task is a folder here, with the same files in each:
     objective.py    its loss, as `training.objective.Objective`
     evaluation.py   its scores and pictures, as `evaluation.evaluate.TaskEvaluation`
     costs.py        COSTS, as `Costs` below
+    declaration.py  what planning and tables know of it, as `declaration.Task`; an entry of `table.TASKS`
     submission.py   predictions for evaluation servers, as `evaluation.submit.TaskSubmission`
 
-Each of them is a component, so that a job reaches those of its own task only.
+All but the declaration are components, so that a job reaches those of its own task only.
 """
 
 from __future__ import annotations

@@ -1,0 +1,22 @@
+"""What is declared of a task, for planning and for what is printed. Standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task in words, and the networks that learn it.
+
+    `annotations` are what its data has, `network` what learns from them, `sizes` what its training transforms
+    have to say. `scores` and `flops` are added to what a table says of its data and of that column; empty for
+    nothing. `heads` are the sections of a model that read levels of its pyramid, each with the kind of its
+    component; the first one is always there.
+    """
+
+    annotations: str
+    network: str
+    sizes: str
+    heads: Mapping[str, str]
+    scores: str = ""
+    flops: str = ""
