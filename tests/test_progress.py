@@ -6,7 +6,7 @@ import pytest
 
 from pipeline_src import progress
 from pipeline_src.progress import SPELLED, Progress, score_text, size_text, track
-from pipeline_src.reporting.metrics import METRICS
+from pipeline_src.reporting.metric_table import METRICS
 
 
 @pytest.fixture

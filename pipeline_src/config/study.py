@@ -17,7 +17,8 @@ from pipeline_src.config.recipe import EvaluationSection, RecipeSection
 from pipeline_src.config.sections import section_of
 from pipeline_src.errors import InputError
 from pipeline_src.options import Name, NonNegativeInt, Pair, PositiveInt
-from pipeline_src.reporting.metrics import METRICS, Metric
+from pipeline_src.reporting.metric_table import METRICS
+from pipeline_src.reporting.metrics import Metric
 from pipeline_src.reporting.parameters import Rules
 
 

@@ -12,7 +12,7 @@ from pipeline_src.options import to_json
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.steps import EVALUATE, TABULATE, TRAIN
 from pipeline_src.reporting.availability import DONE, NOT_AT_THIS_SCALE
-from pipeline_src.reporting.metrics import METRICS
+from pipeline_src.reporting.metric_table import METRICS
 from pipeline_src.reporting.parameters import (
     Assumption,
     CostSetting,

@@ -11,7 +11,8 @@ import pandas as pd
 from pipeline_src.reporting.answers import COLLAPSED, NO_EVIDENCE, Answer, answer_rows
 from pipeline_src.reporting.availability import DONE, SERVER_ONLY
 from pipeline_src.reporting.intervals import paired_difference, summarise
-from pipeline_src.reporting.metrics import Metric, Source, metric_named
+from pipeline_src.reporting.metric_table import metric_named
+from pipeline_src.reporting.metrics import Metric, Source
 from pipeline_src.reporting.parameters import DIFFERENCE, Printed, Rules, Scale
 from pipeline_src.reporting.reference import SERVER_SPLITS
 from pipeline_src.reporting.rows import TableRow

@@ -14,7 +14,8 @@ from pipeline_src.data.index import Counted
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.options import from_json
-from pipeline_src.reporting.metrics import METRICS, Metric
+from pipeline_src.reporting.metric_table import METRICS
+from pipeline_src.reporting.metrics import Metric
 from pipeline_src.reporting.parameters import ListedRun, Report, StudyPart
 from pipeline_src.reporting.prediction_pictures import read_panels
 from pipeline_src.reporting.table import Table

@@ -20,7 +20,8 @@ import pandas as pd
 from pipeline_src.components import load
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json, write_text
-from pipeline_src.reporting.metrics import ResultFile, Source, fraction, sources_in
+from pipeline_src.reporting.metric_table import sources_in
+from pipeline_src.reporting.metrics import ResultFile, Source, fraction
 from pipeline_src.reporting.parameters import Tabulate
 from pipeline_src.reporting.rows import pair_inputs, runs_with_results
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline_src.reporting.metrics import Metric
+
 
 @dataclass(frozen=True)
 class Task:
@@ -11,12 +13,14 @@ class Task:
     `annotations` are what its data has, `network` what learns from them, `sizes` what its training transforms
     have to say. `scores` and `flops` are added to what a table says of its data and of that column; empty for
     nothing. `heads` are the sections of a model that read levels of its pyramid, each with the kind of its
-    component; the first one is always there.
+    component; the first one is always there. `metrics` are what its evaluation measures, in the order of the
+    long tables.
     """
 
     annotations: str
     network: str
     sizes: str
     heads: Mapping[str, str]
+    metrics: tuple[Metric, ...]
     scores: str = ""
     flops: str = ""

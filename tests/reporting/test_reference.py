@@ -11,7 +11,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.summaries import plan_everything
 from pipeline_src.planning.summary_jobs import SummaryJobs
-from pipeline_src.reporting.metrics import METRICS
+from pipeline_src.reporting.metric_table import METRICS
 from pipeline_src.reporting.reference import (
     printed_in,
     read_assumptions,

@@ -19,7 +19,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.options import option
 from pipeline_src.reporting.figures.drawing import GREY, Drawing, series_style
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.metrics import headlines, metric_named
+from pipeline_src.reporting.metric_table import headlines, metric_named
 from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.rows import RowRun, TableRow, pair_inputs
 from pipeline_src.reporting.tidy import read_csv

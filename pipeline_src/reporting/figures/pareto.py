@@ -11,7 +11,7 @@ from pipeline_src.reporting.answers import COLLAPSED
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.metrics import headlines
+from pipeline_src.reporting.metric_table import headlines
 from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.table import Column, CostCell, Values
 from pipeline_src.reporting.tidy import first_table, read_study

@@ -15,7 +15,7 @@ from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
 from pipeline_src.reporting.figures.kind import FigureKind, Inputs
 from pipeline_src.reporting.figures.labels import label_points
-from pipeline_src.reporting.metrics import headlines
+from pipeline_src.reporting.metric_table import headlines
 from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.rows import TableRow
 from pipeline_src.reporting.table import CostCell, ScoreCell, Values
