@@ -19,6 +19,21 @@ def test_a_signal_is_noted_and_its_handler_restored_afterwards(name):
     assert signal.getsignal(number) == before
 
 
+def test_a_handler_of_somebody_elses_comes_back_afterwards():
+    def own(number, frame):
+        pass
+
+    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    before = [signal.signal(number, own) for number in numbers]
+    try:
+        with StopRequest():
+            assert own not in map(signal.getsignal, numbers)
+        assert [signal.getsignal(number) for number in numbers] == [own] * 3
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
 def test_saving_every_k_steps_needs_no_clock():
     interval = SaveInterval(steps=3)
     assert [done for done in range(1, 10) if interval.due(done)] == [3, 6, 9]
