@@ -39,6 +39,33 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path, synced):
     assert synced == [path.stat().st_size]
 
 
+def test_its_name_is_on_the_disk_before_an_older_one_goes(tmp_path, monkeypatch):
+    folder = folder_at(tmp_path)
+    folder.save(1, state(1))
+    folder.save(2, state(2))
+    events = []
+    fsync, replace, unlink = os.fsync, os.replace, Path.unlink
+
+    def synced(handle):
+        events.append("folder synced" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file synced")
+        fsync(handle)
+
+    def renamed(source, target):
+        events.append("renamed")
+        replace(source, target)
+
+    def removed(path, missing_ok=False):
+        if path.exists():
+            events.append("older one removed")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(Path, "unlink", removed)
+    folder.save(3, state(3))
+    assert events == ["file synced", "renamed", "folder synced", "older one removed"]
+
+
 def test_the_newest_two_are_kept_in_numeric_order(tmp_path):
     folder = folder_at(tmp_path)
     for step in (8, 9, 10, 100):
