@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import math
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,12 +12,16 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline_src.errors import InputError
+from pipeline_src.provenance.job import Job
 from pipeline_src.training import step as step_module
-from pipeline_src.training.checkpoint import load_checkpoint
+from pipeline_src.training import stopping
+from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Diverged
 from pipeline_src.training.precision import Precision
 from pipeline_src.training.seeding import derive, seed_step
+from pipeline_src.training.stopping import SaveInterval
+from pipeline_src.training.training_job import Options, train_job
 from tests.training.toy_training import (
     ADAMW,
     SGD,
@@ -297,6 +302,26 @@ def test_how_often_is_saved_changes_neither_weights_nor_logs(tmp_path):
     for other in results[1:]:
         assert_equal(other[0], results[0][0])
         assert other[1:] == results[0][1:]
+
+
+def test_a_checkpoint_is_due_so_many_minutes_after_the_last_one(tmp_path, monkeypatch):
+    minutes, saved = 0, []
+    save = CheckpointFolder.save
+    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: 60.0 * minutes))
+    monkeypatch.setattr(
+        CheckpointFolder, "save", lambda self, step, state: saved.append(step) or save(self, step, state)
+    )
+
+    def a_minute_each(first, batches):
+        nonlocal minutes
+        for batch in batches:
+            minutes += 1
+            yield batch
+
+    job = Job.load(write_job(tmp_path, epochs=6))
+    options = Options(0, "cpu", tmp_path / "work", SaveInterval(minutes=5))
+    train_job(job, toy_parts(a_minute_each), options)
+    assert saved == [5, 10]
 
 
 def test_log_every_keeps_each_nth_row_and_the_last(tmp_path):
