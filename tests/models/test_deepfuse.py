@@ -5,10 +5,12 @@ import torch
 from torch import nn
 from torchvision.ops import FeaturePyramidNetwork
 
+from pipeline_src.config.resolve import concatenations
 from pipeline_src.errors import InputError
 from pipeline_src.models.decoders.uper import UPerHead
 from pipeline_src.models.detectors.fpn import MergingFPN
 from pipeline_src.models.fusion.deepfuse import DeepFuse, DeepFuseOptions, ResidualBottleneck
+from pipeline_src.models.fusion.equalizer_rules import equalised
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
 from pipeline_src.models.merges import insert_merges
 
@@ -155,6 +157,20 @@ def test_its_concatenation_can_be_equalised():
     section = {"merge": {"kind": "deepfuse", "combine": "concat", "blocks": 0}}
     insert_merges(head, section, UPerHead.merge_places(UPerHead.Options(**OPTIONS)))
     assert {f"merges.{index}.concat" for index in range(3)} < set(named_concatenations(head))
+
+
+@torch.no_grad()
+def test_equalisers_are_calibrated_in_the_order_in_which_they_feed_one_another():
+    decoder = {"kind": "uper", **OPTIONS}
+    section = {"merge": {"kind": "deepfuse", "combine": "concat", "blocks": 0}}
+    head = UPerHead(WIDTHS, 5, **OPTIONS).eval()
+    insert_merges(head, section, UPerHead.merge_places(UPerHead.Options(**OPTIONS)))
+    ran = []
+    for place, concat in named_concatenations(head).items():
+        concat.register_forward_hook(lambda *_, place=place: ran.append([f"decoder.{place}"]))
+    head(maps((16, 12), (8, 6), (4, 3), (2, 2), channels=WIDTHS))
+    found = concatenations({"pyramid": None, "decoder": decoder, **section})
+    assert equalised(found, [one.name for one in found]) == ran
 
 
 def test_options_that_mean_the_same_are_one():
