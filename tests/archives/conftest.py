@@ -91,7 +91,9 @@ class Server:
             def _send(self, resource: Resource) -> None:
                 wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
                 condition = self.headers.get("If-Range")
-                fits = condition is None or condition == resource.etag or not resource.honours_if_range
+                # a weak tag fits no If-Range (RFC 9110, section 13.1.5)
+                same = condition == resource.etag and not str(condition).startswith("W/")
+                fits = condition is None or same or not resource.honours_if_range
                 start = int(wanted[1]) if wanted and resource.ranges and fits else None
                 total = len(resource.data)
                 if start is not None and start >= total:

@@ -53,6 +53,17 @@ def test_a_later_run_continues_what_an_earlier_one_left(server: Server, tmp_path
     assert server.requests[-1] == ("/f", "bytes=100000-")
 
 
+def test_a_file_with_a_weak_tag_is_continued_all_the_same(
+    server: Server, tmp_path: Path, impatient: HttpOptions
+):
+    part = tmp_path / "f.part"
+    url = server.add("/f", DATA, etag='W/"v1"', drops=[100_000])
+    assert download(url, part, "f", len(DATA), options=impatient) is True
+    assert part.read_bytes() == DATA
+    assert part.with_name("f.part.json").exists()
+    assert [given for _, given in server.requests] == [None, "bytes=100000-"]
+
+
 def test_a_server_without_ranges_sends_it_all_again(server: Server, tmp_path: Path, impatient: HttpOptions):
     part = tmp_path / "f.part"
     url = server.add("/f", DATA, ranges=False, drops=[200_000, 250_000])
