@@ -103,6 +103,17 @@ def test_decision_table_of_scores(case, verdict):
     assert score(**case) == verdict
 
 
+def test_a_value_as_far_off_as_is_tolerated_agrees_whatever_its_binary_fraction():
+    """Two decimals, as papers print them: most are no binary fraction, and 2.14 - 1.14 is above 1."""
+    alone = {"is_baseline": True, "difference": None, "paper_difference": None}
+    for hundredths in range(0, 10_000, 7):
+        paper = hundredths / 100
+        for sign in (1, -1):
+            near, far = ((hundredths + sign * (100 + more)) / 100 for more in (0, 1))
+            assert score(ours=near, paper=paper, **alone) == "agrees", (near, paper)
+            assert score(ours=far, paper=paper, **alone) == "differs", (far, paper)
+
+
 @pytest.mark.parametrize(
     ("ours", "paper", "more", "verdict"),
     [
