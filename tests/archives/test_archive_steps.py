@@ -12,6 +12,7 @@ import sys
 import tarfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from safetensors.numpy import save
 from pipeline_src.data.accepted import read_accepted
 from pipeline_src.data.weights import check_safetensors
 from pipeline_src.errors import InputError
+from pipeline_src.provenance.job import Job
+from pipeline_src.steps.extract import extract_archive
 
 from .conftest import Server, step_environment
 from .test_sbd import Sets
@@ -173,6 +176,30 @@ def test_sbd_is_converted_while_it_is_unpacked(tmp_path, write_job, run_step):
     assert "scipy" in written["environment"]["packages"]
     with Image.open(tmp_path / written["root"] / "SegmentationClassAug" / f"{sets.names[0]}.png") as image:
         np.testing.assert_array_equal(np.asarray(image), sets.masks[sets.names[0]])
+
+
+def test_another_version_of_a_conversion_converts_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("sbd.tgz").write_bytes(b"archive")
+    sha256 = hashlib.sha256(b"archive").hexdigest()
+    Path("record.json").write_text(json.dumps({"path": "sbd.tgz", "sha256": sha256}))
+    converted = []
+
+    def convert(archive: Path, folder: Path) -> dict[str, int]:
+        converted.append(archive)
+        (folder / "mask.png").write_bytes(b"mask")
+        return {"masks": 1}
+
+    monkeypatch.setattr("pipeline_src.data.sbd.convert_sbd", convert)
+    job = Job(
+        "extract", "sbd", "demo", {"archive": "sbd", "convert": "sbd_to_png"}, {"archive": "record.json"},
+        {"sidecar": "extracted/sbd.json"}, {"digest": "first"}, "d",
+    )  # fmt: skip
+    for _ in range(2):
+        extract_archive(job)
+    assert len(converted) == 1
+    extract_archive(replace(job, code={"digest": "second"}))
+    assert len(converted) == 2
 
 
 def test_an_unknown_conversion_is_named(tmp_path, server: Server, write_job, run_step):
