@@ -179,3 +179,34 @@ def test_tables_know_the_rows_that_start_from_another_run_and_what_is_fixed_at_r
     assert table["fixed_at_random"] is None
     random = {"select": ["ipg_voc"], "backbones": {"resnet50": {"weights": "none"}}}
     assert table_of(random, "ipg_table6")["fixed_at_random"] == "batch normalisation and the stem and stage 1"
+
+
+@pytest.mark.parametrize(
+    ("frozen", "fixed"),
+    [
+        ([None, None], None),
+        ([0, None], "the stem"),
+        ([0, 1], "the stem and stage 1"),
+        ([1, 3], "the stem and stage 1 to 3"),
+        ([2, 0], "the stem and stage 1 to 2"),
+    ],
+)
+def test_what_any_row_keeps_fixed_at_random_is_named(frozen: list[int | None], fixed: str | None):
+    detector = {"kind": "faster_rcnn", "frozen_norm": False}
+    study = {
+        "title": "one",
+        "dataset": "voc0712",
+        "recipe": "ipg_voc",
+        "model": {"backbone": "resnet50", "detector": detector},
+        "vary": {
+            "stages": {
+                f"row {place}": {"model.detector.frozen_stages": one} for place, one in enumerate(frozen)
+            }
+        },
+        "tables": [{"number": 1, "title": "t", "row": "{stages}", "metrics": ["ap"]}],
+    }
+    if frozen[0] == frozen[1]:
+        study["vary"]["stages"]["row 1"]["recipe.epochs"] = 5
+    random = {"backbones": {"resnet50": {"weights": "none"}}}
+    overlay = {"select": ["mine"], "studies": {"mine": study}, **random}
+    assert table_of(overlay, "mine_table1").get("fixed_at_random") == fixed
