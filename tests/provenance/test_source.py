@@ -57,6 +57,26 @@ def test_another_text_is_parsed_anew(tmp_path):
     assert len(kept_files(kept)) == 3
 
 
+PROPERTY = """class Net:
+    @property
+    def width(self):
+        return {0}
+
+    @width.setter
+    def width(self, value):
+        self.channels = {1}
+"""
+
+
+def test_a_property_and_its_setter_are_two_definitions():
+    before = Source.of(PROPERTY.format("self.channels", "value")).definitions
+    assert len(before) == 4
+    for getter, setter in (("2 * self.channels", "value"), ("self.channels", "2 * value")):
+        after = Source.of(PROPERTY.format(getter, setter)).definitions
+        assert after.keys() == before.keys()
+        assert sum(after[name] != before[name] for name in before) == 1
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"imports": 3}', '{"imports": [], "dynamic": [1]}'])
 def test_a_damaged_record_is_made_again(tmp_path, damage):
     file, kept = tmp_path / "a.py", tmp_path / "kept"
