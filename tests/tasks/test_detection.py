@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
@@ -26,6 +28,7 @@ from pipeline_src.tasks.detection.data import TRAINING
 from pipeline_src.tasks.detection.objective import DetectionObjective
 from pipeline_src.tasks.segmentation import data as segmentation_data
 from pipeline_src.training import engine
+from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.precision import Precision
 from tests.jobs import change_job, run_job
 from tests.tasks.tiny_detection import (
@@ -161,6 +164,28 @@ def test_costs_follow_the_convention(data):
     assert timed["latency"] > 0 and timed["step_time"] > 0
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_bytes_of_a_batch_that_is_really_run_are_those_that_it_keeps(data, batch):
+    """Counted by autograd's own hooks: every storage once, without parameters and buffers."""
+    model = run_params(experiments(data))["model"]
+    torch.manual_seed(0)
+    detector = build_detector(model).train()
+    images, targets = made_up_batch(batch, (64, 96), model["num_classes"], CPU)
+    kept = []
+
+    def keep(tensor):
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        losses = torch.stack(list(detector(images, targets).values())).sum()
+    own = {one.untyped_storage().data_ptr() for one in detector.state_dict(keep_vars=True).values()}
+    sizes = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in kept}
+    expected = sum(size for place, size in sizes.items() if place not in own)
+    assert losses.requires_grad
+    assert COSTS.saved_bytes(model, batch, (64, 96)) == pytest.approx(expected, rel=0.05)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_every_stage_of_a_cascade_costs(data, count):
     """Each stage has its own two layers and predictor, of which every region passes each."""
@@ -183,6 +208,29 @@ def test_a_detectors_cost_is_measured_at_its_last_training_size(data):
     assert architecture.setting["crop"] == [64, 96]
     (scoring,) = found.scorings.values()
     assert scoring.evaluation.scales == [[96, 64]]
+
+
+class FindsNothing(nn.Module):
+    """Remembers the sizes of the images that it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def forward(self, images):
+        self.sizes += [tuple(image.shape[-2:]) for image in images]
+        return [{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0), "labels": torch.zeros(0).long()}]
+
+
+def test_validation_is_at_the_last_of_the_training_scales(data, tmp_path):
+    scales = [[160, 96], [80, 48], [96, 64]]
+    job = Job.load(train_job(tmp_path, data, vary={"recipe.augment.scales": [scales]}))
+    model = FindsNothing()
+    scores = TRAINING.open_data(job, Ranks(0, 1, CPU), 0).validate(model)
+    assert scores["ap"] == 0
+    resize = GeneralizedRCNNTransform(64, 96, [0.0] * 3, [1.0] * 3).eval().resize
+    there = [torch.zeros(3, height, width) for height, width in ((64, 90), (90, 61), (64, 90))]
+    assert model.sizes == [tuple(resize(image, None)[0].shape[-2:]) for image in there]
 
 
 def test_costs_of_maps_of_one_pixel_can_be_counted(data):
