@@ -34,6 +34,19 @@ def test_content_is_on_the_disk_before_the_rename_and_the_folder_after(
     assert events == ["file", "rename", "folder"]
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_others_may_read_a_file_as_one_that_open_makes(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "ours", "abc")
+        with open(tmp_path / "plain", "w"):
+            pass
+    finally:
+        os.umask(before)
+    ours, plain = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ours", "plain"))
+    assert ours == plain == 0o666 & ~umask
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     write_text(target, "old")
