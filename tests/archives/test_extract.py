@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_src.data import extract as extract_module
 from pipeline_src.data.extract import extract, unpack_members
 from pipeline_src.errors import InputError
 
@@ -57,6 +58,23 @@ def test_every_file_arrives_with_its_bytes(tmp_path: Path, form: str, seed: int)
     assert tree(result.root) == files
     assert (result.files, result.bytes) == (len(files), sum(map(len, files.values())))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"set", "set.extracted.json"}
+
+
+def test_what_was_remembered_is_forgotten_before_another_archive_takes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A crash between the two must not leave the second archive's files under the first one's name."""
+    first, second = ({"mask.png": bytes([level]) * 9} for level in (1, 2))
+    archives = [pack_tar(tmp_path / f"{n}.tar", files) for n, files in enumerate((first, second))]
+    target, other = tmp_path / "set", {**IDENTITY, "archive": "b" * 64}
+    extract(archives[0], target, IDENTITY)
+    with monkeypatch.context() as crash:
+        crash.setattr(extract_module, "write_json", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            extract(archives[1], target, other)
+    assert tree(target) == second
+    assert extract(archives[0], target, IDENTITY).fresh
+    assert tree(target) == first
 
 
 def test_folders_and_links_that_stay_inside_are_kept(tmp_path: Path):
