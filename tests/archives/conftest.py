@@ -77,7 +77,8 @@ class Server:
                 if resource is None:
                     self._empty(404)
                 elif resource.statuses:
-                    self._empty(resource.statuses.pop(0))
+                    headers = {name.replace("-", "_"): value for name, value in resource.headers.items()}
+                    self._empty(resource.statuses.pop(0), **headers)
                 else:
                     self._send(resource)
 

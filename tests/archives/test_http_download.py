@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_src.data import http
 from pipeline_src.data.http import DownloadError, HttpOptions, download
 from pipeline_src.errors import InputError
 
@@ -51,6 +52,20 @@ def test_a_later_run_continues_what_an_earlier_one_left(server: Server, tmp_path
     assert download(url, part, "f", len(DATA), options=once) is True
     assert part.read_bytes() == DATA
     assert server.requests[-1] == ("/f", "bytes=100000-")
+
+
+@pytest.mark.parametrize(
+    ("wish", "pause"), [("0", 0.0), ("7", 7.0), ("86400", 120.0), ("Fri, 31 Dec 1999 23:59:59 GMT", 1.0)]
+)
+def test_a_busy_servers_wish_is_granted_within_limits(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str, pause: float
+):
+    """A pause of a day is none that anybody wants to wait for; a date is not read."""
+    slept: list[float] = []
+    monkeypatch.setattr(http.time, "sleep", slept.append)
+    url = server.add("/f", DATA, statuses=[503], headers={"Retry-After": wish})
+    download(url, tmp_path / "f.part", "f", len(DATA), options=HttpOptions(backoff=1.0))
+    assert slept == [pause]
 
 
 def test_a_file_with_a_weak_tag_is_continued_all_the_same(
