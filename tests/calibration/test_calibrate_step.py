@@ -87,6 +87,20 @@ def test_a_stopped_calibration_continues(tmp_path, manifest, calibrated, monkeyp
     assert not list((tmp_path / "work").rglob("step-*.pt"))
 
 
+def test_two_ranks_continue_what_one_process_began(tmp_path, manifest, calibrated, monkeypatch):
+    job = calibrate_job_file(tmp_path, manifest, model_section())
+    monkeypatch.setattr(StopRequest, "requested", "SIGTERM", raising=False)
+    monkeypatch.setattr(StopRequest, "__init__", lambda self: setattr(self, "_previous", {}))
+    with pytest.raises(Interrupted, match="batch 1 of 3 is saved"):
+        calibrate_job(Job.load(job), "cpu", 0, tmp_path / "work")
+    monkeypatch.undo()
+    run_ranks(calibrate_on_a_rank, 2, str(job), str(tmp_path / "work"))
+    whole, parts = (read_json(path)["concatenations"] for path in (calibrated, tmp_path / "statistics.json"))
+    for one, other in zip(whole["decoder.concat"], parts["decoder.concat"], strict=True):
+        assert one["count"] == other["count"]
+        assert (one["mean"], one["std"]) == pytest.approx((other["mean"], other["std"]), rel=1e-5)
+
+
 def test_two_ranks_measure_what_one_process_measures(tmp_path, manifest):
     one = read_json(calibrate(tmp_path / "one", manifest, model_section(), batch=6))
     job = calibrate_job_file(tmp_path / "two", manifest, model_section(), batch=6)

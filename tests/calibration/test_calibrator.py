@@ -146,11 +146,13 @@ def test_modes_are_those_of_the_first_step_and_statistics_stay():
     model = build(section("uper", "folded", [["decoder.concat"]]))
     model.train()
     model.decoder.dropout.eval()
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms[-1].track_running_stats = False
+    tracked = [norm.track_running_stats for norm in norms]
     before = {name: tensor.clone() for name, tensor in model.state_dict().items() if "running" in name}
     modes = {name: module.training for name, module in model.named_modules()}
     seen = []
-    norm = next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d))
-    norm.register_forward_pre_hook(
+    norms[0].register_forward_pre_hook(
         lambda module, inputs: seen.append((module.training, model.decoder.dropout.training))
     )
     calibrator(model, "folded", [["decoder.concat"]]).run()
@@ -159,6 +161,7 @@ def test_modes_are_those_of_the_first_step_and_statistics_stay():
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert all(int(after[name]) == 0 for name in after if name.endswith("num_batches_tracked"))
     assert {name: module.training for name, module in model.named_modules()} == modes
+    assert [norm.track_running_stats for norm in norms] == tracked
 
 
 def test_fixed_batch_norm_uses_its_running_statistics():
