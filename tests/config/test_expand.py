@@ -1,5 +1,7 @@
 """Studies become runs and rows: names, sharing, seeds, baselines."""
 
+import subprocess
+
 import pytest
 
 from pipeline_src.config.expand import expand
@@ -259,6 +261,16 @@ def test_with_more_axes_a_row_is_compared_with_its_own_baseline():
     }
 
 
+@pytest.mark.parametrize(("seeds", "expected"), [(1, [1, 3, 4, 4]), (2, [2, 3, 4, 4]), (5, [5] * 4)])
+def test_extra_seeds_are_more_and_never_fewer(seeds: int, expected: list[int]):
+    extra = [
+        {"where": {"model.pyramid.depth": 1}, "seeds": 4},
+        {"where": {"recipe.optimizer.lr": 0.1}, "seeds": 3},
+    ]
+    rows = two_axes(seeds=seeds, extra_seeds=extra).rows["dfp"]
+    assert [len(row.runs) for row in rows] == expected
+
+
 def test_a_baseline_among_labelled_settings():
     vary = {
         "start": {
@@ -339,12 +351,41 @@ def test_costs_are_measured_once_whatever_the_learning_rate():
     ] * 2
 
 
+@pytest.mark.parametrize("key", ["momentum", "weight_decay"])
+def test_what_an_optimiser_leaves_out_costs_less_and_is_measured_apart(key: str):
+    study = {**_study(), "vary": {f"recipe.optimizer.{key}": [0.0, 0.5, 0.9]}, "tables": [], "baseline": {}}
+    found = experiments({"select": ["mine"], "studies": {"mine": study}})
+    none, some, more = found.rows["mine"]
+    assert none.architecture != some.architecture == more.architecture
+    optimizer = found.architectures[none.architecture].setting["recipe"]["optimizer"]
+    assert optimizer[key] == 0
+
+
+def test_the_cost_of_a_batch_in_parts_is_that_of_a_part():
+    axes = {
+        "split": {n: {"recipe.batch": b, "recipe.accumulate": a} for n, b, a in (("2", 2, 1), ("8", 8, 4))}
+    }
+    study = {**_study(), "vary": axes, "tables": [], "baseline": {}}
+    found = experiments({"select": ["mine"], "studies": {"mine": study}})
+    whole, parts = found.rows["mine"]
+    assert whole.runs != parts.runs and whole.architecture == parts.architecture
+    assert found.architectures[parts.architecture].setting["batch"] == 2
+
+
 def test_weights_of_your_own_need_no_tag():
     own = {"file": "w.safetensors", "sha256": "0" * 64, "source": "s", "mean": [0.5] * 3, "std": [0.25] * 3}
     tree = {"backbones": {"resnet50": {"timm": "mobilenetv2_100", "weights": own}}}
     model = experiments(tree).runs["dfp/depth-0/seed-0"].model
     assert (model["backbone"]["timm"], model["backbone"]["family"]) == ("mobilenetv2_100", "mobilenetv2")
     assert (model["backbone"]["mean"], model["backbone"]["std"]) == ([0.5] * 3, [0.25] * 3)
+
+
+def test_arguments_of_a_backbone_win_over_those_that_its_weights_bring():
+    own = {"file": "w.safetensors", "sha256": "0" * 64, "source": "s", "mean": [0.5] * 3, "std": [0.25] * 3}
+    own["model_args"] = {"drop_path_rate": 0.1, "stem_width": 32}
+    backbone = {"timm": "resnet50", "weights": own, "args": {"drop_path_rate": 0.3}}
+    model = experiments({"backbones": {"resnet50": backbone}}).runs["dfp/depth-0/seed-0"].model
+    assert model["backbone"]["args"] == {"drop_path_rate": 0.3, "stem_width": 32}
 
 
 def test_a_row_label_that_stands_for_several_rows_is_refused():
@@ -359,6 +400,20 @@ def test_paths_expand_variables_and_defaults(monkeypatch):
     assert str(expand_path("${OTHER:-/default}/x")) == "/default/x"
     with pytest.raises(InputError, match="needs the environment variable OTHER, which is not set"):
         expand_path("$OTHER/x")
+
+
+@pytest.mark.parametrize("value", [None, "", "/data/mine"])
+def test_a_default_stands_in_where_a_shell_would_take_it(monkeypatch, value):
+    """For a variable that is empty, too: `/x` would be another place."""
+    monkeypatch.delenv("OTHER", raising=False)
+    if value is not None:
+        monkeypatch.setenv("OTHER", value)
+    text = "${OTHER:-/default}/x"
+    shell = subprocess.run(["sh", "-c", f'printf %s "{text}"'], capture_output=True, text=True, check=True)
+    assert str(expand_path(text)) == shell.stdout
+    if not value:
+        with pytest.raises(InputError, match="needs the environment variable OTHER"):
+            expand_path("$OTHER/x")
 
 
 def _study() -> dict:
