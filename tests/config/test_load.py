@@ -47,6 +47,15 @@ def test_merge_replaces_lists_and_other_kinds_and_keeps_its_arguments():
     assert merge(base, {"o": {"kind": "sgd", "lr": 2.0}})["o"] == {"kind": "sgd", "momentum": 0.9, "lr": 2.0}
 
 
+@pytest.mark.parametrize("key", ["kind", "format", "timm"])
+def test_what_names_another_thing_takes_nothing_from_the_one_below(key):
+    base = {"entry": {key: "one", "args": {"layers": 3}}}
+    assert merge(base, {"entry": {key: "other"}}) == {"entry": {key: "other"}}
+    assert merge(base, {"entry": {key: "one", "args": {"width": 8}}}) == {
+        "entry": {key: "one", "args": {"layers": 3, "width": 8}}
+    }
+
+
 @pytest.mark.parametrize(
     ("tree", "expected"),
     [
