@@ -252,6 +252,13 @@ def test_batches_do_not_come_sorted_by_group():
     assert 20 < (kinds[1:] != kinds[:-1]).sum() < 80
 
 
+def test_the_groups_of_batches_follow_one_another_otherwise_in_every_epoch():
+    """Eight batches, four of each group: 70 sequences, of which 50 epochs show about 36."""
+    groups = np.arange(32) < 16
+    kinds = {tuple(groups[grouped_order(0, epoch, groups, 4)][::4].tolist()) for epoch in range(50)}
+    assert 25 <= len(kinds) <= 50
+
+
 def load(manifest, grouped=True, **options):
     dataset = DetectionDataset(manifest, "train", training(), group_by_aspect=grouped)
     settings = {"seed": 3, "batch": 4, "total_steps": 9, **options}
