@@ -82,6 +82,13 @@ def test_changed_mask_is_named(folder):
     assert folder.state().state == "unchanged"
 
 
+def test_a_change_stays_one_however_often_it_is_looked_at(folder):
+    folder.repaint("trainannot/b.png")
+    # long ago, so that what is found is remembered
+    os.utime(folder.root / "trainannot/b.png", ns=(OLD_NS, OLD_NS + 1))
+    assert [folder.state().state for _ in range(3)] == ["changed"] * 3
+
+
 def test_touched_file_changes_nothing_and_only_it_is_read_once(folder, monkeypatch):
     os.utime(folder.root / "trainannot/b.png", ns=(OLD_NS, OLD_NS + 1))
     read = []
