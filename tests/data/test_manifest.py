@@ -210,6 +210,22 @@ def test_images_that_two_splits_share_are_a_warning(masks_folder, build):
     assert build(root).facts["warnings"] == ["train and val share 1 images, first 'copy'"]
 
 
+def test_images_are_shared_whatever_their_masks_show(masks_folder, build):
+    """Another mask on the same image makes no other image, nor the same mask on another image the same."""
+    root = masks_folder()
+    (root / "val/copy.png").write_bytes((root / "train/b.png").read_bytes())
+    with Image.open(root / "trainannot/b.png") as mask:
+        other = np.asarray(mask)[::-1]
+        assert (other != np.asarray(mask)).any()
+        Image.fromarray(other).save(root / "valannot/copy.png")
+    assert build(root).facts["warnings"] == ["train and val share 1 images, first 'copy'"]
+    with Image.open(root / "val/copy.png") as image:
+        changed = 255 - np.asarray(image)
+    Image.fromarray(changed).save(root / "val/copy.png")
+    (root / "valannot/copy.png").write_bytes((root / "trainannot/b.png").read_bytes())
+    assert build(root).facts["warnings"] == []
+
+
 def test_masks_without_images_are_a_warning(masks_folder, build):
     root = masks_folder()
     (root / "train/b.png").unlink()
