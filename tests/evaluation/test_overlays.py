@@ -79,6 +79,15 @@ def test_images_are_spread_over_the_split(count, length, expected):
     assert spread_evenly(count, length) == expected
 
 
+@pytest.mark.parametrize("count", [3, 7, 12])
+def test_the_distances_of_chosen_images_differ_by_one_at_most(count):
+    for length in range(count, 60):
+        places = [*spread_evenly(count, length), length]
+        distances = np.diff(places)
+        assert places[0] == 0 and len(distances) == count
+        assert distances.max() - distances.min() <= 1, (count, length)
+
+
 def test_the_chosen_images_are_written_and_no_others(tmp_path):
     index, scenes = write_scenes(tmp_path, [0, 2], ["2007_000033", "second", "a/b c"])
     assert json.loads((tmp_path / "index.json").read_text()) == index
