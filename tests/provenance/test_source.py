@@ -57,6 +57,29 @@ def test_another_text_is_parsed_anew(tmp_path):
     assert len(kept_files(kept)) == 3
 
 
+ELSE = """from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import only_read
+else:
+    import at_once
+    try:
+        import below
+    except ImportError:
+        NAMES = eval("[]")
+"""
+
+
+def test_what_runs_instead_of_a_type_check_counts_at_any_depth():
+    found = Source.of(ELSE)
+    assert sorted(name for one in found.imports for name in one.names) == [
+        "TYPE_CHECKING",
+        "at_once",
+        "below",
+    ]
+    assert found.dynamic == [(10, "eval")]
+
+
 PROPERTY = """class Net:
     @property
     def width(self):
