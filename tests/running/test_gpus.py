@@ -133,6 +133,27 @@ def test_a_training_has_a_process_for_every_gpu(project):
     assert devices_of_a_job(project, "train", "--gpus", "2", CUDA_VISIBLE_DEVICES="2,3,4") == ["2,3", "2,3"]
 
 
+def test_a_slot_is_held_by_what_takes_the_place_of_its_process(project):
+    """As torchrun does for a job of several GPUs."""
+    look = (
+        "import fcntl; slot = open('work/gpu-slots/0.lock', 'a')\n"
+        "try: fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB); print('free')\n"
+        "except OSError: print('held')"
+    )
+    start = (
+        "import os, sys; from pipeline_src.running.start import take_gpus; take_gpus(1);"
+        "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
+    done = subprocess.run(
+        [sys.executable, "-c", start, look],
+        capture_output=True,
+        text=True,
+        env={**environment, "PYTHONPATH": str(project), "CUDA_VISIBLE_DEVICES": "0"},
+    )
+    assert done.stdout == "held\n", done.stderr
+
+
 def test_a_step_that_works_in_one_process_has_one(project):
     assert devices_of_a_job(project, "probe", "--gpus", "2", CUDA_VISIBLE_DEVICES="2,3,4") == ["2,3"]
 
