@@ -15,7 +15,8 @@ from pipeline_src.planning.jobs import Plan, PlannedJob
 from pipeline_src.planning.plan_file import PLAN_VARIABLE, PlanFile, PlannedFile
 from pipeline_src.planning.steps import FIGURE, JOIN, SIMULATE
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.code_check import check_inputs
+from pipeline_src.running import code_check
+from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged
 from pipeline_src.running.start import step_function
 from tests.jobs import change_job, run_job, write_job_file
 
@@ -37,6 +38,23 @@ def job() -> Path:
     """A job file that takes no time."""
     outputs = {name: f"{name}.json" for name in SIMULATE.outputs}
     return write_job_file(Path.cwd(), "simulate", PARAMS, outputs)
+
+
+def test_a_file_that_is_written_while_it_is_imported_is_refused(job, monkeypatch):
+    """Within the same second too, and with as many letters."""
+    planned, file = Job.load(job), Path("code.py").absolute()
+    file.write_text("x = 1")
+    same = {"digest": planned.code["digest"], "modules": {"code.py": {}}}
+    monkeypatch.setattr(code_check, "code_identity", lambda *_: same)
+    monkeypatch.setattr(code_check, "ROOT", file.parent)
+    noon = 1_700_000_000_000_000_000
+    os.utime(file, ns=(noon, noon))
+    stamps = check_code(planned)
+    check_unchanged(planned, stamps)
+    file.write_text("x = 2")
+    os.utime(file, ns=(noon, noon + 1_000_000))
+    with pytest.raises(InputError, match=r"code\.py changed while it was imported"):
+        check_unchanged(planned, stamps)
 
 
 def test_a_job_file_that_was_edited_is_refused_in_one_line(job):
