@@ -61,8 +61,10 @@ def test_stochastic_depth_leaves_a_bottleneck_out_of_whole_images():
     assert 10 < int((change == 0).sum()) < 54
     assert not (block.eval()(x) == x).all(dim=-1).all(dim=-1).all(dim=-1).any()
     # what remains is scaled up, so that the mean over images stays
-    kept = DeepFuse(CHANNELS, blocks=1, drop_path=1.0).train()
-    assert torch.equal(kept(x, x), x + x)
+    for rate, left_out in ((1.0, True), (0.0, False)):
+        merge = DeepFuse(CHANNELS, blocks=1, drop_path=rate).train()
+        nn.init.ones_(merge.blocks[0].residual[3].weight)
+        assert torch.equal(merge(x, x), x + x) is left_out
 
 
 def test_a_sum_without_bottlenecks_is_the_plain_head_to_the_bit():
