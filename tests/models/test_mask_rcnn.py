@@ -68,6 +68,16 @@ def test_boxes_and_pasted_masks_equal_torchvisions(pair: Pair) -> None:
         assert (ours_pasted != pasted).float().mean() < 1e-5
 
 
+def test_a_pixel_of_just_one_half_belongs_to_its_object() -> None:
+    """On a grid as large as torchvision's window nothing is interpolated, so that a half stays one."""
+    boxes, masks = torch.tensor([[3.17, 3.17, 30.23, 30.23]]), torch.full((1, 1, 28, 28), 0.5)
+    masks[0, 0, :, ::2] = 0.5 - 2**-20
+    pasted = paste_masks_in_image(masks, boxes, (36, 40))[0, 0]
+    (drawn,) = outlined({"boxes": boxes, "masks": masks}, (36, 40))["outlines"]
+    assert (pasted == 0.5).sum() == 28 * 14
+    assert torch.equal(torch.from_numpy(unpack(drawn, (40, 36))), (pasted == 0.5).to(torch.uint8))
+
+
 def test_parameters_are_torchvisions() -> None:
     with torch.device("meta"):
         model = build_detector(section("mask_rcnn"))
