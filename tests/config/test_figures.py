@@ -22,6 +22,23 @@ def test_pictures_that_no_evaluation_keeps_are_refused():
         plan_everything(load_params(overlays=[Layer("my.yaml", tree)], scale="smoke"))
 
 
+@pytest.mark.parametrize("kept", [(2, 5), (5, 2), (3, 3)])
+def test_a_figure_shows_as_many_pictures_as_every_row_has(kept):
+    rows = {f"row {place}": {"evaluation.overlays": count} for place, count in enumerate(kept)}
+    study = {
+        "title": "t",
+        "dataset": "voc2012",
+        "recipe": "dfp",
+        "model": {"backbone": "resnet50", "decoder": {"kind": "fcn"}},
+        "vary": {"pictures": rows},
+        "figures": [{"kind": "predictions", "subject": "p", "title": "t"}],
+    }
+    tree = {"select": ["mine"], "studies": {"mine": study}}
+    plan = plan_everything(load_params(overlays=[Layer("my.yaml", tree)], scale="smoke"))
+    (figure,) = plan.of("figure")
+    assert figure.params["images"] == min(kept)
+
+
 def test_a_kind_has_its_own_options_beside_the_shared_ones():
     (figure,) = (
         with_figure(kind="tradeoff", costs=["flops"], on_demand=True).studies["scale_eq_encoders"].figures
