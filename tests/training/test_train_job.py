@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps import train as train_step
+from pipeline_src.training.parameters import TrainRun
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
-from pipeline_src.training.training_job import Parts
+from pipeline_src.training.training_job import Parts, initial_model
 from pipeline_src.training.weight_files import digest_of_weights
 from tests.training.toy_training import ToyModel, run_ranks, sidecar, toy_parts, train, write_job
 
@@ -202,6 +203,22 @@ def test_backbone_weights_are_passed_on_from_their_record(tmp_path):
     assert weights == "somewhere.safetensors" == sidecar(job)["weights"]["backbone_file"]
     assert sidecar(job)["weights"]["backbone_source"] == "somebody"
     assert section == json.loads(job.read_text())["params"]["model"]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"source": "a paper's page", "origin": "user's file"}, "a paper's page"),
+        ({"source": None, "origin": "https://example.org/w"}, "https://example.org/w"),
+        ({"origin": "DVC"}, "DVC"),
+    ],
+)
+def test_a_source_that_a_user_names_says_more_than_how_the_file_came_here(tmp_path, said, expected):
+    record = tmp_path / "weights.json"
+    record.write_text(json.dumps({"content": "w", "path": "w.safetensors", **said}))
+    job = Job.load(write_job(tmp_path, inputs={"weights": str(record)}))
+    _, start = initial_model(job, job.params_as(TrainRun), lambda section, weights: ToyModel())
+    assert start["backbone_source"] == expected
 
 
 def test_a_batch_larger_than_the_data_is_refused_before_a_model_is_built(tmp_path):
