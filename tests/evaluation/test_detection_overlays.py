@@ -26,6 +26,20 @@ def write_pictures(folder, shown, seed=0):
     return writer.finish(), pixels, truth, found
 
 
+def test_the_best_of_detections_in_one_place_is_the_one_that_is_seen():
+    rgb = np.full((120, 240, 3), 99, dtype=np.uint8)
+    best = {"bbox": [40.0, 30.0, 150.0, 70.0], "label": 1, "score": 0.9}
+    worse = [{**best, "label": label, "score": 0.9 - label / 10} for label in (2, 3)]
+    alone, covered = (
+        np.asarray(draw_boxes_panel(rgb, {"truth": [], "detections": shown}, "a", NAMES))
+        for shown in ([best], [best, *worse])
+    )
+    # the lower half of both pictures: below the scores, above the names of classes
+    rows = slice(44 + 60, 44 + 120)
+    assert (alone[rows] == covered[rows]).all()
+    assert (alone[rows] == voc_palette()[1]).all(axis=-1).any()
+
+
 def test_the_chosen_images_are_written_with_all_their_boxes(tmp_path):
     index, pixels, truth, found = write_pictures(tmp_path, ["a_c", "a/c", "b"])
     assert json.loads((tmp_path / "index.json").read_text()) == index
