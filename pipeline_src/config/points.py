@@ -110,7 +110,7 @@ def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str
     for combination in itertools.product(*axes):
         labels = {axis: label for axis, label, _ in combination}
         settings = {path: value for _, _, chosen in combination for path, value in chosen.items()}
-        parts = [f"{axis.split('.')[-1]}-{_slug(label)}" for axis, label in labels.items()]
+        parts = [f"{_slug(axis.split('.')[-1])}-{_slug(label)}" for axis, label in labels.items()]
         name = f"{key}/{'_'.join(parts) or 'base'}"
         if name in seen:
             raise params.wrong(

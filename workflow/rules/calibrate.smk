@@ -30,7 +30,7 @@ rule calibrate:
     message:
         CALIBRATE.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} --gpus {resources.gpu} {params.options} > {log:q} 2>&1"
 
 
 PROBE = PLAN.rule("probe")
@@ -63,4 +63,4 @@ rule probe:
     message:
         PROBE.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} --gpus {resources.gpu} {params.options} > {log:q} 2>&1"

@@ -28,4 +28,4 @@ rule cost:
     message:
         COST.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} --gpus {resources.gpu} {params.options} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} --gpus {resources.gpu} {params.options} > {log:q} 2>&1"

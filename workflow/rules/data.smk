@@ -25,7 +25,7 @@ rule fetch:
     message:
         FETCH.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} {params.options} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} {params.options} > {log:q} 2>&1"
 
 
 EXTRACT = PLAN.rule("extract")
@@ -51,7 +51,7 @@ rule extract:
     message:
         EXTRACT.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
 
 
 SCENES = PLAN.rule("scenes")
@@ -76,7 +76,7 @@ rule scenes:
     message:
         SCENES.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
 
 
 MANIFEST = PLAN.rule("manifest")
@@ -103,7 +103,7 @@ rule manifest:
     message:
         MANIFEST.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} --workers {threads} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} --workers {threads} > {log:q} 2>&1"
 
 
 WEIGHTS = PLAN.rule("weights")
@@ -130,4 +130,4 @@ rule weights:
     message:
         WEIGHTS.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} {params.options} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} {params.options} > {log:q} 2>&1"

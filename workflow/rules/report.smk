@@ -32,7 +32,7 @@ rule tabulate:
     message:
         TABULATE.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
 
 
 JOIN = PLAN.rule("join")
@@ -62,7 +62,7 @@ rule join:
     message:
         JOIN.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
 
 
 TABLE = PLAN.rule("table")
@@ -97,7 +97,7 @@ rule table:
     message:
         TABLE.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
 
 
 SIMULATE = PLAN.rule("simulate")
@@ -123,7 +123,7 @@ rule simulate:
     message:
         SIMULATE.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
 
 
 FIGURE = PLAN.rule("figure")
@@ -165,7 +165,7 @@ rule figure:
     message:
         FIGURE.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
 
 
 REPORT = PLAN.rule("report")
@@ -203,4 +203,4 @@ rule report:
     message:
         REPORT.message
     shell:
-        "{params.python:q} -m pipeline_src run {input.job} > {log} 2>&1"
+        "{params.python:q} -m pipeline_src run {input.job:q} > {log:q} 2>&1"
