@@ -133,6 +133,8 @@ def _accept(response: requests.Response, part: Path, url: str, have: int, memory
         return 0  # the whole file: the server ignores ranges, or the file has changed
     span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
     total = int(span[2]) if span and span[2] != "*" else None
+    if status == 206 and not have:
+        raise DownloadError("answered with a part of the file (HTTP 206) where all of it was asked for")
     if status == 206:
         same = all(
             memory.get(key) is None or memory["url"] != url or memory[key] == response.headers.get(header)

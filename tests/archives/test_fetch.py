@@ -327,3 +327,31 @@ def test_two_processes_that_want_the_same_file_download_it_once(
         thread.join()
     assert sorted(origins) == ["already there"] * 3 + [row.urls[0]]
     assert len(server.requests) == 1
+
+
+def test_wrong_bytes_that_were_continued_are_fetched_again_once_then_elsewhere(
+    server: Server, folder: Path, impatient: HttpOptions
+):
+    bad = server.add("/bad.tar", WRONG, drops=[25_000] * 100)  # every transfer breaks off half-way
+    good = server.add("/good.tar", DATA)
+    assert fetch(row_of(bad, good), folder, options=impatient).origin == good
+    assert [path for path, _ in server.requests] == ["/bad.tar"] * 4 + ["/good.tar"]
+    assert (folder / "set.tar").read_bytes() == DATA
+
+
+def test_a_part_of_the_file_that_nobody_asked_for_is_refused(
+    server: Server, folder: Path, impatient: HttpOptions
+):
+    odd = server.add("/odd.tar", DATA, statuses=[206] * 100)
+    good = server.add("/good.tar", DATA)
+    assert fetch(row_of(odd, good), folder, options=impatient).origin == good
+    assert [path for path, _ in server.requests] == ["/odd.tar", "/good.tar"]
+    with pytest.raises(InputError, match="HTTP 206"):
+        fetch(row_of(odd), folder.with_name("others"), options=impatient)
+
+
+def test_a_range_that_is_never_right_ends(server: Server, folder: Path, impatient: HttpOptions):
+    odd = server.add("/odd.tar", DATA, statuses=[416] * 100, headers={"Content-Range": "bytes */2500"})
+    with pytest.raises(InputError, match="could not be fetched"):
+        fetch(row_of(odd), folder, options=impatient)
+    assert len(server.requests) <= impatient.attempts
