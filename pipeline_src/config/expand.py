@@ -1,5 +1,7 @@
 """Points become runs (one training each, however many rows need it), and rows point at runs."""
 
+from math import prod
+
 from pipeline_src.config.costing import cost_setting, costing, without_weights
 from pipeline_src.config.experiments import Architecture, Experiments, Row, Run, Scoring
 from pipeline_src.config.explain import one_of
@@ -37,6 +39,7 @@ class _Expansion:
         self.scorings: dict[str, Scoring] = {}
         self.architectures: dict[str, Architecture] = {}
         self._points: dict[str, list[Point]] = {}
+        self._trainings = 0
         self._run_names: dict[str, str] = {}
         self._scoring_names: dict[str, str] = {}
         self._architecture_names: dict[str, str] = {}
@@ -125,8 +128,23 @@ class _Expansion:
 
     def _points_of(self, key: str) -> list[Point]:
         if key not in self._points:
+            self._count(key)
             self._points[key] = points_of(self.params, key)
         return self._points[key]
+
+    def _count(self, key: str) -> None:
+        """Refuse more trainings than the limit, before any is planned."""
+        study = self.params.studies[key]
+        points = prod(len(values) for values in study.vary.values())
+        seeds = max(study.seeds or self.params.seeds, *(extra.seeds for extra in study.extra_seeds), 1)
+        self._trainings += points * seeds
+        if self._trainings > self.params.max_trainings:
+            so_far = f", {self._trainings:,} with those before" if self._trainings > points * seeds else ""
+            raise self.params.wrong(
+                ["studies", key],
+                f"has up to {points:,} rows with {seeds:,} seeds, {points * seeds:,} trainings{so_far}; "
+                f"a plan may have {self.params.max_trainings:,}: use fewer, or raise max_trainings",
+            )
 
     def _seeds(self, key: str, point: Point) -> int:
         study = self.params.studies[key]

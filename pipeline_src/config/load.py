@@ -37,7 +37,9 @@ def load_params(
     for layer in layers:
         scales = merge(scales, _mapping(layer.tree.get("scales"), layer, "scales"))
     name = scale or next((la.tree["scale"] for la in reversed(layers) if "scale" in la.tree), None)
-    if name not in scales:
+    if not scales:
+        raise InputError(f"{base}: scales: is missing or empty; give at least one scale, as `demo: {{}}`")
+    if not isinstance(name, str) or name not in scales:
         where = next((la.where for la in reversed(layers) if "scale" in la.tree), str(base))
         raise InputError(
             f"{where}: scale: {name!r} is not a scale{suggest(str(name), scales)}; use {one_of(scales)}"

@@ -156,6 +156,11 @@ class Params(Section):
         "a job where there are many short ones. Snakemake's benchmark files then know their time only.",
     )
     seeds: PositiveInt = Field(default=1, description="Seeds per row: 0, 1, ..., seeds - 1.")
+    max_trainings: PositiveInt = Field(
+        default=5000,
+        description="Trainings that a plan may have: more are refused, since a slip in `seeds` or `vary` "
+        "would be planned for hours.",
+    )
     compute: Compute = Field(default=Compute(), description="How a job computes.")
     evaluation: EvaluationSection = Field(
         default=EvaluationSection(), description="How a trained network is evaluated."

@@ -1,5 +1,6 @@
 """Studies become runs and rows: names, sharing, seeds, baselines."""
 
+import re
 import subprocess
 
 import pytest
@@ -423,3 +424,39 @@ def _study() -> dict:
         "recipe": "dfp",
         "model": {"backbone": "resnet50", "decoder": {"kind": "fcn", "num_convs": 0, "concat_input": False}},
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ({"seeds": 1000000}, "6,000,000 trainings"),
+        ({"extra_seeds": [{"where": {}, "seeds": 1000000}]}, "6,000,000 trainings"),
+        ({"vary": {f"recipe.a{i}": [1, 2, 3, 4, 5] for i in range(14)}}, "36,621,093,750 rows"),
+    ],
+)
+def test_more_trainings_than_the_limit_are_refused_at_once(change, count):
+    with pytest.raises(InputError) as error:
+        experiments({"select": ["dfp"], "studies": {"dfp": change}})
+    assert count in str(error.value) and "studies.dfp" in str(error.value)
+    assert "raise max_trainings" in str(error.value)
+
+
+def test_the_limit_counts_all_studies_and_a_key_raises_it():
+    with pytest.raises(InputError, match="with those before"):
+        experiments({"max_trainings": 40})
+    assert len(experiments({"select": ["dfp"], "max_trainings": 30}).runs) == 30
+
+
+@pytest.mark.parametrize("axis", ["x$(touch PWNED)", "pyramid depth", "/../../x", "a\nb", "it's", "ä"])
+def test_names_of_axes_are_safe_in_paths_and_shells(axis):
+    vary = {axis: {"a": {"model.pyramid.depth": 1}, "b": {"model.pyramid.depth": 2}}}
+    mine = {**study("dfp"), "vary": vary, "tables": [], "figures": []}
+    mine.pop("baseline")
+    found = experiments({"select": ["mine"], "studies": {"mine": mine}})
+    for name in [*found.runs, *found.architectures, *found.scorings]:
+        assert re.fullmatch(r"mine/[A-Za-z0-9._-]+(/seed-\d+)?", name), name
+
+
+def study(key: str) -> dict:
+    """A study as `params.yaml` has it."""
+    return dict(read_yaml("params.yaml")["studies"][key])

@@ -166,6 +166,20 @@ def test_unknown_scale_lists_the_scales():
     )
 
 
+@pytest.mark.parametrize("scale", [["demo"], {"demo": 1}, 3, None])
+def test_a_scale_that_is_no_name_is_refused(scale):
+    with pytest.raises(InputError, match=r"my.yaml: scale: .* is not a scale.*; use "):
+        load_params(overlays=[Layer("my.yaml", {"scale": scale})])
+
+
+@pytest.mark.parametrize("scales", ["", "scales:\n", "scales: {}\n"])
+def test_a_file_without_scales_is_refused(tmp_path, scales):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"seeds: 1\n{scales}")
+    with pytest.raises(InputError, match="scales: is missing or empty"):
+        load_params(path)
+
+
 def test_weights_file_errors_name_its_own_keys():
     weights = {"file": "x", "sha256": "12", "source": "s", "mean": [0.5] * 3, "std": [0.5] * 3}
     message = refusal({"backbones": {"resnet50": {"weights": weights}}})
