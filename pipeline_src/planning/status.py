@@ -6,6 +6,7 @@ file or a pulled result reruns nothing. What was removed, or never brought here,
 in the same way again, is made only when a job that has to run reads it.
 """
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Any
 
 from pipeline_src.data.archives import DIGEST_LENGTH
 from pipeline_src.errors import InputError
-from pipeline_src.files import content_of
+from pipeline_src.files import content_of, digest_file
 from pipeline_src.planning.jobs import Key, Plan, PlannedJob, without_null
 from pipeline_src.provenance.closure import explain_change
 from pipeline_src.provenance.sidecar import InputRecord, Sidecar, as_list
 from pipeline_src.training.checkpoint_files import WORK, checkpoint_files, checkpoint_folder, step_and_content
+
+READ_WHOLE = 4 * 2**20
+"""Bytes up to which a result is read while planning, to compare it with its sidecar."""
 
 NOT_DONE = "not done yet"
 NOT_NEEDED = "not here, and nothing needs it"
@@ -67,12 +71,16 @@ def assess(plan: Plan) -> dict[Key, Status]:
 
 
 def _assess_one(job: PlannedJob, plan: Plan, statuses: dict[Key, Status]) -> Status:
-    record = _record(job)
+    try:
+        record = _record(job)
+    except InputError as error:
+        return Status((f"its record cannot be used: {error}",), _resume_step(job))
     if record is None:
         reasons = [NOT_DONE]
     else:
         reasons = [
             *_missing_outputs(job),
+            *_changed_outputs(job, record),
             *_identity_changes(job, record),
             *_input_changes(job, record, plan, statuses),
         ]
@@ -80,15 +88,43 @@ def _assess_one(job: PlannedJob, plan: Plan, statuses: dict[Key, Status]) -> Sta
 
 
 def _record(job: PlannedJob) -> Sidecar | None:
-    try:
-        return Sidecar.load(job.sidecar)
-    except InputError:
-        return None
+    """The job's sidecar, None where there is none; raises `InputError` for a damaged one."""
+    return Sidecar.load(job.sidecar) if Path(job.sidecar).exists() else None
 
 
 def _missing_outputs(job: PlannedJob) -> list[str]:
     missing = [path for path in job.outputs.values() if not Path(path).exists()]
     return [f"missing: {', '.join(missing)}"] if missing else []
+
+
+def _changed_outputs(job: PlannedJob, record: Sidecar) -> list[str]:
+    """Results that are not what the job's own sidecar says.
+
+    Of files above `READ_WHOLE` only the size is compared: whoever reads one compares its digest.
+    """
+    changed = []
+    for name, path in job.outputs.items():
+        made = record.outputs.get(name)
+        if made is None or not (state := _state(path)):
+            continue
+        same = state.st_size == made.bytes and (
+            made.bytes > READ_WHOLE or _digest_at(path, state.st_mtime_ns) == made.sha256
+        )
+        if not same:
+            changed.append(path)
+    return [f"changed since it was made: {', '.join(changed)}"] if changed else []
+
+
+def _state(path: str) -> os.stat_result | None:
+    try:
+        return Path(path).stat()
+    except OSError:
+        return None
+
+
+@cache
+def _digest_at(path: str, _mtime_ns: int) -> str:
+    return digest_file(path)
 
 
 def _identity_changes(job: PlannedJob, record: Sidecar) -> list[str]:
@@ -143,7 +179,7 @@ def _would_be_the_same(maker: PlannedJob, lineage: str | None, entry: InputRecor
 def _content(path: str) -> str | None:
     try:
         return _content_at(path, Path(path).stat().st_mtime_ns)
-    except OSError:
+    except (OSError, InputError):
         return None
 
 

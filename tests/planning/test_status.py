@@ -124,13 +124,6 @@ def test_a_missing_output_is_named():
     assert reasons(plan)["use"] == "missing: out/use/y.txt"
 
 
-def test_a_damaged_sidecar_counts_as_not_done():
-    plan = chain()
-    run(plan)
-    Path("out/use/y.json").write_text("{")
-    assert reasons(plan)["use"] == "not done yet"
-
-
 def forget(job: PlannedJob) -> None:
     """Remove all that a job left."""
     for path in job.outputs.values():
@@ -232,3 +225,48 @@ def test_two_jobs_may_not_make_the_same_file():
 )
 def test_changed_keys_name_paths_and_short_values(before, after, expected):
     assert changed_keys(before, after) == expected
+
+
+@pytest.mark.parametrize("text", ["bent", "somewhat longer than it was", ""])
+def test_a_result_that_was_changed_is_made_again(text):
+    plan = chain()
+    run(plan)
+    path = Path(plan.jobs["make", "x"].outputs["value"])
+    path.write_text(text)
+    assert reasons(plan) == {
+        "make": f"changed since it was made: {path}",
+        "use": "input made is rebuilt (make x)",
+    }
+    last = Path(plan.jobs["use", "y"].outputs["value"])
+    path.write_text("same")
+    last.write_text(text)
+    assert reasons(plan) == {"make": None, "use": f"changed since it was made: {last}"}
+
+
+def test_of_a_large_result_the_size_is_compared(monkeypatch):
+    monkeypatch.setattr("pipeline_src.planning.status.READ_WHOLE", 3)
+    plan = chain()
+    run(plan)
+    path = Path(plan.jobs["make", "x"].outputs["value"])
+    path.write_text("emas")
+    assert reasons(plan)["make"] is None
+    path.write_text("sam")
+    assert reasons(plan)["make"] == f"changed since it was made: {path}"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"job": 3}', "\x00"])
+def test_a_damaged_record_has_its_job_done_again(text):
+    plan = chain()
+    run(plan)
+    Path(plan.jobs["use", "y"].sidecar).write_text(text)
+    assert reasons(plan)["make"] is None
+    assert reasons(plan)["use"].startswith("its record cannot be used: ")
+
+
+def test_an_unreadable_input_does_not_end_the_planning():
+    plan = Plan("demo")
+    write_json("mine.json", {"content": "c"})
+    plan.add(planned("use", "y", {"b": 2}, {"made": "mine.json"}))
+    run(plan)
+    Path("mine.json").write_bytes(b"\xff\xfe")
+    assert reasons(plan) == {"use": "input made changed: mine.json"}
