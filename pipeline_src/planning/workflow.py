@@ -10,6 +10,7 @@ from typing import Any
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import as_written, load_params, read_yaml
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
+from pipeline_src.planning.alive import report_alive
 from pipeline_src.planning.jobs import Key, Plan, PlannedJob
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
 from pipeline_src.planning.status import NOT_DONE, Status, assess
@@ -27,9 +28,9 @@ REASON_LENGTH = 200
 class Process:
     """What the Snakefile knows of the process that reads it.
 
-    A process that is not `main` runs single jobs of one. `forced`: the user has jobs run that need not.
-    `cores` are those that Snakemake was given, and on a `cluster` it runs no job itself. `ancient` is
-    Snakemake's mark of an input whose age says nothing.
+    A process that is not `main` runs single jobs of one.
+    `forced`: the user has jobs run that need not. `cores` are those that Snakemake was given, and on a
+    `cluster` it runs no job itself. `ancient` is Snakemake's mark of an input whose age says nothing.
     """
 
     main: bool = True
@@ -215,6 +216,8 @@ def open_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -
     try:
         if not process.main:
             return WorkflowPlan(*PlanFile.of_this_run(), process)
+        if taken_away := report_alive():
+            print(taken_away, file=sys.stderr)
         layers = [Layer(path, read_yaml(path)) for path in overlays]
         if given:
             layers.append(Layer("--config", as_written(dict(given))))
