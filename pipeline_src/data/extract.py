@@ -4,6 +4,7 @@ The members are unpacked into a hidden folder beside the target, which takes its
 at the end. `<target>.extracted.json` remembers what was unpacked, so that it is not done twice.
 """
 
+import errno
 import gzip
 import json
 import lzma
@@ -25,6 +26,10 @@ from pipeline_src.progress import Progress, say
 
 _FORMAT = 1
 _CHUNK = 1 << 20
+_GROWTH = 100
+"""Data sets of images hardly shrink, and annotations as JSON to a twentieth at best."""
+_HARMLESS = 256 << 20
+"""Bytes that an archive may always unpack to."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,26 @@ def unpack_members(archive: Path, folder: Path) -> dict[str, Any]:
         zlib.error,
         lzma.LZMAError,
         gzip.BadGzipFile,
+        KeyError,  # a hard link to a member that is not there
+        NotImplementedError,  # a method of packing that nobody here knows
     ) as error:
-        raise InputError(f"{archive}: damaged ({error})") from None
+        text = error.args[0] if isinstance(error, KeyError) else error
+        raise InputError(f"{archive}: damaged ({text})") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"{folder}: the disk is full") from None
+        if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise InputError(
+                f"{archive}: refused, a name that cannot be a file here ({error.strerror})"
+            ) from None
+        raise
     return {}
+
+
+def _refuse_bomb(archive: Path, unpacked: int) -> None:
+    """Nothing that anybody keeps packed grows a hundredfold, except for small files of zeros."""
+    if unpacked > max(_HARMLESS, _GROWTH * archive.stat().st_size):
+        raise InputError(f"{archive}: refused, it unpacks to more than {_GROWTH} times its size")
 
 
 def _unpack_tar(archive: Path, folder: Path) -> None:
@@ -108,8 +130,10 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
         Progress(f"extract {archive.name}", archive.stat().st_size, "B") as progress,
         tarfile.open(fileobj=raw, mode="r:*") as tar,
     ):
-        position = 0
+        position = unpacked = 0
         for member in tar:
+            unpacked += member.size
+            _refuse_bomb(archive, unpacked)
             path = _inside(folder, member.name, archive)
             _refuse_link_on_the_way(folder, path, archive, member.name)
             if member.issym() or member.islnk():
@@ -135,6 +159,7 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as bundle:
         members = bundle.infolist()
         total = sum(member.file_size for member in members)
+        _refuse_bomb(archive, total)
         require_space(folder, total)
         with Progress(f"extract {archive.name}", total, "B") as progress:
             for member in members:

@@ -181,6 +181,57 @@ def flip(path: Path, position: int) -> None:
     path.write_bytes(bytes(data))
 
 
+ODD: dict[str, list[Member]] = {
+    "hard link to nothing": [("link", HARD, "missing")],
+    "file and folder of one name": [("a", FILE, ""), ("a/b", FILE, "")],
+    "name of 300 characters": [("x" * 300, FILE, "")],
+}
+
+
+@pytest.mark.parametrize("members", ODD.values(), ids=ODD.keys())
+def test_an_odd_tar_is_one_line_and_leaves_nothing(tmp_path: Path, members: list[Member]):
+    archive = malicious_tar(tmp_path / "set.tar", members)
+    with pytest.raises(InputError, match=r"set\.tar: (damaged|refused)") as caught:
+        extract(archive, tmp_path / "out" / "set", IDENTITY)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_odd_zip_is_one_line_and_leaves_nothing(tmp_path: Path):
+    one_name = pack_zip(tmp_path / "names.zip", {"a": b"1", "a/b": b"2"})
+    unknown = pack_zip(tmp_path / "method.zip", {"a": b"1"})
+    data = bytearray(unknown.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # where the method stands in both headers
+        data[data.index(mark) + offset] = 77
+    unknown.write_bytes(data)
+    for archive in (one_name, unknown):
+        with pytest.raises(InputError, match=rf"{archive.name}: (damaged|refused)"):
+            extract(archive, tmp_path / "out" / "set", IDENTITY)
+        assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["tgz", "zip"])
+def test_an_archive_that_grows_beyond_measure_is_refused(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+):
+    zeros = bytes(1 << 20)
+    archive = tmp_path / f"set.{form}"
+    if form == "zip":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as bundle:
+            bundle.writestr("zeros", zeros)
+    else:
+        with tarfile.open(archive, "w:gz") as tar:
+            member = tarfile.TarInfo("zeros")
+            member.size = len(zeros)
+            tar.addfile(member, io.BytesIO(zeros))
+    assert len(zeros) > 100 * archive.stat().st_size
+    extract(archive, tmp_path / "small", IDENTITY)  # a million zeros do no harm
+    monkeypatch.setattr("pipeline_src.data.extract._HARMLESS", 1000)
+    with pytest.raises(InputError, match="more than 100 times its size"):
+        extract(archive, tmp_path / "out" / "set", IDENTITY)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("damage", ["cut tgz", "flipped tgz", "flipped zip", "text", "empty", "missing"])
 def test_a_damaged_archive_is_named_and_leaves_nothing(tmp_path: Path, damage: str):
     files = {"a": random.Random(0).randbytes(40_000)}
