@@ -26,6 +26,14 @@ COMPONENT_MODULE = f"{PACKAGE}.components"
 KEPT = Path("work", "code")
 """Where what source files say is kept, below the root."""
 
+NO_RESULT = {
+    f"{PACKAGE}.errors": "says in one line what is wrong with an input, and exits",
+    f"{PACKAGE}.progress": "shows how far a job is",
+    f"{PACKAGE}.provenance.environment": "records which packages and machine a job had",
+    f"{PACKAGE}.provenance.git": "records which commit a job ran at",
+}
+"""Modules that cannot change a result, each with what it does: they are not followed (decision 0002)."""
+
 DYNAMIC_MODULES = {"importlib", "imp", "pkgutil", "runpy", "pkg_resources"}
 HARMLESS_IMPORTS = {"importlib.metadata", "importlib.resources"}
 
@@ -101,7 +109,8 @@ def _reached(entries: list[str], root: Path) -> dict[str, Module]:
             raise ClosureError(f"{importer}: imports {name}, which does not exist")
         if name not in reached:
             reached[name] = _parse(name, root)
-            pending.extend((imported, reached[name].path) for imported in reached[name].imports)
+            followed = reached[name].imports - NO_RESULT.keys()
+            pending.extend((imported, reached[name].path) for imported in followed)
     return reached
 
 

@@ -3,12 +3,15 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline_src.components import COMPONENTS
 from pipeline_src.provenance.closure import (
+    NO_RESULT,
+    ROOT,
     ClosureError,
     _parse,
     _source,
@@ -114,6 +117,27 @@ def test_what_can_change_a_result_is_named(package, file, old, new, named):
     after = identity(package)
     assert after["digest"] != before["digest"]
     assert explain_change(before, after) == [named]
+
+
+def test_what_only_talks_is_not_followed(package):
+    (package / "pipeline_src" / "errors.py").write_text("def refuse(text):\n    raise SystemExit(text)\n")
+    edit(
+        package,
+        "step.py",
+        "from pipeline_src.components",
+        "from pipeline_src.errors import refuse\nfrom pipeline_src.components",
+    )
+    before = identity(package)
+    assert "pipeline_src/errors.py" not in before["modules"] and "pipeline_src/helper.py" in before["modules"]
+    edit(package, "errors.py", "raise SystemExit(text)", "raise SystemExit(f'error: {text}')")
+    assert identity(package) == before
+
+
+@pytest.mark.parametrize("module", NO_RESULT)
+def test_what_is_not_followed_imports_nothing_that_computes(module):
+    parsed = _parse(module, ROOT)
+    assert parsed.imports <= NO_RESULT.keys()
+    assert parsed.packages - sys.stdlib_module_names <= {"tqdm"}
 
 
 def test_a_data_file_that_a_module_names_belongs_to_its_identity(package):
