@@ -5,6 +5,7 @@ Anything a user can cause (a wrong key, a broken file, a missing download) is ra
 right. Everything else is a bug and keeps its traceback.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -36,10 +37,22 @@ def bad_input_in_one_line(items: Iterable[Item]) -> Iterator[Item]:
         raise InputError(last.removeprefix(f"{InputError.__module__}.{InputError.__qualname__}: ")) from None
 
 
+def disk_problem(error: Exception) -> str | None:
+    """One line about a disk that is full or may not be written; None for an error of another kind."""
+    file = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+        return f"{file}the disk is full; make room and start again, what was saved is continued"
+    if number == errno.EROFS or "Read-only file system" in str(error):
+        return f"{file}the disk is read-only; results, work and data must be writable"
+    return None
+
+
 def run_command(main: Callable[[], int | None] | Callable[[], None]) -> None:
     """Run a command's `main` and exit: bad input becomes one line on stderr and status 2.
 
-    `Interrupted` becomes one line and status 75, so that a scheduler's retry continues the job.
+    `Interrupted` becomes one line and status 75, so that a scheduler's retry continues the job. A full
+    disk becomes one line and status 1.
     """
     try:
         status = main() or 0
@@ -53,4 +66,9 @@ def run_command(main: Callable[[], int | None] | Callable[[], None]) -> None:
     except Interrupted as error:
         print(f"interrupted: {error}", file=sys.stderr)
         status = INTERRUPTED_EXIT
+    except Exception as error:
+        if (problem := disk_problem(error)) is None:
+            raise
+        print(f"error: {problem}", file=sys.stderr)
+        status = 1
     sys.exit(status)

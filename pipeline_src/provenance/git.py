@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.progress import say
+
 DECIDING = ("*.py", "*.yaml", "*.yml", "*.smk", "*.csv", "*.jinja", "Snakefile")
 """What the dirty flag looks at: code, parameters and workflow, a user's own ideas and overlays included."""
 
@@ -12,20 +14,33 @@ NOT_DECIDING = ("tests", "docs", "benchmarks", "data", "results", "work")
 
 
 def describe_commit(folder: str | Path = ".") -> dict[str, Any]:
-    """Commit hash and dirty flag of the checkout at `folder`; both None outside a git checkout."""
-    commit = _git(folder, "rev-parse", "HEAD")
+    """Commit hash and dirty flag of the checkout at `folder`; both None outside a git checkout.
+
+    Where git refuses to answer, since the checkout belongs to somebody else, `refused` has its words, and a
+    line says what would help.
+    """
+    commit, complaint = _git(folder, "rev-parse", "HEAD")
     if commit is None:
-        return {"commit": None, "dirty": None}
+        found: dict[str, Any] = {"commit": None, "dirty": None}
+        if "dubious ownership" not in complaint:
+            return found
+        place = Path(folder).resolve()
+        say(
+            f"no commit is recorded: git says {complaint}; `git config --global --add safe.directory {place}`"
+        )
+        return {**found, "refused": complaint}
     excluded = [f":(exclude){path}" for path in NOT_DECIDING]
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *DECIDING, *excluded)
+    changes, _ = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *DECIDING, *excluded)
     return {"commit": commit, "dirty": bool(changes)}
 
 
-def _git(folder: str | Path, *arguments: str) -> str | None:
+def _git(folder: str | Path, *arguments: str) -> tuple[str | None, str]:
+    """What git prints, None where it fails, and the first line of its complaint."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30, check=True
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30
         )
     except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        return None, ""
+    complaint = (done.stderr.strip().splitlines() or [""])[0]
+    return (None if done.returncode else done.stdout.strip()), complaint.removeprefix("fatal: ")

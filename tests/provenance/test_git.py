@@ -1,5 +1,6 @@
 """What a sidecar says of the commit: its hash, and whether code, parameters or workflow differed from it."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -58,3 +59,15 @@ def test_a_users_own_idea_or_overlay_is_dirty(checkout: Path, name: str) -> None
 
 def test_outside_a_checkout_nothing_is_claimed(tmp_path: Path) -> None:
     assert describe_commit(tmp_path) == {"commit": None, "dirty": None}
+
+
+def test_a_refusal_of_git_is_recorded_and_says_what_helps(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    found = describe_commit(checkout)
+    assert (found["commit"], found["dirty"]) == (None, None)
+    assert "dubious ownership" in found["refused"]
+    assert f"safe.directory {checkout}" in capsys.readouterr().err
