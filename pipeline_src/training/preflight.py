@@ -7,6 +7,7 @@ from typing import Any
 from pipeline_src.errors import InputError
 from pipeline_src.models.build_pyramid import component_of
 from pipeline_src.training.recipe import Recipe
+from pipeline_src.training.timetable import Timetable
 
 
 def check_batch(recipe: Recipe, samples: int, world: int) -> None:
@@ -35,6 +36,19 @@ def check_batch(recipe: Recipe, samples: int, world: int) -> None:
         raise InputError(
             f"recipe.batch: {batch} is more than the {samples} samples of split train, and recipe.drop_last "
             f"drops short batches; use a batch of at most {samples}"
+        )
+
+
+def check_warmup(recipe: Recipe, samples: int) -> None:
+    """Refuse a warm-up that leaves nothing of a training whose length is given in epochs.
+
+    Raises `InputError` that names the key of the recipe.
+    """
+    total = Timetable.of(recipe, samples).total_steps
+    if recipe.warmup is not None and recipe.warmup.iterations >= total:
+        raise InputError(
+            f"recipe.warmup.iterations: {recipe.warmup.iterations} leaves nothing of the {total} iterations "
+            "of this training; use fewer, or recipe.warmup null for none"
         )
 
 

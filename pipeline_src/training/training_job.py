@@ -24,7 +24,7 @@ from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, wri
 from pipeline_src.training.journal import Journal, last_values
 from pipeline_src.training.objective import Batch, Objective
 from pipeline_src.training.parameters import InitialParameters, TrainRun
-from pipeline_src.training.preflight import check_batch
+from pipeline_src.training.preflight import check_batch, check_warmup
 from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.seeding import derive
@@ -119,6 +119,7 @@ def _train(
         workers = 4 if ranks.device.type == "cuda" else 0
     data = parts.open_data(job, ranks, workers)
     check_batch(recipe, data.samples, ranks.world)
+    check_warmup(recipe, data.samples)
     timetable = Timetable.of(recipe, data.samples)
     model, start = initial_model(job, run, parts.build_model)
     start |= parts.prepare(model, job)

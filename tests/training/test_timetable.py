@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline_src.errors import InputError
-from pipeline_src.training.preflight import check_batch, check_crop
+from pipeline_src.training.preflight import check_batch, check_crop, check_warmup
 from pipeline_src.training.timetable import Timetable
 from tests.training.toy_training import read_recipe as recipe
 
@@ -68,6 +68,14 @@ def test_a_batch_that_cannot_be_formed_is_refused_by_its_key(changes, samples, w
 )
 def test_a_batch_that_can_be_formed_is_accepted(changes, samples, world):
     check_batch(recipe(**changes), samples, world)
+
+
+def test_a_warmup_that_leaves_nothing_of_the_epochs_is_refused_by_its_key():
+    message = r"recipe.warmup.iterations: 10 leaves nothing of the 10 iterations .* use fewer"
+    with pytest.raises(InputError, match=message):
+        check_warmup(recipe(epochs=5, warmup={"iterations": 10, "ratio": 0.1}), 11)
+    check_warmup(recipe(epochs=5, warmup={"iterations": 9, "ratio": 0.1}), 11)
+    check_warmup(recipe(epochs=5), 11)
 
 
 def model(stride, scales=None, decoder=None):
