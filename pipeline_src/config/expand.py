@@ -7,7 +7,7 @@ from pipeline_src.config.experiments import Architecture, Experiments, Row, Run,
 from pipeline_src.config.explain import one_of
 from pipeline_src.config.points import Point, key_path_of, points_of
 from pipeline_src.config.resolve import check_references
-from pipeline_src.config.study import Params
+from pipeline_src.config.study import ExtraSeeds, Params
 from pipeline_src.config.table_rows import check_rows, check_task, row_label, with_baselines
 from pipeline_src.files import digest_of
 from pipeline_src.options import to_json
@@ -20,6 +20,8 @@ RowKey = tuple[str, str]
 def expand(params: Params) -> Experiments:
     """Expand the selected studies; raises `InputError` (one line a finding, with its key path)."""
     check_references(params)
+    if not params.select:
+        raise params.wrong(["select"], f"[] names no study; use all or a list of {one_of(params.studies)}")
     expansion = _Expansion(params)
     rows = {key: expansion.rows(key) for key in selected(params)}
     return Experiments(expansion.runs, expansion.scorings, rows, expansion.architectures)
@@ -130,6 +132,7 @@ class _Expansion:
         if key not in self._points:
             self._count(key)
             self._points[key] = points_of(self.params, key)
+            self._check_extra_seeds(key)
         return self._points[key]
 
     def _count(self, key: str) -> None:
@@ -149,12 +152,37 @@ class _Expansion:
     def _seeds(self, key: str, point: Point) -> int:
         study = self.params.studies[key]
         seeds = study.seeds or self.params.seeds
-        for index, extra in enumerate(study.extra_seeds):
-            for path in extra.where:
-                if path not in point.settings:
-                    where: list[str | int] = ["studies", key, "extra_seeds", index, "where", path]
-                    explanation = f"is not an axis of `vary`; use {one_of(point.settings)}"
-                    raise self.params.wrong(where, explanation)
-            if all(point.settings.get(path) == value for path, value in extra.where.items()):
+        for extra in study.extra_seeds:
+            if _selects(extra, point):
                 seeds = max(seeds, extra.seeds)
         return seeds
+
+    def _check_extra_seeds(self, key: str) -> None:
+        """Refuse `extra_seeds` whose `where` names what no axis sets, or selects no row."""
+        points = self._points[key]
+        known: dict[str, list[str]] = {}
+        for point in points:
+            for path, value in point.settings.items():
+                values = known.setdefault(path, [])
+                if str(value) not in values:
+                    values.append(str(value))
+        for index, extra in enumerate(self.params.studies[key].extra_seeds):
+            where: list[str | int] = ["studies", key, "extra_seeds", index, "where"]
+            for path in extra.where:
+                if path not in known:
+                    use = f"use {one_of(known)}" if known else "this study has none; leave it out"
+                    raise self.params.wrong([*where, path], f"is not an axis of `vary`; {use}")
+            for path, value in extra.where.items():
+                if not any(_selects(extra, point, path) for point in points):
+                    raise self.params.wrong(
+                        [*where, path], f"no row has {value!r}; use {one_of(known[path])}"
+                    )
+            if not any(_selects(extra, point) for point in points):
+                raise self.params.wrong(where, "no row has all these values; use those of one row")
+
+
+def _selects(extra: ExtraSeeds, point: Point, *paths: str) -> bool:
+    """Whether a point has the values of `extra.where`; given `paths`, only these count."""
+    return all(
+        path in point.settings and point.settings[path] == extra.where[path] for path in paths or extra.where
+    )

@@ -103,6 +103,7 @@ def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str
         if not values:
             raise params.wrong(["studies", key, "vary", axis], "has no values; give at least one")
         if isinstance(values, dict):
+            _check_labels(params, key, axis, values)
             axes.append([(axis, str(label), dict(settings)) for label, settings in values.items()])
         else:
             axes.append([(axis, _slug(value), {axis: value}) for value in values])
@@ -119,6 +120,16 @@ def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str
             )
         seen.add(name)
         yield name, labels, settings
+
+
+def _check_labels(params: Params, key: str, axis: str, values: dict[str, dict[str, Any]]) -> None:
+    """Refuse two labels of an axis with the same settings: two rows of one training."""
+    for (first, one), (second, other) in itertools.combinations(values.items(), 2):
+        if one == other:
+            raise params.wrong(
+                ["studies", key, "vary", axis, second],
+                f"says the same as {first!r}; use other values, or leave it out",
+            )
 
 
 def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, Any]) -> _Spec:

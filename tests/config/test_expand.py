@@ -272,6 +272,17 @@ def test_extra_seeds_are_more_and_never_fewer(seeds: int, expected: list[int]):
     assert [len(row.runs) for row in rows] == expected
 
 
+def test_extra_seeds_of_a_key_that_one_label_has():
+    vary = {"rate": {"usual": {}, "high": {"recipe.optimizer.lr": 0.1}}, "model.pyramid.depth": [0, 1]}
+    table = [{"number": 1, "title": "t", "row": "{rate} {model.pyramid.depth}", "metrics": ["miou"]}]
+    tree = {"vary": vary, "tables": table, "figures": [], "baseline": {}}
+    extra = [{"where": {"recipe.optimizer.lr": 0.1, "model.pyramid.depth": 1}, "seeds": 7}]
+    study = {**_study(), **tree, "seeds": 1, "extra_seeds": extra}
+    study["model"]["pyramid"] = {"kind": "dfp", "depth": 0}
+    rows = experiments({"studies": {"mine": study}, "select": ["mine"]}).rows["mine"]
+    assert [len(row.runs) for row in rows] == [1, 1, 1, 7]
+
+
 def test_a_baseline_among_labelled_settings():
     vary = {
         "start": {
