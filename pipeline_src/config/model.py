@@ -6,7 +6,7 @@ from which the sections here are made.
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field, create_model, model_validator
 
@@ -15,7 +15,7 @@ from pipeline_src.config.base import Section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.sections import section_of
 from pipeline_src.models.fusion.equalizer_rules import EqualizerOptions
-from pipeline_src.options import Name, Rgb, Sha256
+from pipeline_src.options import Bounds, Name, PositiveFloat, Rgb, Sha256
 from pipeline_src.tasks.table import TASKS
 
 HEADS = {section: kind for task in TASKS.values() for section, kind in task.heads.items()}
@@ -29,7 +29,9 @@ class WeightsFile(Section):
     sha256: Sha256 = Field(description="SHA-256 of the file, checked before every use.")
     source: str = Field(description="Where the weights come from; printed in the report.")
     mean: Rgb = Field(description="Per-channel mean (RGB, images in 0..1) that the weights expect.")
-    std: Rgb = Field(description="Per-channel standard deviation that the weights expect.")
+    std: Annotated[list[PositiveFloat], Bounds(min_length=3, max_length=3)] = Field(
+        description="Per-channel standard deviation that the weights expect."
+    )
     model_args: dict[str, Any] = Field(
         default_factory=dict, description="Further `timm.create_model` arguments that the weights need."
     )

@@ -6,7 +6,7 @@ A job reads them with `from_json` of `pipeline_src/options.py`. Standard library
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline_src.options import Fraction, PositiveFloat, option
+from pipeline_src.options import PositiveFloat, option
 from pipeline_src.reporting.rows import TableRow
 
 
@@ -25,7 +25,7 @@ class Rules:
 
     points: PositiveFloat = option(1.0, "Tolerance on mIoU or AP, in points.")
     ratio: PositiveFloat = option(0.10, "Tolerance on cost ratios, relative.")
-    confidence: Fraction = option(0.95, "Level of the t-intervals.")
+    confidence: float = option(0.95, "Level of the t-intervals.", gt=0, lt=1)
     minimum_seeds: int = option(3, "With fewer seeds the verdict is `inconclusive`.", ge=2)
 
 

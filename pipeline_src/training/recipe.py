@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline_src.options import REQUIRED, NonNegativeInt, PositiveInt, option
-from pipeline_src.training.schedules import LinearEpochSchedule, Schedule, Warmup
+from pipeline_src.training.schedules import LinearEpochSchedule, PolySchedule, Schedule, StepSchedule, Warmup
 from pipeline_src.training.update import Update
 
 
@@ -54,6 +54,37 @@ class Recipe(Update):
             raise ValueError(
                 f"a warm-up of {self.warmup.iterations} leaves nothing of {self.iterations} iterations"
             )
+        self._check_schedule()
+        self._check_intervals()
+
+    def _check_schedule(self) -> None:
+        """Refuse a drop that never comes and a learning rate that rises where it should fall."""
+        schedule, lr = self.schedule, self.optimizer.lr
+        if isinstance(schedule, PolySchedule) and schedule.min_lr > lr:
+            raise ValueError(
+                f"schedule.min_lr {schedule.min_lr:g} is above optimizer.lr {lr:g}; use at most {lr:g}"
+            )
+        if isinstance(schedule, StepSchedule):
+            length = self.epochs if schedule.unit == "epoch" else self.iterations
+            last = schedule.milestones[-1]
+            if length is not None and last >= length:
+                raise ValueError(
+                    f"schedule.milestones: {last} never comes; use {schedule.unit}s below {length}, or "
+                    "schedule constant"
+                )
+
+    def _check_intervals(self) -> None:
+        """Refuse an interval longer than the whole training, where both are in one unit."""
+        every = self.validate_every or self.length
+        for unit in ("epochs", "iterations"):
+            interval, length = getattr(every, unit), getattr(self, unit)
+            if interval is not None and length is not None and interval > length:
+                raise ValueError(
+                    f"validate_every.{unit}: {interval} is beyond the end; use at most {length}, or "
+                    "validate_every null for no validation"
+                )
+        if self.iterations is not None and self.log_every > self.iterations:
+            raise ValueError(f"log_every {self.log_every} is beyond the end; use at most {self.iterations}")
 
     def learning_rate(self, step: int, lr: float, steps_per_epoch: int, total_steps: int) -> float:
         """Learning rate of update `step` in 0..total_steps-1, for a base learning rate `lr`."""

@@ -67,8 +67,13 @@ class StepSchedule:
 
     kind: Literal["step"] = option(REQUIRED, "lr gamma^(milestones passed).")
     milestones: list[PositiveInt] = option(REQUIRED, "When it drops.", min_length=1)
-    gamma: PositiveFloat = option(0.1, "Factor of a drop.")
+    gamma: float = option(0.1, "Factor of a drop.", gt=0, lt=1)
     unit: Literal["epoch", "iteration"] = option("epoch", "Unit of the milestones.")
+
+    def __post_init__(self) -> None:
+        rising = sorted(set(self.milestones))
+        if self.milestones != rising:
+            raise ValueError(f"milestones {self.milestones}: each comes after the one before; use {rising}")
 
     def rate(self, step: int, lr: float, steps_per_epoch: int, total_steps: int) -> float:
         """Drops at a milestone's first step."""

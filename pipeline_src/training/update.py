@@ -40,7 +40,11 @@ class Sgd(Optimizer):
     kind: Literal["sgd"] = option(REQUIRED, "torch.optim.SGD.")
     weight_decay: NonNegativeFloat = option(0.0, "L2 penalty.")
     momentum: BelowOne = option(0.9, "Momentum.")
-    nesterov: bool = option(False, "Nesterov momentum.")
+    nesterov: bool = option(False, "Nesterov momentum; needs a momentum above 0.")
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov true needs a momentum above 0; use nesterov false without one")
 
 
 @dataclass(frozen=True, kw_only=True)

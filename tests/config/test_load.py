@@ -151,6 +151,70 @@ def test_what_names_another_thing_takes_nothing_from_the_one_below(key):
         ),
         ({"select": ["dpf"]}, "my.yaml: select: 'dpf' is not in studies (did you mean 'dfp'?)"),
         ({"scales": {"demo": {"seed": 3}}}, "my.yaml: scales.demo.seed: unknown key (did you mean 'seeds'?)"),
+        (
+            {"recipes": {"dfp": {"optimizer": {"nesterov": True, "momentum": 0.0}}}},
+            "my.yaml: recipes.dfp.optimizer: nesterov true needs a momentum above 0",
+        ),
+        ({"verdicts": {"confidence": 1.0}}, "my.yaml: verdicts.confidence: 1.0 is not allowed; use a number"),
+        ({"verdicts": {"confidence": 0.0}}, "my.yaml: verdicts.confidence: 0.0 is not allowed; use a number"),
+        (
+            {"recipes": {"dfp": {"schedule": {"kind": "step", "milestones": [7, 3]}}}},
+            "my.yaml: recipes.dfp.schedule: milestones [7, 3]: each comes after the one before; use [3, 7]",
+        ),
+        (
+            {"recipes": {"dfp": {"schedule": {"kind": "step", "milestones": [3, 3]}}}},
+            "my.yaml: recipes.dfp.schedule: milestones [3, 3]: each comes after the one before; use [3]",
+        ),
+        (
+            {"recipes": {"dfp": {"schedule": {"kind": "step", "milestones": [3], "gamma": 10}}}},
+            "my.yaml: recipes.dfp.schedule.gamma: 10 is not allowed; use a number",
+        ),
+        (
+            {"recipes": {"dfp": {"schedule": {"kind": "step", "milestones": [3, 30]}}}},
+            "my.yaml: recipes.dfp: schedule.milestones: 30 never comes; use epochs below 30",
+        ),
+        (
+            {
+                "recipes": {
+                    "dfp": {
+                        "schedule": {"kind": "step", "milestones": [9], "unit": "iteration"},
+                        "iterations": 9,
+                        "epochs": None,
+                        "freeze_bn_at_epoch": None,
+                    }
+                }
+            },
+            "my.yaml: recipes.dfp: schedule.milestones: 9 never comes; use iterations below 9",
+        ),
+        (
+            {"recipes": {"dfp": {"schedule": {"kind": "poly", "min_lr": 1.0}}}},
+            "my.yaml: recipes.dfp: schedule.min_lr 1 is above optimizer.lr 0.0005; use at most 0.0005",
+        ),
+        (
+            {"recipes": {"dfp": {"validate_every": {"epochs": 31}}}},
+            "my.yaml: recipes.dfp: validate_every.epochs: 31 is beyond the end; use at most 30",
+        ),
+        (
+            {"recipes": {"uper_swin": {"validate_every": {"iterations": 160001}}}},
+            "recipes.uper_swin: validate_every.iterations: 160001 is beyond the end; use at most 160000",
+        ),
+        (
+            {"recipes": {"uper_swin": {"log_every": 160001}}},
+            "my.yaml: recipes.uper_swin: log_every 160001 is beyond the end; use at most 160000",
+        ),
+        ({"select": []}, "my.yaml: select: [] names no study; use all or a list of dfp,"),
+        (
+            {"studies": {"dfp": {"extra_seeds": [{"where": {"model.pyramid.depth": 77}, "seeds": 2}]}}},
+            "my.yaml: studies.dfp.extra_seeds[0].where.model.pyramid.depth: no row has 77; use 5, 4, 3",
+        ),
+        (
+            {
+                "studies": {
+                    "dfp": {"vary": {"rate": {"low": {"recipe.batch": 3}, "same": {"recipe.batch": 3}}}}
+                }
+            },
+            "my.yaml: studies.dfp.vary.rate.same: says the same as 'low'; use other values",
+        ),
         ({"scales": {"demo": {"scale": "x"}}}, "my.yaml: scales.demo.scale: a scale cannot set scale"),
     ],
 )
@@ -184,6 +248,12 @@ def test_weights_file_errors_name_its_own_keys():
     weights = {"file": "x", "sha256": "12", "source": "s", "mean": [0.5] * 3, "std": [0.5] * 3}
     message = refusal({"backbones": {"resnet50": {"weights": weights}}})
     assert message.startswith("my.yaml: backbones.resnet50.weights.sha256: '12' is not allowed")
+
+
+def test_weights_file_refuses_a_deviation_of_0():
+    weights = {"file": "x", "sha256": "0" * 64, "source": "s", "mean": [0.5] * 3, "std": [0.5, 0.0, 0.5]}
+    message = refusal({"backbones": {"resnet50": {"weights": weights}}})
+    assert message == ("my.yaml: backbones.resnet50.weights.std[1]: 0.0 is not allowed; use a number above 0")
 
 
 def test_error_in_a_scale_block_names_the_block():
