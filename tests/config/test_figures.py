@@ -24,7 +24,10 @@ def test_pictures_that_no_evaluation_keeps_are_refused():
 
 @pytest.mark.parametrize("kept", [(2, 5), (5, 2), (3, 3)])
 def test_a_figure_shows_as_many_pictures_as_every_row_has(kept):
-    rows = {f"row {place}": {"evaluation.overlays": count} for place, count in enumerate(kept)}
+    rows = {
+        f"row {place}": {"evaluation.overlays": count, "first_seed": place}
+        for place, count in enumerate(kept)
+    }
     study = {
         "title": "t",
         "dataset": "voc2012",
