@@ -135,6 +135,10 @@ def _accept(response: requests.Response, part: Path, url: str, have: int, memory
     total = int(span[2]) if span and span[2] != "*" else None
     if status == 206 and not have:
         raise DownloadError("answered with a part of the file (HTTP 206) where all of it was asked for")
+    if status == 206 and span is None:
+        if memory["url"] == url:
+            discard(part)  # else the next run would end here as well; another address's bytes are still good
+        raise DownloadError("answered with a part of the file (HTTP 206) and does not say which part")
     if status == 206:
         same = all(
             memory.get(key) is None or memory["url"] != url or memory[key] == response.headers.get(header)

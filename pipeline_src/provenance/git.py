@@ -1,6 +1,7 @@
 """The commit a result was made at, and whether anything that can change a result differed from it."""
 
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,17 @@ def describe_commit(folder: str | Path = ".") -> dict[str, Any]:
         found: dict[str, Any] = {"commit": None, "dirty": None}
         if "dubious ownership" not in complaint:
             return found
-        place = Path(folder).resolve()
-        say(
-            f"no commit is recorded: git says {complaint}; `git config --global --add safe.directory {place}`"
-        )
+        _warn(Path(folder).resolve(), complaint)
         return {**found, "refused": complaint}
     excluded = [f":(exclude){path}" for path in NOT_DECIDING]
     changes, _ = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *DECIDING, *excluded)
     return {"commit": commit, "dirty": bool(changes)}
+
+
+@cache
+def _warn(place: Path, complaint: str) -> None:
+    """Say it once: a process may finish many jobs."""
+    say(f"no commit is recorded: git says {complaint}; `git config --global --add safe.directory {place}`")
 
 
 def _git(folder: str | Path, *arguments: str) -> tuple[str | None, str]:

@@ -355,3 +355,35 @@ def test_a_range_that_is_never_right_ends(server: Server, folder: Path, impatien
     with pytest.raises(InputError, match="could not be fetched"):
         fetch(row_of(odd), folder, options=impatient)
     assert len(server.requests) <= impatient.attempts
+
+
+def test_a_server_that_has_less_than_it_promised_is_asked_again_once_then_the_next(
+    server: Server, folder: Path, impatient: HttpOptions
+):
+    # 2500 bytes of 5000 come; the rest is answered with 416 and `bytes */2500`
+    short = server.add("/short.tar", WRONG[:2500], etag=None, headers={"Content-Length": "5000"})
+    server.resources["/short.tar"].drops = [2500] * 100
+    good = server.add("/good.tar", DATA)
+    assert fetch(row_of(short, good, bytes=None), folder, options=impatient).origin == good
+    assert server.requests == [
+        *[("/short.tar", None), ("/short.tar", "bytes=2500-")] * 2,
+        ("/good.tar", None),
+    ]
+
+
+@pytest.mark.parametrize("first", ["/began.tar", "/other.tar"])
+def test_a_part_of_the_file_that_does_not_say_which_is_refused(
+    server: Server, folder: Path, impatient: HttpOptions, capsys: pytest.CaptureFixture[str], first: str
+):
+    began = server.add("/began.tar", DATA, drops=[20_000])
+    with pytest.raises(InputError):
+        fetch(row_of(began), folder, options=HttpOptions(attempts=1))
+    odd = began if first == "/began.tar" else server.add(first, DATA)
+    server.resources[first].statuses = [206] * 100
+    server.requests.clear()
+    good = server.add("/good.tar", DATA)
+    assert fetch(row_of(odd, good), folder, options=impatient).origin == good
+    # the other address's bytes are good and are continued
+    kept = None if odd == began else "bytes=20000-"
+    assert server.requests == [(first, "bytes=20000-"), ("/good.tar", kept)]
+    assert "does not say which part" in capsys.readouterr().err

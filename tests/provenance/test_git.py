@@ -71,3 +71,5 @@ def test_a_refusal_of_git_is_recorded_and_says_what_helps(
     assert (found["commit"], found["dirty"]) == (None, None)
     assert "dubious ownership" in found["refused"]
     assert f"safe.directory {checkout}" in capsys.readouterr().err
+    assert describe_commit(checkout) == found
+    assert capsys.readouterr().err == ""  # said once
