@@ -17,6 +17,8 @@ NOT_DECIDING = ("tests", "docs", "benchmarks", "data", "results", "work")
 def describe_commit(folder: str | Path = ".") -> dict[str, Any]:
     """Commit hash and dirty flag of the checkout at `folder`; both None outside a git checkout.
 
+    The flag is None too where git cannot say what changed.
+
     Where git refuses to answer, since the checkout belongs to somebody else, `refused` has its words, and a
     line says what would help.
     """
@@ -29,7 +31,7 @@ def describe_commit(folder: str | Path = ".") -> dict[str, Any]:
         return {**found, "refused": complaint}
     excluded = [f":(exclude){path}" for path in NOT_DECIDING]
     changes, _ = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *DECIDING, *excluded)
-    return {"commit": commit, "dirty": bool(changes)}
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 @cache

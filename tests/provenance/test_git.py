@@ -73,3 +73,8 @@ def test_a_refusal_of_git_is_recorded_and_says_what_helps(
     assert f"safe.directory {checkout}" in capsys.readouterr().err
     assert describe_commit(checkout) == found
     assert capsys.readouterr().err == ""  # said once
+
+
+def test_a_status_that_git_cannot_give_is_not_called_clean(checkout: Path) -> None:
+    (checkout / ".git" / "index").write_text("no index")
+    assert describe_commit(checkout) == {"commit": git(checkout, "rev-parse", "HEAD"), "dirty": None}
