@@ -123,8 +123,11 @@ def _state(path: str) -> os.stat_result | None:
 
 
 @cache
-def _digest_at(path: str, _mtime_ns: int) -> str:
-    return digest_file(path)
+def _digest_at(path: str, _mtime_ns: int) -> str | None:
+    try:
+        return digest_file(path)
+    except OSError:
+        return None
 
 
 def _identity_changes(job: PlannedJob, record: Sidecar) -> list[str]:

@@ -270,3 +270,16 @@ def test_an_unreadable_input_does_not_end_the_planning():
     run(plan)
     Path("mine.json").write_bytes(b"\xff\xfe")
     assert reasons(plan) == {"use": "input made changed: mine.json"}
+
+
+def test_a_result_that_cannot_be_read_is_made_again(monkeypatch):
+    plan = chain()
+    run(plan)
+    last = plan.jobs["use", "y"].outputs["value"]
+
+    def refuse(path: str) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("pipeline_src.planning.status.digest_file", refuse)
+    os.utime(last, (1, 1))  # not looked at before
+    assert f"changed since it was made: {last}" in reasons(plan)["use"]
