@@ -350,13 +350,6 @@ def test_a_part_of_the_file_that_nobody_asked_for_is_refused(
         fetch(row_of(odd), folder.with_name("others"), options=impatient)
 
 
-def test_a_range_that_is_never_right_ends(server: Server, folder: Path, impatient: HttpOptions):
-    odd = server.add("/odd.tar", DATA, statuses=[416] * 100, headers={"Content-Range": "bytes */2500"})
-    with pytest.raises(InputError, match="could not be fetched"):
-        fetch(row_of(odd), folder, options=impatient)
-    assert len(server.requests) <= impatient.attempts
-
-
 def test_a_server_that_has_less_than_it_promised_is_asked_again_once_then_the_next(
     server: Server, folder: Path, impatient: HttpOptions
 ):

@@ -75,25 +75,26 @@ def test_batch_norm_that_is_fixed_later_is_not_fixed_yet(tmp_path, manifest, cal
     assert later["concatenations"] != fixed["concatenations"]
 
 
-def test_a_stopped_calibration_continues(tmp_path, manifest, calibrated, monkeypatch):
+def stopped_after_one_batch(tmp_path, manifest, monkeypatch):
+    """The job file of a calibration that was asked to stop, and has saved one of its three batches."""
     job = calibrate_job_file(tmp_path, manifest, model_section())
     monkeypatch.setattr(StopRequest, "requested", "SIGTERM", raising=False)
     monkeypatch.setattr(StopRequest, "__init__", lambda self: setattr(self, "_previous", {}))
     with pytest.raises(Interrupted, match="batch 1 of 3 is saved"):
         calibrate_job(Job.load(job), "cpu", 0, tmp_path / "work")
     monkeypatch.undo()
+    return job
+
+
+def test_a_stopped_calibration_continues(tmp_path, manifest, calibrated, monkeypatch):
+    job = stopped_after_one_batch(tmp_path, manifest, monkeypatch)
     calibrate_job(Job.load(job), "cpu", 0, tmp_path / "work")
     assert (tmp_path / "statistics.json").read_bytes() == calibrated.read_bytes()
     assert not list((tmp_path / "work").rglob("step-*.pt"))
 
 
 def test_two_ranks_continue_what_one_process_began(tmp_path, manifest, calibrated, monkeypatch):
-    job = calibrate_job_file(tmp_path, manifest, model_section())
-    monkeypatch.setattr(StopRequest, "requested", "SIGTERM", raising=False)
-    monkeypatch.setattr(StopRequest, "__init__", lambda self: setattr(self, "_previous", {}))
-    with pytest.raises(Interrupted, match="batch 1 of 3 is saved"):
-        calibrate_job(Job.load(job), "cpu", 0, tmp_path / "work")
-    monkeypatch.undo()
+    job = stopped_after_one_batch(tmp_path, manifest, monkeypatch)
     run_ranks(calibrate_on_a_rank, 2, str(job), str(tmp_path / "work"))
     whole, parts = (read_json(path)["concatenations"] for path in (calibrated, tmp_path / "statistics.json"))
     for one, other in zip(whole["decoder.concat"], parts["decoder.concat"], strict=True):
