@@ -19,11 +19,11 @@ from benchmarks.timing import fastest
 from pipeline_src.calibration.measure import first_step_modes, measured
 from pipeline_src.calibration.moments import upsampled_moments
 from pipeline_src.errors import run_command
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.tasks.segmentation.costs import COSTS
-from pipeline_src.training.runtime import describe_device
+from pipeline_src.training.determinism import describe_device
 
 CHANNELS, SIDE, RATIO = 512, 64, 8
 TRAINING_IMAGES, BATCH, STEPS = 20_210, 16, 160_000
@@ -86,7 +86,7 @@ def compare_moments(device: torch.device, rounds: int) -> None:
 def share_of_training(device: torch.device, crop: int, batch: int, rounds: int) -> None:
     """Print what part of a UPerNet's training its calibration takes."""
     torch.manual_seed(0)
-    model = build_model(upernet("folded")).to(device)
+    model = build_segmentor(upernet("folded")).to(device)
     images, masks = COSTS.made_up_batch(batch, (crop, crop), CLASSES, device)
     step = training_step(model, COSTS.objective(LOSS), UPDATE, (images, masks))
     concats = {FUSION: named_concatenations(model)[FUSION]}

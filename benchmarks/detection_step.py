@@ -20,13 +20,13 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from benchmarks.timing import fastest
 from pipeline_src.errors import run_command
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.models.detectors.faster_rcnn import FasterRCNNOptions
 from pipeline_src.models.detectors.mask_rcnn import MaskRCNNOptions
 from pipeline_src.options import to_json
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.tasks.instances.costs import ellipses
-from pipeline_src.training.runtime import describe_device
+from pipeline_src.training.determinism import describe_device
 
 CLASSES = 91
 LIMIT = 1.05

@@ -17,11 +17,11 @@ from tqdm import tqdm
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_json
 from pipeline_src.models.backbones.table import lookup
-from pipeline_src.planning.summary_jobs import PAPER_VALUES
-from pipeline_src.profiling.parameters import MeasureCost, MeasuredRecipe
+from pipeline_src.planning.summary_inputs import PAPER_VALUES
+from pipeline_src.profiling.cost_params import MeasureCost, MeasuredRecipe
 from pipeline_src.reporting.reference import printed_in, read_paper_values
 from pipeline_src.steps.cost import count_cost, time_cost
-from pipeline_src.training.update import Sgd
+from pipeline_src.training.optimizer_options import Sgd
 
 DEPTHS = (5, 4, 3, 2, 1, 0)
 RECIPE = MeasuredRecipe(

@@ -18,13 +18,13 @@ from benchmarks.networks import CLASSES, FUSION, LOSS, UPDATE, upernet
 from benchmarks.timing import fastest
 from pipeline_src.errors import run_command
 from pipeline_src.models.blocks import ConvBNReLU
-from pipeline_src.models.build import build_model
-from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.build_segmentor import build_segmentor
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.models.fusion.scale_equalizer import apply_scales, insert_equalizers
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.tasks.segmentation.costs import COSTS, training_saved_bytes
-from pipeline_src.training.runtime import describe_device
+from pipeline_src.training.determinism import describe_device
 
 FORMS = (None, "folded", "module", "up_bn")
 SCALES = [(0.4, 0.58), (0.4, 0.5), (0.4, 0.45), (0.4, 0.4)]
@@ -76,12 +76,12 @@ def network_step(form: str | None, options: argparse.Namespace) -> tuple[Callabl
     """A training step of the whole network, and the bytes that it saves."""
     crop = (options.crop, options.crop)
     torch.manual_seed(0)
-    model = build_model(upernet(form))
+    model = build_segmentor(upernet(form))
     if form is not None:
         apply_scales(model, form, {FUSION: SCALES})
     batch = COSTS.made_up_batch(options.batch, crop, CLASSES, torch.device(options.device))
     step = training_step(model.to(options.device), COSTS.objective(LOSS), UPDATE, batch)
-    return step, training_saved_bytes(lambda: build_model(upernet(form)), options.batch, crop)
+    return step, training_saved_bytes(lambda: build_segmentor(upernet(form)), options.batch, crop)
 
 
 def compare(

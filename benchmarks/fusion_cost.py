@@ -27,8 +27,8 @@ from pipeline_src.errors import run_command
 from pipeline_src.options import from_json
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.tasks.task import Costs, task_of
-from pipeline_src.training.runtime import describe_device
-from pipeline_src.training.update import Update
+from pipeline_src.training.determinism import describe_device
+from pipeline_src.training.optimizer_options import Update
 
 FOUR_STAGES = ("none", "stage 1", "stage 2", "stage 3", "stage 4", "stages 2+3+4")
 IDEAS = {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline_src.models.backbones.table import lookup
-from pipeline_src.training.update import Sgd, Update
+from pipeline_src.training.optimizer_options import Sgd, Update
 
 CLASSES = 150
 UPDATE = Update(optimizer=Sgd(kind="sgd", lr=1e-4))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import run_command
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 
 BARE = """\
 rule all:

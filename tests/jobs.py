@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.planning.planned_job import PlannedJob
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.start import main
+from pipeline_src.running.run_job import main
 
 
 def write_job_file(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline_src.calibration.start_recipe import StartRecipe, StartRun
+from pipeline_src.calibration.start_params import StartRecipe, StartRun
 from pipeline_src.data.loader import training_loader
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.transforms import TrainTransform

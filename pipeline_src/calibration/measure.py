@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.calibration.moments import Moments, moments_of_sizes
-from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.training.batchnorm import batch_norms
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pipeline_src.calibration.measure import first_step_modes, measured
 from pipeline_src.calibration.moments import Moments, moments_of_sizes
 from pipeline_src.calibration.probed_forms import PLAIN, PROBED_FORMS
-from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.models.fusion.scale_equalizer import branch_span, named_concatenations, weight_group
 from pipeline_src.training.losses import SegmentationLoss
 

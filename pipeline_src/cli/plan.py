@@ -9,9 +9,9 @@ from pipeline_src.cli.text import columns, duration
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
-from pipeline_src.planning.jobs import Key, Plan, PlannedJob
+from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
 from pipeline_src.planning.status import Status, assess
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 
 
 def run_plan(params: Params, options: argparse.Namespace) -> int:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from pipeline_src.config.recipe import Recipe
+from pipeline_src.config.recipe import RunRecipe
 from pipeline_src.config.study import Params
-from pipeline_src.models.fusion.equalizer_rules import FORMS
+from pipeline_src.models.fusion.equalizer_options import FORMS
 from pipeline_src.options import to_json
 
 
-def cost_setting(params: Params, recipe: Recipe) -> dict[str, Any]:
+def cost_setting(params: Params, recipe: RunRecipe) -> dict[str, Any]:
     """What besides the network decides the cost of a step.
 
     An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones. A batch

@@ -15,7 +15,7 @@ from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import one_of
 from pipeline_src.config.sections import OptionsSection, section_of
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
-from pipeline_src.data.parameters import DescribeData
+from pipeline_src.data.fetch_params import DescribeData
 from pipeline_src.data.readers.reader import Finding, Reader
 
 SCENE_CLASSES = 20

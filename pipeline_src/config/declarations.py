@@ -29,14 +29,14 @@ from pipeline_src.provenance.closure import PACKAGE, ROOT, ClosureError, reached
 from pipeline_src.tasks.table import TASKS
 
 CONTRACTS = {
-    "backbone": "pipeline_src.models.backbones.base:StagedBackbone",
+    "backbone": "pipeline_src.models.backbones.staged_backbone:StagedBackbone",
     "pyramid": "pipeline_src.models.pyramid:WrappingPyramid",
     "merge": "pipeline_src.models.fusion.merge:PairwiseMerge",
     "decoder": "pipeline_src.models.decoders.head:DecodeHead",
     "detector": "pipeline_src.models.detectors.detector:Detector",
     "reader": "pipeline_src.data.readers.reader:Reader",
-    "figure": "pipeline_src.reporting.figures.kind:FigureKind",
-    "metric": "pipeline_src.reporting.metrics:Metric",
+    "figure": "pipeline_src.reporting.figures.figure_kind:FigureKind",
+    "metric": "pipeline_src.reporting.metric:Metric",
 }
 """What a component of a kind must be: a subclass of this class, or an instance of it."""
 

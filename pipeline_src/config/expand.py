@@ -11,7 +11,7 @@ from pipeline_src.config.study import ExtraSeeds, Params
 from pipeline_src.config.table_rows import check_rows, check_task, row_label, with_baselines
 from pipeline_src.files import digest_of
 from pipeline_src.options import to_json
-from pipeline_src.reporting.availability import NOT_AT_THIS_SCALE
+from pipeline_src.reporting.row_status import NOT_AT_THIS_SCALE
 
 RowKey = tuple[str, str]
 """A study's key and the label of one of its rows."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_src.config.recipe import Recipe
+from pipeline_src.config.recipe import RunRecipe
 from pipeline_src.evaluation.inference_options import Evaluation
 
 
@@ -16,7 +16,7 @@ class Run:
     dataset: str
     backbone: str
     model: dict[str, Any]
-    recipe: Recipe
+    recipe: RunRecipe
     seed: int
     init_from: str | None = None
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import Field, create_model, model_validator
 
 from pipeline_src.components import COMPONENTS
-from pipeline_src.config.base import Section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.sections import section_of
-from pipeline_src.models.fusion.equalizer_rules import EqualizerOptions
+from pipeline_src.config.strict_model import Section
+from pipeline_src.models.fusion.equalizer_options import EqualizerOptions
 from pipeline_src.options import Bounds, Name, PositiveFloat, Rgb, Sha256
 from pipeline_src.tasks.table import TASKS
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import Field, ValidationError, create_model
 
-from pipeline_src.config.base import Section
 from pipeline_src.config.contracts import BrokenContract
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
-from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, Recipe, RecipeSection
+from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, RecipeSection, RunRecipe
 from pipeline_src.config.resolve import offering, resolve_model
+from pipeline_src.config.strict_model import Section
 from pipeline_src.config.study import InitFrom, Params, Study
 from pipeline_src.config.table_rows import row_label
 from pipeline_src.errors import InputError
@@ -38,7 +38,7 @@ class Point:
     dataset: str
     backbone: str
     model: dict[str, Any]
-    recipe: Recipe
+    recipe: RunRecipe
     evaluation: Evaluation
     init_from: InitFrom | None
     first_seed: int
@@ -178,7 +178,7 @@ def _check_point(
     params: Params,
     key_path: Callable[[str], list[str | int]],
     spec: _Spec,
-    recipe: Recipe,
+    recipe: RunRecipe,
     model: dict[str, Any],
 ) -> None:
     """Refuse what is valid by itself and does not go together, before any job finds out."""

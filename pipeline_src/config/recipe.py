@@ -32,7 +32,7 @@ else:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(training.Recipe):
+class RunRecipe(training.Recipe):
     """One training recipe."""
 
     loss: Loss = option(Loss(), "Training loss.")
@@ -43,4 +43,4 @@ if TYPE_CHECKING:
     RecipeSection = OptionsSection
     EvaluationSection = OptionsSection
 else:
-    RecipeSection, EvaluationSection = section_of(Recipe), section_of(Evaluation)
+    RecipeSection, EvaluationSection = section_of(RunRecipe), section_of(Evaluation)

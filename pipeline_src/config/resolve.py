@@ -21,15 +21,20 @@ from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of
-from pipeline_src.models.backbones.table import Architecture, BackboneFacts, lookup, lookup_architecture
-from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.models.fusion.equalizer_rules import equalised
+from pipeline_src.models.backbones.table import (
+    BackboneArchitecture,
+    BackboneFacts,
+    lookup,
+    lookup_architecture,
+)
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.equalizer_options import equalised
 from pipeline_src.models.pyramid_place import BACKBONE_LEVELS, PyramidPlace
 from pipeline_src.options import from_json
 
 
 def resolve_model(params: Params, spec: ModelSpec, num_classes: int) -> dict[str, Any]:
-    """The model section of a job: everything that `models.build` needs, and no paths.
+    """The model section of a job: everything that `models.build_segmentor` needs, and no paths.
 
     A pyramid that adds nothing to its backbone (IPG without fusions and extra stages) resolves to none: such
     runs neither depend on its code nor train twice what another study trains as its plain model.
@@ -180,7 +185,7 @@ def _placed(section: str, found: list[Concatenation]) -> list[Concatenation]:
     return [replace(one, name=f"{section}.{one.name}") for one in found]
 
 
-def backbone_facts(params: Params, backbone: Backbone) -> Architecture:
+def backbone_facts(params: Params, backbone: Backbone) -> BackboneArchitecture:
     """What is known of a backbone: of its tag or, for weights of the user's own, of its architecture."""
     if backbone.family is None:
         own_weights = isinstance(backbone.weights, WeightsFile)
@@ -193,7 +198,7 @@ def backbone_facts(params: Params, backbone: Backbone) -> Architecture:
     )
 
 
-def resolve_backbone(backbone: Backbone, facts: Architecture) -> dict[str, Any]:
+def resolve_backbone(backbone: Backbone, facts: BackboneArchitecture) -> dict[str, Any]:
     """The backbone part of a model section; normalisation follows the weights."""
     if backbone.output_stride != 32 and not facts.supports_output_stride:
         raise InputError(f"{backbone.output_stride} is not allowed; {backbone.timm} has only 32")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import Discriminator, Field, Tag, create_model, model_validator
 
-from pipeline_src.config.base import Section
+from pipeline_src.config.strict_model import Section
 from pipeline_src.errors import InputError
 from pipeline_src.options import Bounds, class_of, from_json, kinds_of
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline_src.config.base import Section
+from pipeline_src.config.strict_model import Section
 from pipeline_src.options import Fraction, NonNegativeInt, Pair, PositiveInt
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, create_model
 
-from pipeline_src.config.base import Section
 from pipeline_src.config.data import Dataset, dataset_section
 from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted
@@ -15,11 +14,12 @@ from pipeline_src.config.layers import Layer, locate
 from pipeline_src.config.model import HEADS, Backbone, ModelSpec, Outside, model_spec
 from pipeline_src.config.recipe import EvaluationSection, RecipeSection
 from pipeline_src.config.sections import section_of
+from pipeline_src.config.strict_model import Section
 from pipeline_src.errors import InputError
 from pipeline_src.options import Name, NonNegativeInt, Pair, PositiveInt
+from pipeline_src.reporting.metric import Metric
 from pipeline_src.reporting.metric_table import METRICS
-from pipeline_src.reporting.metrics import Metric
-from pipeline_src.reporting.parameters import Rules
+from pipeline_src.reporting.report_params import Rules
 
 
 class Table(Section):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline_src.data.disk import require_space
+from pipeline_src.data.free_space import require_space
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
 from pipeline_src.progress import Progress, say

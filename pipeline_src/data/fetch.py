@@ -14,8 +14,8 @@ from typing import Any
 
 from pipeline_src.data.archives import RemoteFile
 from pipeline_src.data.checksums import FileFacts, measure, mismatch, remember, remembered
-from pipeline_src.data.disk import require_space
 from pipeline_src.data.dvc_store import pull
+from pipeline_src.data.free_space import require_space
 from pipeline_src.data.http import DownloadError, HttpOptions, discard, download
 from pipeline_src.data.locking import locked
 from pipeline_src.data.mirrors import is_http, local_path, mirror_candidates

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_src.data.fingerprint import DigestCache, fingerprint
-from pipeline_src.data.index import Manifest
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.data.readers.reader import Reader
 from pipeline_src.data.records import SplitListing
 from pipeline_src.errors import InputError

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from pipeline_src.data.disk import require_space
+from pipeline_src.data.free_space import require_space
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json
 from pipeline_src.progress import Progress, say, size_text

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from pipeline_src.errors import InputError, bad_input_in_one_line
 from pipeline_src.training.distributed import Ranks
+from pipeline_src.training.loader_workers import GuardedDataset
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.timetable import steps_per_epoch
-from pipeline_src.training.workers import GuardedDataset
 
 if TYPE_CHECKING:
     from pipeline_src.training.recipe import Recipe

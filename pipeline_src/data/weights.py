@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data.accepted import ACCEPTED_TABLE, record_accepted, with_accepted
+from pipeline_src.data.accepted_checksums import ACCEPTED_TABLE, record_accepted, with_accepted
 from pipeline_src.data.archives import DIGEST_LENGTH, RemoteFile
 from pipeline_src.data.checksums import measure
 from pipeline_src.data.fetch import fetch

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.data.read_manifest import IGNORE_INDEX
 
 
 class Confusion:

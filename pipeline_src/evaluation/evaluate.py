@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
-from pipeline_src.evaluation.parameters import EvaluateRun
-from pipeline_src.evaluation.trained import load_trained
+from pipeline_src.evaluation.evaluate_params import EvaluateRun
+from pipeline_src.evaluation.load_trained import load_trained
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.progress import score_text
 from pipeline_src.provenance.job import Job
-from pipeline_src.training.runtime import configure, describe_device, peak_memory
+from pipeline_src.training.determinism import configure, describe_device, peak_memory
 
 
 class TaskEvaluation(Protocol):

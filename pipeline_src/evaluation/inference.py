@@ -14,7 +14,7 @@ from torch import nn
 from pipeline_src.data.segmentation.transforms import fitted_size
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.inference_options import Evaluation
-from pipeline_src.evaluation.segmentation import Inference, whole_image
+from pipeline_src.evaluation.segmentation_pass import Inference, whole_image
 from pipeline_src.models.blocks import resize_bilinear
 
 

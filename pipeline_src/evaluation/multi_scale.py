@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from pipeline_src.evaluation.finite import require_finite
+from pipeline_src.evaluation.divergence import require_finite
 
 Found = dict[str, torch.Tensor]
 """`boxes` `(n, 4)` xyxy in pixels, `scores` `(n,)`, `labels` `(n,)`; `masks` `(n, 1, M, M)` in boxes."""

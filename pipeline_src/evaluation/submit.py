@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import torch
 
 from pipeline_src.evaluation.inference_options import Evaluation
-from pipeline_src.evaluation.trained import load_trained
+from pipeline_src.evaluation.load_trained import load_trained
 from pipeline_src.files import digest_file
 from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
-from pipeline_src.training.runtime import configure, describe_device
+from pipeline_src.training.determinism import configure, describe_device
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from pipeline_src.models.fusion.concat import FusedConcat
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.models.pyramid_place import BACKBONE_LEVELS, Levels, PyramidPlace
 from pipeline_src.options import to_json
 

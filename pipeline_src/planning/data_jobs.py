@@ -9,18 +9,18 @@ from pipeline_src.config.model import WeightsFile
 from pipeline_src.config.resolve import expand_path, scenes_name
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.config.study import Params
-from pipeline_src.data.accepted import weights_row
+from pipeline_src.data.accepted_checksums import weights_row
 from pipeline_src.data.archives import DIGEST_LENGTH, load_archives, load_weights
+from pipeline_src.data.fetch_params import DescribeData, DrawScenes, ExtractArchive, OwnWeights
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
-from pipeline_src.data.index import Manifest
 from pipeline_src.data.logins import missing_logins
-from pipeline_src.data.parameters import DescribeData, DrawScenes, ExtractArchive, OwnWeights
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.options import to_json
-from pipeline_src.planning.jobs import Plan, PlannedJob
+from pipeline_src.planning.planned_job import Plan, PlannedJob
 from pipeline_src.planning.steps import EXTRACT, FETCH, MANIFEST, SCENES, WEIGHTS
-from pipeline_src.reporting.availability import NO_DATA
+from pipeline_src.reporting.row_status import NO_DATA
 
 HOW_TO_FETCH = ("urls", "login", "bytes", *DIGEST_LENGTH)
 """What of a table's row says where a file is and how it is checked; name and file identify it."""

@@ -8,13 +8,13 @@ from pipeline_src.config.figures import FigureSection
 from pipeline_src.config.study import Study
 from pipeline_src.errors import InputError
 from pipeline_src.options import to_json
-from pipeline_src.planning.jobs import PlannedJob
+from pipeline_src.planning.planned_job import PlannedJob
 from pipeline_src.planning.steps import FIGURE, SIMULATE
-from pipeline_src.planning.summary_jobs import SummaryJobs
-from pipeline_src.reporting.availability import NOT_AT_THIS_SCALE
-from pipeline_src.reporting.figures.kind import READABLE
-from pipeline_src.reporting.metrics import RUN_FILES
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.planning.summary_inputs import SummaryJobs
+from pipeline_src.reporting.figures.figure_kind import READABLE
+from pipeline_src.reporting.metric import RUN_FILES
+from pipeline_src.reporting.report_params import DrawFigure
+from pipeline_src.reporting.row_status import NOT_AT_THIS_SCALE
 
 
 class FigureJobs(SummaryJobs):

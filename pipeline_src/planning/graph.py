@@ -1,28 +1,28 @@
 """The experiments become jobs: calibrations, trainings, evaluations and costs.
 
 What brings their data here stands in `planning/data_jobs.py`; what summarises them (tables, figures,
-the report) in `planning/summaries.py`.
+the report) in `planning/summary_jobs.py`.
 """
 
 from typing import Any, TypeVar
 
-from pipeline_src.calibration.probe_recipe import ProbeRecipe, ProbeRun
-from pipeline_src.calibration.start_recipe import CalibrateRun, StartRecipe
+from pipeline_src.calibration.probe_params import ProbeRecipe, ProbeRun
+from pipeline_src.calibration.start_params import CalibrateRun, StartRecipe
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Architecture, Experiments, Run, Scoring
 from pipeline_src.config.resolve import model_components
 from pipeline_src.config.study import Params
-from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.data.read_manifest import IGNORE_INDEX
+from pipeline_src.evaluation.evaluate_params import EvaluateRun
 from pipeline_src.evaluation.inference_options import SplitEvaluation
-from pipeline_src.evaluation.parameters import EvaluateRun
-from pipeline_src.models.fusion.equalizer_rules import FORMS
+from pipeline_src.models.fusion.equalizer_options import FORMS
 from pipeline_src.options import from_json, to_json
 from pipeline_src.planning.data_jobs import DataJobs, without_missing_data
-from pipeline_src.planning.jobs import Plan, PlannedJob
+from pipeline_src.planning.planned_job import Plan, PlannedJob
 from pipeline_src.planning.steps import CALIBRATE, COST, EVALUATE, PROBE, TRAIN
-from pipeline_src.profiling.parameters import MeasureCost
+from pipeline_src.profiling.cost_params import MeasureCost
 from pipeline_src.tasks.task import task_of
-from pipeline_src.training.parameters import Labels, TrainRun
+from pipeline_src.training.train_params import Labels, TrainRun
 
 Recipe = TypeVar("Recipe", bound=StartRecipe)
 

@@ -15,10 +15,10 @@ from typing import Any
 from pipeline_src.data.archives import DIGEST_LENGTH
 from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, digest_file
-from pipeline_src.planning.jobs import Key, Plan, PlannedJob, without_null
+from pipeline_src.planning.planned_job import Key, Plan, PlannedJob, without_null
 from pipeline_src.provenance.closure import explain_change
 from pipeline_src.provenance.sidecar import InputRecord, Sidecar, as_list
-from pipeline_src.training.checkpoint_files import WORK, checkpoint_files, checkpoint_folder, step_and_content
+from pipeline_src.training.checkpoint_paths import WORK, checkpoint_files, checkpoint_folder, step_and_content
 
 READ_WHOLE = 4 * 2**20
 """Bytes up to which a result is read while planning, to compare it with its sidecar."""

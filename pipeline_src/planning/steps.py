@@ -7,7 +7,7 @@ its jobs, what they read and write, and what a machine has to grant them. Standa
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline_src.reporting.figures.kind import READABLE
+from pipeline_src.reporting.figures.figure_kind import READABLE
 
 OWN_THREADS = "own"
 """As many threads as the job's own parameters say: they can change a result's bits."""

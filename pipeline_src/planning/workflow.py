@@ -10,12 +10,12 @@ from typing import Any
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import as_written, load_params, read_yaml
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
-from pipeline_src.planning.alive import report_alive
-from pipeline_src.planning.jobs import Key, Plan, PlannedJob
+from pipeline_src.planning.live_runs import report_alive
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
+from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
 from pipeline_src.planning.status import NOT_DONE, Status, assess
 from pipeline_src.planning.steps import ALL_CORES, OWN_THREADS, STEPS, Step
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.provenance.job import Job, Paths
 from pipeline_src.running.gpus import visible_gpus
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.objective import Batch, Objective
-from pipeline_src.training.step import OptimizerStep
-from pipeline_src.training.update import Update
+from pipeline_src.training.optimizer_options import Update
+from pipeline_src.training.optimizer_step import OptimizerStep
 
 
 def training_step(

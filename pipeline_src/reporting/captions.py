@@ -1,8 +1,8 @@
 """What a table says about itself: scale, data, how each column was measured, and on what."""
 
-from pipeline_src.reporting.blocks import sentence
-from pipeline_src.reporting.parameters import CostSetting, EvaluatedData, MakeTable, Scale, Testing
+from pipeline_src.reporting.report_params import CostSetting, EvaluatedData, MakeTable, Scale, Testing
 from pipeline_src.reporting.table import Column, Values
+from pipeline_src.reporting.table_blocks import sentence
 from pipeline_src.tasks.declaration import Task
 from pipeline_src.tasks.table import TASKS
 

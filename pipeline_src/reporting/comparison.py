@@ -1,6 +1,6 @@
 """Joins a study's long tables with the paper's numbers: the values of every cell of a table.
 
-How verdicts come about is said in `verdict.py`.
+How verdicts come about is said in `paper_verdict.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pandas as pd
 
-from pipeline_src.reporting.answers import COLLAPSED, NO_EVIDENCE, Answer, answer_rows
-from pipeline_src.reporting.availability import DONE, SERVER_ONLY
+from pipeline_src.reporting.baseline_answers import COLLAPSED, NO_EVIDENCE, Answer, answer_rows
 from pipeline_src.reporting.intervals import paired_difference, summarise
+from pipeline_src.reporting.long_table import TIMED_COLUMNS
+from pipeline_src.reporting.metric import Metric, Source
 from pipeline_src.reporting.metric_table import metric_named
-from pipeline_src.reporting.metrics import Metric, Source
-from pipeline_src.reporting.parameters import DIFFERENCE, Printed, Rules, Scale
+from pipeline_src.reporting.paper_verdict import Verdict, judge_ratio, judge_score
 from pipeline_src.reporting.reference import SERVER_SPLITS
-from pipeline_src.reporting.rows import TableRow
+from pipeline_src.reporting.report_params import DIFFERENCE, Printed, Rules, Scale
+from pipeline_src.reporting.row_params import TableRow
+from pipeline_src.reporting.row_status import DONE, SERVER_ONLY
 from pipeline_src.reporting.table import Column, CostCell, Line, ScoreCell, Values
-from pipeline_src.reporting.tidy import TIMED_COLUMNS
-from pipeline_src.reporting.verdict import Verdict, judge_ratio, judge_score
 
 _NOTHING_FOUND = ("ap", "mask_ap")
 """Scores that are 0 where a network finds nothing that is there."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pipeline_src.components import load
-from pipeline_src.reporting.metrics import Metric, ResultFile, Source
+from pipeline_src.reporting.metric import Metric, ResultFile, Source
 from pipeline_src.tasks.table import TASKS
 
 MIB = float(2**20)

@@ -10,16 +10,16 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline_src.data.index import Counted
+from pipeline_src.data.read_manifest import Counted
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.options import from_json
+from pipeline_src.reporting.long_table import describe_device
+from pipeline_src.reporting.metric import Metric
 from pipeline_src.reporting.metric_table import METRICS
-from pipeline_src.reporting.metrics import Metric
-from pipeline_src.reporting.parameters import ListedRun, Report, StudyPart
 from pipeline_src.reporting.prediction_pictures import read_panels
-from pipeline_src.reporting.table import Table
-from pipeline_src.reporting.tidy import describe_device
+from pipeline_src.reporting.report_params import ListedRun, Report, StudyPart
+from pipeline_src.reporting.table import FinishedTable
 
 _SVG_LIMIT = 400_000
 """Larger pictures (photographs inside) are embedded as PNG."""
@@ -40,9 +40,9 @@ class Page:
         self.params = params
         self.folder = folder
         self._inputs = inputs
-        self.tables: dict[str, tuple[Table, dict[str, Any]]] = {}
+        self.tables: dict[str, tuple[FinishedTable, dict[str, Any]]] = {}
         for _, sidecar in self._read("tables"):
-            table = from_json(Table, sidecar["table"])
+            table = from_json(FinishedTable, sidecar["table"])
             self.tables[table.name] = table, sidecar
         self.figures = {sidecar["figure"]["name"]: sidecar for _, sidecar in self._read("figures")}
         runs = [run.name for run in params.runs]

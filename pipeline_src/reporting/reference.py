@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import InputError
-from pipeline_src.reporting.parameters import DIFFERENCE, Assumption, Printed
+from pipeline_src.reporting.report_params import DIFFERENCE, Assumption, Printed
 
 PAPER_COLUMNS = ("study", "table", "row", "metric", "value", "unit", "split", "source", "kind")
 QUOTED_COLUMNS = ("table", "group", "row", "metric", "value", "unit", "split", "source")

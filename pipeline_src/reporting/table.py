@@ -1,15 +1,15 @@
 """A finished table: every value of it, and the blocks of text that are printed.
 
-Step `table` leaves it in its sidecar under `"table"`, as the JSON of `Table`. None stands for what does not
-exist.
+Step `table` leaves it in its sidecar under `"table"`, as the JSON of `FinishedTable`. None stands for what
+does not exist.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline_src.reporting.answers import Answer
+from pipeline_src.reporting.baseline_answers import Answer
 from pipeline_src.reporting.intervals import Summary
-from pipeline_src.reporting.parameters import Assumption, Printed
+from pipeline_src.reporting.report_params import Assumption, Printed
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Table(Values):
+class FinishedTable(Values):
     """A table as it is printed, with all its values; `findings` is what it says, in sentences."""
 
     name: str

@@ -11,18 +11,18 @@ from typing import Any
 
 from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.calibrate import Calibrator
-from pipeline_src.calibration.start_recipe import CalibrateRun
+from pipeline_src.calibration.start_params import CalibrateRun
 from pipeline_src.calibration.statistics import identity_of, write_statistics
-from pipeline_src.data.index import Manifest
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.files import content_of
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.options import to_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
-from pipeline_src.training.checkpoint_files import WORK, checkpoint_folder
+from pipeline_src.training.checkpoint_paths import WORK, checkpoint_folder
+from pipeline_src.training.determinism import configure, describe_device, peak_memory
 from pipeline_src.training.distributed import Ranks, process_group
-from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 from pipeline_src.training.training_job import PACKAGES, initial_model
 
@@ -78,7 +78,7 @@ def _calibrate(
 ) -> dict[str, Any]:
     equalizer = run.equalizer
     data = Manifest.load(job.input("manifest")).content
-    model, _ = initial_model(job, run, build_model)
+    model, _ = initial_model(job, run, build_segmentor)
     identity = identity_of(model, run.model, data)
     if ranks.world > 1:
         model = convert_sync_batchnorm(model, ranks.device)

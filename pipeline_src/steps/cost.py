@@ -10,13 +10,13 @@ import torch
 
 from pipeline_src.components import load
 from pipeline_src.files import digest_of, write_json
+from pipeline_src.profiling.cost_params import MeasureCost
 from pipeline_src.profiling.latency import measure_latency
 from pipeline_src.profiling.memory import measure_peak_memory
-from pipeline_src.profiling.parameters import MeasureCost
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
-from pipeline_src.training.runtime import describe_device
+from pipeline_src.training.determinism import describe_device
 
 
 def measure_cost(job: Job) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline_src.data.checksums import remembered
 from pipeline_src.data.extract import extract
-from pipeline_src.data.parameters import ExtractArchive
+from pipeline_src.data.fetch_params import ExtractArchive
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, read_json
 from pipeline_src.provenance.job import Job

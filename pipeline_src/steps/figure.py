@@ -1,7 +1,7 @@
 """Step `figure`: one figure as SVG and PNG, with the CSV that it was drawn from.
 
-    params   `DrawFigure` of pipeline_src/reporting/parameters.py
-    inputs   what the kind reads, see pipeline_src/reporting/figures/kind.py
+    params   `DrawFigure` of pipeline_src/reporting/report_params.py
+    inputs   what the kind reads, see pipeline_src/reporting/figures/figure_kind.py
 
 The job's code is that of `figure.<kind>` in `pipeline_src/components.py`. Nothing in the pictures
 depends on the date, so the same inputs make the same bytes.
@@ -13,9 +13,9 @@ from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.captions import scale_sentence
 from pipeline_src.reporting.figures.drawing import save_drawing, styled
-from pipeline_src.reporting.figures.kind import FigureKind
-from pipeline_src.reporting.parameters import DrawFigure
-from pipeline_src.reporting.rows import check_rows
+from pipeline_src.reporting.figures.figure_kind import FigureKind
+from pipeline_src.reporting.report_params import DrawFigure
+from pipeline_src.reporting.row_params import check_rows
 
 
 def make_figure(job: Job) -> None:

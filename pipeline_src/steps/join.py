@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipeline_src.files import digest_file, write_json
 from pipeline_src.provenance.job import Job
-from pipeline_src.reporting.tidy import TIMED_COLUMNS, read_tidy, write_tidy
+from pipeline_src.reporting.long_table import TIMED_COLUMNS, read_tidy, write_tidy
 
 Means = dict[str, dict[str, dict[str, float]]]
 

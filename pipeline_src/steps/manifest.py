@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from pipeline_src.components import load
+from pipeline_src.data.fetch_params import DescribeData
 from pipeline_src.data.fingerprint import DigestCache, cache_path
-from pipeline_src.data.manifest import build_manifest
-from pipeline_src.data.parameters import DescribeData
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json, write_json
 from pipeline_src.provenance.job import Job

@@ -22,19 +22,19 @@ from torch import nn
 
 from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.probe import probe_network, probe_records
-from pipeline_src.calibration.probe_recipe import ProbeRun
+from pipeline_src.calibration.probe_params import ProbeRun
 from pipeline_src.calibration.probed_forms import PLAIN, PROBED_FORMS
 from pipeline_src.calibration.statistics import scales_for
-from pipeline_src.data.index import Manifest
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, write_json
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.fusion.scale_equalizer import Scale, apply_scales
 from pipeline_src.progress import track
 from pipeline_src.provenance.job import Job
+from pipeline_src.training.determinism import configure, describe_device, peak_memory
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.losses import SegmentationLoss
-from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.training_job import PACKAGES, initial_model
 
 
@@ -67,7 +67,7 @@ def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> Non
 
 def _probe(job: Job, run: ProbeRun, ranks: Ranks, workers: int | None) -> dict[str, Any]:
     data = Manifest.load(job.input("manifest")).content
-    own, _ = initial_model(job, run, build_model)
+    own, _ = initial_model(job, run, build_segmentor)
     _, scales = scales_for(own, run.model, data, job.input("statistics"))
     del own
     first = FirstBatches.of(run, job.input("manifest"), ranks, workers)
@@ -92,7 +92,7 @@ def network(job: Job, run: ProbeRun, form: str, scales: dict[str, list[Scale]]) 
     """The initial network of a run in one of `PROBED_FORMS`; on the CPU, equalised."""
     equalizer = None if form == PLAIN else {**run.equalizer, "form": form}
     changed = replace(run, model={**run.model, "equalizer": equalizer})
-    model, _ = initial_model(job, changed, build_model)
+    model, _ = initial_model(job, changed, build_segmentor)
     if form != PLAIN:
         apply_scales(model, form, scales)
     return model

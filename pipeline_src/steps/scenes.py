@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline_src.components import load
-from pipeline_src.data.parameters import DrawScenes
+from pipeline_src.data.fetch_params import DrawScenes
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.scene import Scene
 from pipeline_src.files import digest_file

@@ -18,7 +18,7 @@ from pipeline_src.calibration.simulation import simulate
 from pipeline_src.calibration.simulation_options import SimulateUpsampling
 from pipeline_src.files import digest_of, write_json
 from pipeline_src.provenance.job import Job
-from pipeline_src.training.runtime import configure, describe_device, peak_memory
+from pipeline_src.training.determinism import configure, describe_device, peak_memory
 
 log = logging.getLogger("simulate")
 

@@ -1,6 +1,6 @@
 """Step `table`: one table with the paper's numbers and verdicts, as JSON, CSV, Markdown and LaTeX.
 
-    params   `MakeTable` of pipeline_src/reporting/parameters.py
+    params   `MakeTable` of pipeline_src/reporting/report_params.py
 
 The sidecar holds the table itself under `"table"`: columns, rows with all values, blocks of text as they are
 printed, notes. Beside `content`, `untimed_content` identifies the table without the columns that differ
@@ -12,15 +12,15 @@ from typing import Any
 from pipeline_src.files import digest_of, write_text
 from pipeline_src.options import to_json
 from pipeline_src.provenance.job import Job
-from pipeline_src.reporting.blocks import make_blocks
 from pipeline_src.reporting.captions import describe_table
 from pipeline_src.reporting.comparison import Comparison
-from pipeline_src.reporting.findings import findings
-from pipeline_src.reporting.parameters import MakeTable
-from pipeline_src.reporting.render import to_csv, to_latex, to_markdown
-from pipeline_src.reporting.rows import check_rows
-from pipeline_src.reporting.table import Table
-from pipeline_src.reporting.tidy import read_study
+from pipeline_src.reporting.findings_paragraph import findings
+from pipeline_src.reporting.long_table import read_study
+from pipeline_src.reporting.render_table import to_csv, to_latex, to_markdown
+from pipeline_src.reporting.report_params import MakeTable
+from pipeline_src.reporting.row_params import check_rows
+from pipeline_src.reporting.table import FinishedTable
+from pipeline_src.reporting.table_blocks import make_blocks
 
 
 def make_table(job: Job) -> None:
@@ -38,7 +38,7 @@ def make_table(job: Job) -> None:
         controls=None if params.number is not None else params.controls,
     )
     values = comparison.table(params.metrics, params.quoted)
-    table = Table(
+    table = FinishedTable(
         **vars(values),
         name=params.table,
         study=params.study,

@@ -1,6 +1,6 @@
 """Step `tabulate`: the long tables `experiments.csv` and `experiments_timed.csv` of one study.
 
-    params   `Tabulate` of pipeline_src/reporting/parameters.py
+    params   `Tabulate` of pipeline_src/reporting/report_params.py
     inputs   lists, parallel to the runs of the rows and to the architectures; "evaluate", "train", "log" and
              "curve" only where metrics of the user's own read them
 
@@ -11,10 +11,10 @@ import pandas as pd
 
 from pipeline_src.files import digest_file
 from pipeline_src.provenance.job import Job
-from pipeline_src.reporting.metrics import RUN_FILES
-from pipeline_src.reporting.parameters import Tabulate
-from pipeline_src.reporting.rows import check_rows
-from pipeline_src.reporting.tidy import COLUMNS, tidy_costs, tidy_scores, write_tidy
+from pipeline_src.reporting.long_table import COLUMNS, tidy_costs, tidy_scores, write_tidy
+from pipeline_src.reporting.metric import RUN_FILES
+from pipeline_src.reporting.report_params import Tabulate
+from pipeline_src.reporting.row_params import check_rows
 
 
 def tabulate(job: Job) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline_src.components import load
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.task import task_of
-from pipeline_src.training.checkpoint_files import WORK
+from pipeline_src.training.checkpoint_paths import WORK
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.training_job import Options, train_job
 

@@ -6,7 +6,7 @@ Of a timm tag the parameters are its row in the table of weights, of a file `Own
 from pathlib import Path
 
 from pipeline_src.data.archives import RemoteFile
-from pipeline_src.data.parameters import OwnWeights
+from pipeline_src.data.fetch_params import OwnWeights
 from pipeline_src.data.weights import check_own_file, fetch_weights
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline_src.reporting.metrics import Metric
+from pipeline_src.reporting.metric import Metric
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import torch
 
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_file, fsync_folder
-from pipeline_src.training.checkpoint_files import checkpoint_file, checkpoint_files, step_and_content
+from pipeline_src.training.checkpoint_paths import checkpoint_file, checkpoint_files, step_and_content
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.journal import Journal
 from pipeline_src.training.objective import Batch, Objective
+from pipeline_src.training.optimizer_step import OptimizerStep
 from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.seeding import seed_step
-from pipeline_src.training.step import OptimizerStep
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 from pipeline_src.training.timetable import Timetable
 

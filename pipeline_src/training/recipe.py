@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from pipeline_src.options import REQUIRED, NonNegativeInt, PositiveInt, option
+from pipeline_src.training.optimizer_options import Update
 from pipeline_src.training.schedules import LinearEpochSchedule, PolySchedule, Schedule, StepSchedule, Warmup
-from pipeline_src.training.update import Update
 
 
 @dataclass(frozen=True)

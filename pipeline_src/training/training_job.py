@@ -17,19 +17,19 @@ from pipeline_src.progress import score_text
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
-from pipeline_src.training.checkpoint_files import WORK, checkpoint_folder
+from pipeline_src.training.checkpoint_paths import WORK, checkpoint_folder
+from pipeline_src.training.determinism import configure, describe_device, peak_memory
 from pipeline_src.training.distributed import Ranks, process_group
 from pipeline_src.training.engine import Trainer
-from pipeline_src.training.finished import WEIGHTS, copy_out, read_finished, write_finished
+from pipeline_src.training.finished_training import WEIGHTS, copy_out, read_finished, write_finished
 from pipeline_src.training.journal import Journal, last_values
 from pipeline_src.training.objective import Batch, Objective
-from pipeline_src.training.parameters import InitialParameters, TrainRun
 from pipeline_src.training.preflight import check_batch, check_warmup
 from pipeline_src.training.recipe import Recipe
-from pipeline_src.training.runtime import configure, describe_device, peak_memory
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 from pipeline_src.training.timetable import Timetable
+from pipeline_src.training.train_params import InitialParameters, TrainRun
 from pipeline_src.training.weight_files import digest_of_weights, load_matching, save_weights, weights_of
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
@@ -57,14 +57,14 @@ class Data:
 class Parts:
     """What the job is about.
 
-    `build_model(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
+    `build_segmentor(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
     `prepare(model, job)` completes the initial model from further inputs of the job, such as the
     statistics of its scale equalizers, and returns facts for the sidecar. `synchronise_bn`: whether batch
     normalisation takes its statistics over all ranks or over a rank's own batch. `headline`: the score that
     a finished training is summarised with.
     """
 
-    build_model: BuildModel
+    build_segmentor: BuildModel
     open_data: Callable[[Job, Ranks, int], Data]
     prepare: Callable[[nn.Module, Job], dict[str, Any]] = lambda model, job: {}
     synchronise_bn: bool = True
@@ -121,7 +121,7 @@ def _train(
     check_batch(recipe, data.samples, ranks.world)
     check_warmup(recipe, data.samples)
     timetable = Timetable.of(recipe, data.samples)
-    model, start = initial_model(job, run, parts.build_model)
+    model, start = initial_model(job, run, parts.build_segmentor)
     start |= parts.prepare(model, job)
     if ranks.world > 1 and parts.synchronise_bn:
         model = convert_sync_batchnorm(model, ranks.device)
@@ -176,7 +176,7 @@ def _train(
 
 
 def initial_model(
-    job: Job, run: InitialParameters, build_model: BuildModel
+    job: Job, run: InitialParameters, build_segmentor: BuildModel
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The model of a run's parameters and of a job's weights before anything else, on the CPU, and where
     its weights came from: the same in every job of one run.
@@ -184,7 +184,7 @@ def initial_model(
     fetched = read_json(job.input("weights")) if "weights" in job.inputs else {}
     weights = fetched.get("path")
     torch.manual_seed(derive(run.seed, "init"))
-    model = build_model(run.model, weights)
+    model = build_segmentor(run.model, weights)
     start: dict[str, Any] = {
         "backbone_file": weights,
         "backbone_source": fetched.get("source") or fetched.get("origin"),

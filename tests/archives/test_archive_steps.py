@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save
 
-from pipeline_src.data.accepted import read_accepted
+from pipeline_src.data.accepted_checksums import read_accepted
 from pipeline_src.data.weights import check_safetensors
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.data.accepted import read_accepted, record_accepted, weights_row, with_accepted
+from pipeline_src.data.accepted_checksums import read_accepted, record_accepted, weights_row, with_accepted
 from pipeline_src.data.archives import RemoteFile, load_archives, load_weights
 from pipeline_src.data.checksums import FileFacts
 from pipeline_src.errors import InputError

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.segmentor import SegmentationModel
 from tests.models.miniatures import MINIATURES
 
@@ -62,7 +62,7 @@ def section(
 def build(model: dict[str, Any], seed: int = 0) -> SegmentationModel:
     """The network of a section, initialised from a seed."""
     torch.manual_seed(seed)
-    return build_model(model)
+    return build_segmentor(model)
 
 
 def batches(count: int = 3, size: tuple[int, int] = (75, 90), seed: int = 5) -> list[torch.Tensor]:

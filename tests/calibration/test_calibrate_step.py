@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from pipeline_src.calibration.statistics import read_statistics, write_statistics
 from pipeline_src.errors import InputError, Interrupted
 from pipeline_src.files import read_json, write_json
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps.calibrate import calibrate_job
 from pipeline_src.training.seeding import derive
@@ -146,7 +146,7 @@ def test_a_training_starts_from_the_plain_weights_equalised(tmp_path, manifest, 
     assert any(".equalizers." in name for name in weights) == (form == "module")
     # what evaluates it rebuilds the structure and finds the scales in the weights
     torch.manual_seed(derive(0, "init"))
-    network = build_model(model_section(form))
+    network = build_segmentor(model_section(form))
     network.load_state_dict(weights)
 
 

@@ -12,7 +12,7 @@ from pipeline_src.calibration.measure import first_step_modes, measured
 from pipeline_src.calibration.statistics import check_branches
 from pipeline_src.config.resolve import concatenations
 from pipeline_src.errors import InputError, Interrupted
-from pipeline_src.models.fusion.equalizer_rules import equalised
+from pipeline_src.models.fusion.equalizer_options import equalised
 from pipeline_src.models.fusion.scale_equalizer import (
     ScaleEqualizer,
     apply_scales,

@@ -8,8 +8,8 @@ from torch import nn
 
 from pipeline_src.config.resolve import concatenations
 from pipeline_src.errors import InputError
-from pipeline_src.models.fusion.concat import FusedConcat
-from pipeline_src.models.fusion.equalizer_rules import equalised
+from pipeline_src.models.fusion.equalizer_options import equalised
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.models.fusion.scale_equalizer import (
     ScaleEqualizer,
     apply_scales,

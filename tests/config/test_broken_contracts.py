@@ -11,9 +11,9 @@ from pipeline_src.config.contracts import fits
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
 from pipeline_src.options import Bounds
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 
 IMPORTS = """
 from dataclasses import dataclass, fields
@@ -21,17 +21,17 @@ from dataclasses import dataclass, fields
 import torch
 from matplotlib.figure import Figure
 
-from pipeline_src.data.readers.masks import MasksReader
+from pipeline_src.data.readers.mask_folders import MasksReader
 from pipeline_src.models.backbones.resnet import ResNetPyramid
-from pipeline_src.models.backbones.table import Architecture, lookup
+from pipeline_src.models.backbones.table import BackboneArchitecture, lookup
 from pipeline_src.models.decoders.uper import UPerHead
 from pipeline_src.models.detectors.faster_rcnn import FasterRCNN
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
 from pipeline_src.models.fusion.deepfuse import DeepFuse
 from pipeline_src.models.fusion.dfp import DeepFeaturePyramid
 from pipeline_src.options import option
-from pipeline_src.reporting.figures.kind import FigureKind
-from pipeline_src.reporting.metrics import Metric, Source
+from pipeline_src.reporting.figures.figure_kind import FigureKind
+from pipeline_src.reporting.metric import Metric, Source
 
 """
 BASES = {
@@ -106,7 +106,12 @@ def method(name: str, value: str, kind: str = "staticmethod") -> str:
         ("detector", "merge_places", "return 5", r"gave 5; it must give list\[MergePlace\]"),
         ("detector", "check", "return False", r"gave False; it must give None: Refuse options"),
         ("detector", "check", "1 / 0", r"raised ZeroDivisionError: division by zero \(line \d+\)"),
-        ("backbone", "facts", "return {}", r"gave \{\}; it must give Architecture: What planning has to kn"),
+        (
+            "backbone",
+            "facts",
+            "return {}",
+            r"gave \{\}; it must give BackboneArchitecture: What planning has to kn",
+        ),
         ("figure", "metrics", "return 'miou'", r"gave 'miou'; it must give list\[str\]: Names of the metr"),
         ("reader", "classes", "return 'yes'", r"gave 'yes'; it must give list\[str\], not empty: Class na"),
         ("reader", "labels", "return []", r"gave \[\]; it must give dict\[str, Any\]: Parameters of the ma"),
@@ -205,8 +210,12 @@ def test_options_that_fail_to_check_themselves_are_named(tmp_path: Path) -> None
 
 
 def test_a_family_without_normalisation_is_named(tmp_path: Path) -> None:
-    known = "{one.name: getattr(lookup('resnet50.tv_in1k'), one.name) for one in fields(Architecture)}"
-    text = f"{IMPORTS}class Mine(ResNetPyramid):\n{method('facts', f'return Architecture(**{known})')}"
+    known = (
+        "{one.name: getattr(lookup('resnet50.tv_in1k'), one.name) for one in fields(BackboneArchitecture)}"
+    )
+    text = (
+        f"{IMPORTS}class Mine(ResNetPyramid):\n{method('facts', f'return BackboneArchitecture(**{known})')}"
+    )
     said = "my.yaml: backbones.mine.family: mine knows no mean and std of resnet50; its facts() must give"
     assert said in refusal(tmp_path, "backbone", text)
 

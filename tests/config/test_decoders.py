@@ -8,7 +8,7 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 
 HEAD = {"dropout": 0.1, "align_corners": False}
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -41,7 +41,7 @@ def test_defaults_are_those_of_mmsegmentation_and_build(kind: str) -> None:
     assert model["auxiliary"] is None
     model["backbone"]["args"] = {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}
     model["decoder"]["channels"] = 4
-    assert build_model(model).decoder.align_corners is False
+    assert build_segmentor(model).decoder.align_corners is False
 
 
 def test_an_auxiliary_head_has_defaults_of_its_own() -> None:

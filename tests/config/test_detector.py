@@ -11,7 +11,7 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.model import model_spec
 from pipeline_src.errors import InputError
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.models.detectors.options import anchor_sizes, fpn_strides
 from tests.models.detections import detections_of, images_and_targets, losses_of
 from tests.models.miniatures import FAMILIES, MINIATURES

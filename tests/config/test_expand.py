@@ -9,9 +9,9 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params, read_yaml
 from pipeline_src.config.resolve import expand_path
-from pipeline_src.data.segmentation.augment import RandomResize
+from pipeline_src.data.segmentation.transform_options import RandomResize
 from pipeline_src.errors import InputError
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.reporting.reference import read_paper_values
 
 

@@ -6,7 +6,7 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 
 
 def with_figure(study="scale_eq_encoders", **figure):

@@ -8,8 +8,8 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
-from pipeline_src.planning.jobs import Plan
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.planned_job import Plan
+from pipeline_src.planning.summary_jobs import plan_everything
 
 STUDY = {
     "title": "one",

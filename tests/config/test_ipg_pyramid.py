@@ -12,7 +12,7 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import concatenations, model_components
 from pipeline_src.errors import InputError
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
 from pipeline_src.training.preflight import check_crop
 from tests.models.test_ipg_fusion import zero_gradients
@@ -167,8 +167,8 @@ def step(model: torch.nn.Module, crop: tuple[int, int] = (97, 74)) -> float:
 def test_every_decoder_trains_on_it(decoder: str, fusion: str) -> None:
     section = resolved({**IPG, "fusion": fusion, "stem_channels": 8}, {**DECODERS[decoder], "dropout": 0.0})
     torch.manual_seed(0)
-    model = build_model(section)
-    plain = build_model({**section, "pyramid": None})
+    model = build_segmentor(section)
+    plain = build_segmentor({**section, "pyramid": None})
     state = {
         name.replace("pyramid.backbone.", "pyramid."): value for name, value in model.state_dict().items()
     }
@@ -195,7 +195,7 @@ def test_a_head_reads_an_extra_stage(stages: int, keep: bool) -> None:
     auxiliary = {"kind": "fcn", "level": 4, "channels": 8}
     section = resolved({**pyramid, "identity_start": False}, decoder, auxiliary=auxiliary)
     assert section["pyramid"]["positions"] == list(range(2, stages + 1))
-    model = build_model(section)
+    model = build_segmentor(section)
     assert model.pyramid.strides[-1] == (32 if keep else 2 ** (stages + 1))
     step(model, (300, 270))
     assert zero_gradients(model) == set()
@@ -222,7 +222,7 @@ def test_the_planner_knows_the_concatenations(positions: list[int], identity_sta
     for decoder in DECODERS.values():
         section = resolved(pyramid, decoder)
         found = concatenations(section)
-        assert {one.name for one in found} == set(named_concatenations(build_model(section)))
+        assert {one.name for one in found} == set(named_concatenations(build_segmentor(section)))
         inner = [one for one in found if one.name.startswith("pyramid")]
         assert [one.default for one in inner] == [not identity_start] * len(positions)
 

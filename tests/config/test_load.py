@@ -285,7 +285,7 @@ def test_floats_without_a_dot_are_numbers(tmp_path):
 
 def test_validation_imports_neither_torch_nor_timm(run_python):
     done = run_python(
-        "import sys; from pipeline_src.planning.summaries import plan_everything;"
+        "import sys; from pipeline_src.planning.summary_jobs import plan_everything;"
         "from pipeline_src.config.load import load_params; plan_everything(load_params(scale='paper'));"
         "print([m for m in ('torch', 'timm', 'torchvision', 'pandas') if m in sys.modules])"
     )

@@ -6,8 +6,8 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
-from pipeline_src.planning.summaries import plan_everything
-from pipeline_src.reporting.availability import DONE
+from pipeline_src.planning.summary_jobs import plan_everything
+from pipeline_src.reporting.row_status import DONE
 
 LEFT_OUT = "not at this scale"
 

@@ -14,13 +14,13 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
-from pipeline_src.evaluation.finite import NotFinite, finite_heads
-from pipeline_src.models.build import build_model
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.evaluation.divergence import NotFinite, finite_heads
+from pipeline_src.models.build_segmentor import build_segmentor
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
 from pipeline_src.planning.graph import GraphBuilder
-from pipeline_src.profiling.describe import describe_architecture
-from pipeline_src.profiling.detector_costs import describe_detector
+from pipeline_src.profiling.describe_detector import describe_detector
+from pipeline_src.profiling.describe_segmentor import describe_segmentor
 
 FOLDER = "tests/outside"
 COMPONENTS = {
@@ -101,11 +101,11 @@ def test_all_of_them_together_can_be_equalised_and_costed() -> None:
         ["decoder.concats.2"],
     ]
     use_outside(params.spelled(model_components(run.model)))
-    network = build_model(run.model)
+    network = build_segmentor(run.model)
     names = [name for level in run.model["equalizer"]["concatenations"] for name in level]
     assert set(named_concatenations(network)) == set(names)
     assert network.eval()(torch.randn(1, 3, 64, 96)).shape == (1, 21, 64, 96)
-    cost = describe_architecture({**run.model, "equalizer": None}, (64, 96))
+    cost = describe_segmentor({**run.model, "equalizer": None}, (64, 96))
     assert cost["channels"] == [24 + 8, 56 + 8, 152 + 8, 368]
     assert cost["parts"]["pyramid"]["parameters"] > 0
     # what reads a concatenation is known, so that its scales can be folded
@@ -274,5 +274,5 @@ def test_the_example_of_the_documentation_builds(tmp_path: Path) -> None:
     assert plain.model["decoder"] == {"kind": "two_levels", "channels": 64}
     assert equalised.model["equalizer"]["concatenations"] == [["decoder.concat"]]
     use_outside(params.spelled(model_components(plain.model)))
-    network = build_model({**plain.model, "backbone": {**plain.model["backbone"], "args": SMALL}}).eval()
+    network = build_segmentor({**plain.model, "backbone": {**plain.model["backbone"], "args": SMALL}}).eval()
     assert network(torch.randn(1, 3, 64, 96)).shape == (1, 21, 64, 96)

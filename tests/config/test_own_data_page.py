@@ -11,7 +11,7 @@ from pipeline_src.config.expand import expand
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params, read_yaml
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from pipeline_src.data.detection.objects import Objects
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco, read_coco_json
 from pipeline_src.errors import InputError
 from pipeline_src.tasks.detection.manifest import BoxChecks

@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 
 from pipeline_src.data.loader import SampleKey, StepSampler, epoch_order, steps_per_epoch, training_loader
-from pipeline_src.data.manifest import build_manifest
-from pipeline_src.data.readers.masks import read_masks
+from pipeline_src.data.make_manifest import build_manifest
+from pipeline_src.data.readers.mask_folders import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
-from pipeline_src.data.segmentation.augment import Augment, RandomResize
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.labels import LabelSpace
+from pipeline_src.data.segmentation.transform_options import Augment, RandomResize
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json

@@ -12,9 +12,9 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.models.detection.transform import resize_boxes as torchvision_resize_boxes
 from torchvision.transforms.v2 import functional as F
 
-from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset, grouped_order
-from pipeline_src.data.detection.index import DetectionIndex
+from pipeline_src.data.detection.read_index import DetectionIndex
+from pipeline_src.data.detection.transform_options import DetectionAugment
 from pipeline_src.data.detection.transforms import (
     DetectionEvalTransform,
     DetectionTrainTransform,
@@ -23,7 +23,7 @@ from pipeline_src.data.detection.transforms import (
     resized_size,
 )
 from pipeline_src.data.loader import SampleKey, training_loader
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco_json
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_json

@@ -12,15 +12,15 @@ from pipeline_src.components import load
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
-from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset
-from pipeline_src.data.detection.index import DetectionIndex
 from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.detection.read_index import DetectionIndex
+from pipeline_src.data.detection.transform_options import DetectionAugment
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
-from pipeline_src.data.index import Manifest, list_digest
 from pipeline_src.data.loader import training_loader
+from pipeline_src.data.read_manifest import Manifest, list_digest
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.voc_detection import write_voc_detection
 from pipeline_src.errors import InputError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from pipeline_src.data.check import CheckedFile
-from pipeline_src.data.detection.check import CheckedBoxes
+from pipeline_src.data.check_file import CheckedFile
+from pipeline_src.data.detection.check_record import CheckedBoxes
 from pipeline_src.data.detection.objects import fit_to_image
 from pipeline_src.data.detection.records import AnnotatedObject, DetectionRecord
 from pipeline_src.tasks.detection.manifest import BoxSummary

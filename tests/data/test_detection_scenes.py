@@ -10,7 +10,7 @@ from torchvision.datasets import VOCDetection
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.data.detection.objects import Objects
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco
 from pipeline_src.data.readers.voc_detection import read_voc_detection
 from pipeline_src.data.scenes.coco import run_lengths, write_coco

@@ -7,7 +7,7 @@ from PIL import Image
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.loader import SampleKey
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.voc_detection import read_voc_xml
 from pipeline_src.files import write_json
 from pipeline_src.tasks.detection.manifest import BoxChecks

@@ -8,8 +8,8 @@ from PIL import Image
 from pipeline_src.data import fingerprint as fingerprint_module
 from pipeline_src.data.fingerprint import DigestCache
 from pipeline_src.data.folder_state import folder_fingerprint, folder_state
-from pipeline_src.data.manifest import build_manifest
-from pipeline_src.data.readers.masks import MasksReader
+from pipeline_src.data.make_manifest import build_manifest
+from pipeline_src.data.readers.mask_folders import MasksReader
 from pipeline_src.data.readers.voc2012 import Voc2012Reader
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.errors import InputError

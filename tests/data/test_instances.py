@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
-from pipeline_src.data.detection.augment import DetectionAugment
+from pipeline_src.data.detection.transform_options import DetectionAugment
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.instances.dataset import InstanceDataset
 from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.data.loader import SampleKey
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.cityscapes_instances import (
     CityscapesInstancesReader,
     read_cityscapes_instances,

@@ -13,10 +13,10 @@ from pipeline_src.components import COMPONENTS, load
 from pipeline_src.config.data import SCENE_CLASSES
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.data.fetch_params import DrawScenes
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
-from pipeline_src.data.index import Manifest
-from pipeline_src.data.parameters import DrawScenes
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.data.readers.cityscapes import cityscapes_root
 from pipeline_src.data.scenes import ade20k, cityscapes, coco, voc2012, voc_detection
 from pipeline_src.data.scenes.generator import generate_scenes

@@ -9,15 +9,15 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
-from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.detection.transform_options import DetectionAugment
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
 from pipeline_src.data.detection.voc_xml import CORNERS
 from pipeline_src.data.loader import training_loader
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.coco import read_coco, read_coco_json
-from pipeline_src.data.readers.masks import read_masks
+from pipeline_src.data.readers.mask_folders import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
 from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc_xml
 from pipeline_src.data.scenes.voc_parts import CLASSES

@@ -10,8 +10,8 @@ from PIL import Image
 from pipeline_src.components import load
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
-from pipeline_src.data.index import Manifest
-from pipeline_src.data.readers.masks import MasksReader
+from pipeline_src.data.read_manifest import Manifest
+from pipeline_src.data.readers.mask_folders import MasksReader
 from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, digest_file
 from tests.jobs import run_job

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
-from pipeline_src.data.segmentation import augment as options
-from pipeline_src.data.segmentation.augment import Augment
+from pipeline_src.data.segmentation import transform_options as options
+from pipeline_src.data.segmentation.transform_options import Augment
 from pipeline_src.data.segmentation.transforms import (
     EvalTransform,
     Normalise,

@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.voc_xml import parse_voc_xml
-from pipeline_src.data.manifest import build_manifest
+from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.voc_detection import read_voc_detection, read_voc_xml
 from pipeline_src.errors import InputError
 from pipeline_src.tasks.detection.manifest import BoxChecks

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline_src.files import digest_file
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.steps.manifest import make_manifest
 from tests.evaluation.tiny_run import CLASSES, MODEL, make_job, write_voc
 
@@ -33,7 +33,7 @@ def run(tmp_path, monkeypatch):
     )
     make_manifest(manifest_job, workers=1)
     torch.manual_seed(0)
-    model = build_model(MODEL, None).eval()
+    model = build_segmentor(MODEL, None).eval()
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, "model.safetensors")
     weights = {"path": "model.safetensors", "sha256": digest_file("model.safetensors")}
     (tmp_path / "train.json").write_text(json.dumps({"content": "t", "outputs": {"model": weights}}))

@@ -17,11 +17,11 @@ from pipeline_src.errors import InputError
 from pipeline_src.evaluation.confusion import Confusion
 from pipeline_src.evaluation.inference import inference_of, resized, sliding, window_starts
 from pipeline_src.evaluation.inference_options import Evaluation
-from pipeline_src.evaluation.segmentation import evaluate_model, whole_image
+from pipeline_src.evaluation.segmentation_pass import evaluate_model, whole_image
 from pipeline_src.options import from_json
 from pipeline_src.steps.evaluate import evaluate
 from pipeline_src.steps.export_submission import export_submission
-from tests.evaluation.test_voc_server import FOLDER, read_archive
+from tests.evaluation.test_voc_submission import FOLDER, read_archive
 from tests.evaluation.tiny_run import CLASSES, IDS, MODEL, SIZES, make_job
 
 LENGTHS = st.integers(1, 40)

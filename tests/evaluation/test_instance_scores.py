@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from pipeline_src.data.instances.instance_ids import objects_of
 from pipeline_src.data.instances.outlines import pack, pack_mask, unpack
 from pipeline_src.evaluation.cityscapes_ap import cityscapes_scores
-from pipeline_src.evaluation.cityscapes_instances import instance_files
+from pipeline_src.evaluation.cityscapes_instance_submission import instance_files
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, coco_scores
 from pipeline_src.evaluation.detection_results import results_text
 from pipeline_src.evaluation.detections import Detections, GroundTruth

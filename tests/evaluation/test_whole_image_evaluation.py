@@ -7,7 +7,7 @@ from torch import distributed, multiprocessing, nn
 
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.confusion import Confusion
-from pipeline_src.evaluation.segmentation import evaluate_model
+from pipeline_src.evaluation.segmentation_pass import evaluate_model
 
 CLASSES = 4
 SIZES = [(9, 13), (1, 5), (16, 11), (7, 7), (23, 3)]

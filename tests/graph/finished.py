@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline_src.cli.main import _params, parser
 from pipeline_src.files import content_of, digest_of, write_json, write_text
-from pipeline_src.planning.summaries import plan_everything
+from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.provenance import sidecar
 from pipeline_src.provenance.job import Job
 

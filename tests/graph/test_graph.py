@@ -386,7 +386,7 @@ with open("spans.jsonl", "a") as log:
 def spans(checkout: Checkout, gpus: str) -> list[tuple[str, int, float, float]]:
     """Run the jobs that may use a GPU, as naps, and return (step, GPUs, start, end) of each."""
     checkout.finish("--scale", "smoke")
-    (checkout.root / "pipeline_src/running/start.py").write_text(
+    (checkout.root / "pipeline_src/running/run_job.py").write_text(
         'def main() -> None:\n    exec(open("fake.py").read(), {})\n'
     )
     (checkout.root / "fake.py").write_text(FAKE_LAUNCH)

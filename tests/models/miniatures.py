@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.convnext import ConvNeXtPyramid
 from pipeline_src.models.backbones.mobilenetv2 import MobileNetV2Pyramid
 from pipeline_src.models.backbones.resnet import ResNetPyramid
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.models.backbones.swin import SwinPyramid
 from pipeline_src.models.backbones.twins import TwinsPyramid
 

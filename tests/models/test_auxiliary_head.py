@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline_src.config.resolve import model_components
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.segmentor import SegmentationModel
 from pipeline_src.training.losses import SegmentationLoss
 from tests.models.heads import SECTIONS, levels_of
@@ -38,7 +38,7 @@ def read_by(model: SegmentationModel, images: Tensor) -> dict[str, list[Tensor]]
 
 @pytest.mark.parametrize("name", ["classifier", "psp", "aspp", "sep_aspp", "uper"])
 def test_training_gives_a_pair_and_evaluation_the_logits_alone(name: str) -> None:
-    model = build_model(section(name))
+    model = build_segmentor(section(name))
     images = torch.randn(2, 3, 67, 90)
     output = model.train()(images)
     assert isinstance(output, tuple)
@@ -51,7 +51,7 @@ def test_training_gives_a_pair_and_evaluation_the_logits_alone(name: str) -> Non
 @pytest.mark.parametrize("level", [2, 3, 4, 5])
 @torch.no_grad()
 def test_every_head_gets_the_maps_of_its_levels(name: str, level: int) -> None:
-    model = build_model(section(name, {**AUXILIARY, "level": level})).train()
+    model = build_segmentor(section(name, {**AUXILIARY, "level": level})).train()
     seen = read_by(model, torch.randn(2, 3, 64, 96))
     levels = levels_of(SECTIONS[name])
     assert model.pyramid.levels == sorted({*levels, level})
@@ -64,7 +64,7 @@ def test_every_head_gets_the_maps_of_its_levels(name: str, level: int) -> None:
 def test_each_heads_logits_are_upsampled_with_its_own_corners(align_corners: bool) -> None:
     changed = section("uper", {**AUXILIARY, "dropout": 0.0, "align_corners": not align_corners})
     changed["decoder"] = {**changed["decoder"], "dropout": 0.0, "align_corners": align_corners}
-    model = build_model(changed).train()
+    model = build_segmentor(changed).train()
     images = torch.randn(2, 3, 70, 99)
     logits, auxiliary = model(images)
     features = dict(zip(model.pyramid.levels, model.pyramid(images), strict=True))
@@ -76,7 +76,7 @@ def test_each_heads_logits_are_upsampled_with_its_own_corners(align_corners: boo
 
 def test_its_loss_is_added_with_its_weight_and_its_gradient_reaches_level_4_only() -> None:
     # random norms: timm starts the last of each residual branch at 0, which stops the gradient
-    model = randomise(build_model(section())).train()
+    model = randomise(build_segmentor(section())).train()
     images, masks = torch.randn(2, 3, 64, 64), torch.randint(21, (2, 64, 64))
     logits, auxiliary = output = model(images)
     parts = [F.cross_entropy(one, masks) for one in (logits, auxiliary)]
@@ -96,7 +96,7 @@ def test_the_rest_starts_from_the_same_weights_with_and_without_it(name: str) ->
     states = []
     for auxiliary in (None, AUXILIARY):
         torch.manual_seed(3)
-        states.append(build_model(section(name, auxiliary)).state_dict())
+        states.append(build_segmentor(section(name, auxiliary)).state_dict())
     assert states[0].keys() == {key for key in states[1] if not key.startswith("auxiliary.")}
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
@@ -104,7 +104,7 @@ def test_the_rest_starts_from_the_same_weights_with_and_without_it(name: str) ->
 def test_sections_of_older_jobs_have_no_such_key() -> None:
     older = resolved()
     assert "auxiliary" not in older
-    assert build_model(older).auxiliary is None
+    assert build_segmentor(older).auxiliary is None
     assert model_components(older) == model_components({**older, "auxiliary": None})
 
 
@@ -114,7 +114,7 @@ def test_its_code_belongs_to_the_model() -> None:
 
 
 def test_the_concatenations_of_a_pyramid_know_what_both_heads_read() -> None:
-    model = build_model(section("uper", {**AUXILIARY, "concat_input": True}, pyramid=DFP))
+    model = build_segmentor(section("uper", {**AUXILIARY, "concat_input": True}, pyramid=DFP))
     fusions, decoder, auxiliary = model.pyramid.fusions, model.decoder, model.auxiliary
     assert list(fusions) == ["4", "5"]
     assert fusions["5"].consumers == decoder.input_convolutions(5)
@@ -124,7 +124,7 @@ def test_the_concatenations_of_a_pyramid_know_what_both_heads_read() -> None:
         (auxiliary.convs[0].convolution, 0),
         (auxiliary.conv_cat.convolution, 0),
     ]
-    summed = build_model(section("uper", pyramid={**DFP, "fusion": "sum"}))
+    summed = build_segmentor(section("uper", pyramid={**DFP, "fusion": "sum"}))
     assert all(fusion.consumers == [] for fusion in summed.pyramid.fusions.values())
 
 
@@ -137,7 +137,7 @@ def one_process_group():
 
 @pytest.mark.parametrize("name", ["psp", "sep_aspp", "uper"])
 def test_data_parallel_training_finds_every_parameter_in_use(name: str, one_process_group: None) -> None:
-    model = build_model(section(name, pyramid=DFP)).train()
+    model = build_segmentor(section(name, pyramid=DFP)).train()
     parallel = torch.nn.parallel.DistributedDataParallel(model)
     # An unused parameter is reported when the second step begins.
     for _ in range(2):

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.mobilenetv2 import MobileNetV2Pyramid
 from pipeline_src.models.backbones.resnet import ResNetPyramid
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from tests.models.miniatures import DILATABLE, MINIATURES, copy_in_order, miniature, randomise
 
 ANY_SIZE = {"always_partition": True, "strict_img_size": False}

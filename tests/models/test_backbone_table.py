@@ -102,7 +102,7 @@ def test_reading_the_table_and_the_rules_imports_no_torch(run_python) -> None:
     run_python(
         "import sys\n"
         "from pipeline_src.models.backbones.table import lookup\n"
-        "from pipeline_src.models.fusion.dfp_rules import check_depth\n"
+        "from pipeline_src.models.fusion.dfp_options import check_depth\n"
         "check_depth(3, lookup('convnext_tiny.fb_in1k').stem_stride)\n"
         "assert not {'torch', 'timm', 'numpy', 'torchvision'} & sys.modules.keys()\n"
     )

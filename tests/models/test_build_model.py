@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from tests.models.miniatures import FAMILIES, MINIATURES
 
 DFP = {
@@ -54,7 +54,7 @@ def resolved(
 def test_every_combination_gives_logits_of_the_image_size(family: str, pyramid: dict, decoder: dict) -> None:
     section = resolved(family, pyramid, decoder)
     unchanged = copy.deepcopy(section)
-    model = build_model(section).train()
+    model = build_segmentor(section).train()
     logits = model(torch.randn(2, 3, 67, 90))
     assert logits.shape == (2, 21, 67, 90)
     logits.square().mean().backward()
@@ -64,7 +64,7 @@ def test_every_combination_gives_logits_of_the_image_size(family: str, pyramid: 
 
 @torch.no_grad()
 def test_logits_are_upsampled_bilinearly_with_half_pixel_centres() -> None:
-    model = build_model(resolved()).eval()
+    model = build_segmentor(resolved()).eval()
     images = torch.randn(1, 3, 70, 99)
     low = model.decoder(model.pyramid(images))
     assert low.shape[-2:] == (3, 4)
@@ -76,7 +76,7 @@ def test_the_callers_seed_decides_the_start() -> None:
     states = []
     for seed in (5, 5, 6):
         torch.manual_seed(seed)
-        states.append(build_model(resolved(pyramid=DFP)).state_dict())
+        states.append(build_segmentor(resolved(pyramid=DFP)).state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
 
@@ -85,19 +85,19 @@ def test_weights_reach_the_backbone_of_a_wrapped_pyramid(tmp_path: Path) -> None
     _, name, args = MINIATURES["resnet"]
     source = timm.create_model(name, **args)
     save_file(source.state_dict(), tmp_path / "w.safetensors")
-    model = build_model(resolved(pyramid=DFP), tmp_path / "w.safetensors")
+    model = build_segmentor(resolved(pyramid=DFP), tmp_path / "w.safetensors")
     assert torch.equal(model.pyramid.backbone.net.layer4[0].conv2.weight, source.layer4[0].conv2.weight)
 
 
 def test_an_impossible_combination_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match="depth: 4: a stem that strides by 4 cannot be split"):
-        build_model(resolved("swin", {**DFP, "depth": 4}))
+        build_segmentor(resolved("swin", {**DFP, "depth": 4}))
 
 
 def test_a_model_can_be_built_on_the_meta_device() -> None:
     for family in MINIATURES:
         with torch.device("meta"):
-            model = build_model(resolved(family, DFP))
+            model = build_segmentor(resolved(family, DFP))
         assert {tensor.device.type for tensor in model.state_dict().values()} == {"meta"}
 
 
@@ -120,7 +120,7 @@ DEEP_IPG = {**IPG, "positions": None, "levels": "stages", "stages": 6, "keep": T
 def test_data_parallel_training_finds_every_parameter_in_use(
     family: str, pyramid: dict, decoder: dict, one_process_group: None
 ) -> None:
-    model = build_model(resolved(family, pyramid, decoder)).train()
+    model = build_segmentor(resolved(family, pyramid, decoder)).train()
     parallel = torch.nn.parallel.DistributedDataParallel(model)
     # An unused parameter is reported when the second step begins.
     for _ in range(2):

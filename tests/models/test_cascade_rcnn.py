@@ -12,14 +12,14 @@ from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import MultiScaleRoIAlign, nms
 
-from pipeline_src.models.detectors.cascade import (
+from pipeline_src.models.detectors.cascade_rcnn import CASCADE_STAGES, CascadeRCNN
+from pipeline_src.models.detectors.cascade_stages import (
     CascadeRoIHeads,
     CascadeStage,
     ClassAgnosticPredictor,
     cascade_stage,
     class_agnostic_loss,
 )
-from pipeline_src.models.detectors.cascade_rcnn import CASCADE_STAGES, CascadeRCNN
 from tests.models.detections import (
     FEW,
     SMALL,

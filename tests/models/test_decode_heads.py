@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline_src.config.resolve import concatenations
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.decoders.head import DecodeHead
-from pipeline_src.models.fusion.concat import Consumer, FusedConcat, FusedSum
+from pipeline_src.models.fusion.fused_concat import Consumer, FusedConcat, FusedSum
 from tests.models.heads import SECTIONS, SIZES, assert_near, levels_of, maps, small_head
 from tests.models.test_build_model import DFP, resolved
 
@@ -152,7 +152,7 @@ def test_a_whole_network_has_the_concatenations_that_the_rules_list(name: str, p
     section["auxiliary"] = {"kind": "fcn", "level": 4, "num_convs": 1, "channels": 6, "concat_input": False}
     found = {
         name
-        for name, module in build_model(section).named_modules()
+        for name, module in build_segmentor(section).named_modules()
         if isinstance(module, FusedConcat) and not isinstance(module, FusedSum)
     }
     assert found == {one.name for one in concatenations(section)}

@@ -10,9 +10,9 @@ from pipeline_src.errors import InputError
 from pipeline_src.models.decoders.uper import UPerHead
 from pipeline_src.models.detectors.fpn import MergingFPN
 from pipeline_src.models.fusion.deepfuse import DeepFuse, DeepFuseOptions, ResidualBottleneck
-from pipeline_src.models.fusion.equalizer_rules import equalised
+from pipeline_src.models.fusion.equalizer_options import equalised
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations
-from pipeline_src.models.merges import insert_merges
+from pipeline_src.models.insert_merges import insert_merges
 
 CHANNELS = 8
 COMBINES = ["sum", "concat", "gated_product"]

@@ -19,7 +19,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from pipeline_src.components import load
 from pipeline_src.config.sections import section_of
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from tests.models.detections import (
     detections_of,
     gradients_of,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from timm.layers import DropPath
 
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from tests.models.test_build_model import FCN
 
 NETWORKS = {
@@ -34,7 +34,7 @@ def test_drop_path_rises_linearly_to_its_rate(family, rate):
         "decoder": FCN,
     }
     with torch.device("meta"):
-        model = build_model(section)
+        model = build_segmentor(section)
     rates = [module.drop_prob for module in model.modules() if isinstance(module, DropPath)]
     if rate is None:
         assert not any(rates)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 
 
 def random_branches(seed: int, channels: list[int], sizes: list[tuple[int, int]]) -> list[Tensor]:

@@ -9,7 +9,7 @@ from torchvision.models.detection import fasterrcnn_resnet50_fpn
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.load import load_params
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from tests.models.detections import detections_of, gradients_of, images_and_targets, losses_of
 
 STUDIES = {

@@ -12,9 +12,9 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import FrozenBatchNorm2d
 
 from pipeline_src.data.instances.outlines import unpack
-from pipeline_src.evaluation.masks import outlined
-from pipeline_src.models.detectors.build import build_detector
-from pipeline_src.profiling.detector_costs import describe_detector
+from pipeline_src.evaluation.paste_masks import outlined
+from pipeline_src.models.detectors.build_detector import build_detector
+from pipeline_src.profiling.describe_detector import describe_detector
 from pipeline_src.tasks.instances.costs import ellipses
 from tests.models.detections import detections_of, images_and_targets, losses_of
 from tests.models.test_detectors_against_torchvision import (

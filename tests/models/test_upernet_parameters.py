@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 
 UPER = {
     "kind": "uper",
@@ -45,6 +45,6 @@ def test_parameters_of_upernets_are_the_published_ones(name: str, family: str, p
         "auxiliary": AUXILIARY,
     }
     with torch.device("meta"):
-        model = build_model(section)
+        model = build_segmentor(section)
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     assert millions == pytest.approx(published, rel=0.015)

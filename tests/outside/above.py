@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from widths import WIDTH
 
-from pipeline_src.models.backbones.base import StagedBackbone
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.models.blocks import ConvBNReLU
-from pipeline_src.models.fusion.concat import FusedConcat
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.models.pyramid import WrappingPyramid
 from pipeline_src.models.pyramid_place import PyramidPlace
 from pipeline_src.options import PositiveInt, checked, option

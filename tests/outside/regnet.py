@@ -5,8 +5,8 @@ from typing import Any
 from timm.models import RegNet
 from torch import Tensor
 
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import Segment
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.models.backbones.table import BackboneFacts
 
 

@@ -9,8 +9,8 @@ from widths import WIDTH
 
 from pipeline_src.models.blocks import ConvBNReLU
 from pipeline_src.models.decoders.head import DecodeHead
-from pipeline_src.models.fusion.concat import Consumer, FusedConcat
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.fused_concat import Consumer, FusedConcat
 from pipeline_src.options import PositiveInt, checked, option
 
 LEVELS = [2, 3, 4, 5]

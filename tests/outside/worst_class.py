@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from pipeline_src.options import option
 from pipeline_src.reporting.figures.drawing import Drawing
-from pipeline_src.reporting.figures.kind import FigureKind
-from pipeline_src.reporting.metrics import Metric, Source
-from pipeline_src.reporting.parameters import DrawFigure
-from pipeline_src.reporting.tidy import first_table, read_tidy
+from pipeline_src.reporting.figures.figure_kind import FigureKind
+from pipeline_src.reporting.long_table import first_table, read_tidy
+from pipeline_src.reporting.metric import Metric, Source
+from pipeline_src.reporting.report_params import DrawFigure
 
 
 def worst(path: str) -> float:

@@ -8,7 +8,7 @@ import pytest
 from pipeline_src.config.costing import costing
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
-from pipeline_src.models.fusion.equalizer_rules import FORMS, EqualizerOptions
+from pipeline_src.models.fusion.equalizer_options import FORMS, EqualizerOptions
 from pipeline_src.planning.graph import GraphBuilder
 
 

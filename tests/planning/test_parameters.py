@@ -4,19 +4,19 @@ import json
 
 import pytest
 
-from pipeline_src.calibration.probe_recipe import ProbeRun
+from pipeline_src.calibration.probe_params import ProbeRun
 from pipeline_src.calibration.simulation_options import SimulateUpsampling
-from pipeline_src.calibration.start_recipe import CalibrateRun
+from pipeline_src.calibration.start_params import CalibrateRun
 from pipeline_src.config.load import load_params
-from pipeline_src.data.parameters import DescribeData, DrawScenes, ExtractArchive
+from pipeline_src.data.fetch_params import DescribeData, DrawScenes, ExtractArchive
 from pipeline_src.errors import InputError
-from pipeline_src.evaluation.parameters import EvaluateRun
+from pipeline_src.evaluation.evaluate_params import EvaluateRun
 from pipeline_src.options import from_json, to_json
-from pipeline_src.planning.jobs import without_null
-from pipeline_src.planning.summaries import plan_everything
-from pipeline_src.profiling.parameters import MeasureCost
-from pipeline_src.reporting.parameters import DrawFigure, MakeTable
-from pipeline_src.training.parameters import TrainRun
+from pipeline_src.planning.planned_job import without_null
+from pipeline_src.planning.summary_jobs import plan_everything
+from pipeline_src.profiling.cost_params import MeasureCost
+from pipeline_src.reporting.report_params import DrawFigure, MakeTable
+from pipeline_src.training.train_params import TrainRun
 
 KINDS = {
     "scenes": DrawScenes,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.files import write_json, write_text
-from pipeline_src.planning.jobs import Plan, PlannedJob
+from pipeline_src.planning.planned_job import Plan, PlannedJob
 from pipeline_src.planning.status import assess, changed_keys
 
 CODE = {

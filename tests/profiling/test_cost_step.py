@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import dfp_cost
 from pipeline_src.options import from_json
-from pipeline_src.profiling.describe import describe_architecture
-from pipeline_src.profiling.parameters import MeasureCost
+from pipeline_src.profiling.cost_params import MeasureCost
+from pipeline_src.profiling.describe_segmentor import describe_segmentor
 from pipeline_src.steps.cost import count_cost
 from tests.jobs import run_job, write_job_file
 from tests.profiling.sections import cost_params, section
@@ -49,7 +49,7 @@ def test_counts_are_equal_byte_for_byte_and_times_stand_apart(tmp_path: Path, pr
     run_job(second)
     assert (tmp_path / "first/cost.json").read_bytes() == (tmp_path / "second/cost.json").read_bytes()
     cost, timing, sidecar = read_outputs(tmp_path / "first")
-    described = describe_architecture(section("resnet", 2), (64, 96))
+    described = describe_segmentor(section("resnet", 2), (64, 96))
     assert {key: cost[key] for key in described} == described
     assert cost["batch"] == 2
     assert cost["saved_bytes"] > 0

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pipeline_src.models.build import build_model
-from pipeline_src.profiling.describe import describe_architecture
+from pipeline_src.models.build_segmentor import build_segmentor
+from pipeline_src.profiling.describe_segmentor import describe_segmentor
 from pipeline_src.profiling.flops import count_flops
 from pipeline_src.profiling.parameter_count import count_parameters
 from tests.profiling.sections import NAMES, section, with_auxiliary
@@ -14,8 +14,8 @@ from tests.profiling.sections import NAMES, section, with_auxiliary
 @pytest.mark.parametrize("family", NAMES)
 def test_totals_and_parts_equal_those_of_the_real_network(family: str, depth: int | None) -> None:
     crop = (66, 97)
-    described = describe_architecture(section(family, depth), crop)
-    model = build_model(section(family, depth))
+    described = describe_segmentor(section(family, depth), crop)
+    model = build_segmentor(section(family, depth))
     image = torch.randn(1, 3, *crop)
     parts = described["parts"]
     assert described["parameters"] == count_parameters(model)
@@ -38,7 +38,7 @@ def test_totals_and_parts_equal_those_of_the_real_network(family: str, depth: in
 
 
 def test_depth_changes_flops_and_not_parameters() -> None:
-    described = [describe_architecture(section("resnet", depth), (128, 128)) for depth in range(6)]
+    described = [describe_segmentor(section("resnet", depth), (128, 128)) for depth in range(6)]
     none, *others = (value["parameters"] for value in described)
     # the classifier of 5 classes alone is wider behind three branches of 40 channels
     assert set(others) == {none + 2 * 40 * 5}
@@ -49,19 +49,19 @@ def test_depth_changes_flops_and_not_parameters() -> None:
 def test_the_real_resnet50_needs_no_memory() -> None:
     model = section("resnet", 5)
     model["backbone"]["args"] = {}
-    described = describe_architecture(model, (4096, 4096))
+    described = describe_segmentor(model, (4096, 4096))
     assert described["parts"]["backbone"]["parameters"] == 23_508_032
     # A network that keeps the proportions does 64 times the work of 512 x 512, twice.
-    assert described["flops"] == 64 * describe_architecture(model, (512, 512))["flops"]
+    assert described["flops"] == 64 * describe_segmentor(model, (512, 512))["flops"]
 
 
 @pytest.mark.parametrize("depth", [None, 2])
 def test_an_auxiliary_head_counts_among_parameters_and_not_among_flops(depth: int | None) -> None:
     params = with_auxiliary("resnet", depth)
-    described = describe_architecture(params, (66, 97))
-    without = describe_architecture({**params, "auxiliary": None}, (66, 97))
+    described = describe_segmentor(params, (66, 97))
+    without = describe_segmentor({**params, "auxiliary": None}, (66, 97))
     assert without["parts"].keys() == {"backbone", "pyramid", "decoder"}
-    model = build_model(params)
+    model = build_segmentor(params)
     extra = count_parameters(model.auxiliary)
     assert described["parts"] == {**without["parts"], "auxiliary": {"parameters": extra, "flops": 0}}
     assert described["parameters"] == without["parameters"] + extra == count_parameters(model)

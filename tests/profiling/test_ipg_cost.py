@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline_src.models.build import build_model
-from pipeline_src.profiling.describe import describe_architecture
+from pipeline_src.models.build_segmentor import build_segmentor
+from pipeline_src.profiling.describe_segmentor import describe_segmentor
 from pipeline_src.profiling.parameter_count import count_parameters
 from pipeline_src.tasks.segmentation.costs import training_saved_bytes
 from tests.profiling.sections import NAMES, section
@@ -29,9 +29,9 @@ def test_totals_and_parts_equal_those_of_the_real_network(family: str) -> None:
     crop = (66, 97)
     for fusion in ("sum", "product", "concat"):
         params = guided(family, fusion=fusion, positions=[1, 2, 3, 4])
-        described = describe_architecture(params, crop)
-        plain = describe_architecture({**params, "pyramid": None}, crop)
-        model = build_model(params).eval()
+        described = describe_segmentor(params, crop)
+        plain = describe_segmentor({**params, "pyramid": None}, crop)
+        model = build_segmentor(params).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             model(torch.randn(1, 3, *crop))
         assert described["flops"] == counter.get_total_flops()
@@ -49,7 +49,7 @@ def test_flops_of_the_real_resnet50_are_those_of_the_formula(fusion: str) -> Non
     for stage, (height, width) in ((1, (200, 336)), (3, (50, 84)), (4, (25, 42))):
         params = guided("resnet", fusion=fusion, positions=[stage])
         params["backbone"]["args"] = {}
-        part = describe_architecture(params, (800, 1344))["parts"]["pyramid"]
+        part = describe_segmentor(params, (800, 1344))["parts"]["pyramid"]
         channels = 256 * 2 ** (stage - 1)
         inner = channels // 4
         # multiply-adds per pixel of the feature; the 7x7 convolution runs on four times the pixels
@@ -61,8 +61,8 @@ def test_flops_of_the_real_resnet50_are_those_of_the_formula(fusion: str) -> Non
 def test_an_extra_stage_counts_as_part_of_the_pyramid() -> None:
     params = guided("resnet", stages=5, positions=[])
     params["decoder"]["level"] = 6
-    parts = describe_architecture(params, (128, 160))["parts"]
-    plain = describe_architecture({**section("resnet", None)}, (128, 160))["parts"]
+    parts = describe_segmentor(params, (128, 160))["parts"]
+    plain = describe_segmentor({**section("resnet", None)}, (128, 160))["parts"]
     assert parts["backbone"] == plain["backbone"]
     inner, width = 20, 80
     first, second = 2 * width * inner + width * width, 2 * inner * width
@@ -76,7 +76,7 @@ def test_an_extra_stage_counts_as_part_of_the_pyramid() -> None:
 
 def test_guidance_keeps_more_for_backward_and_more_at_finer_stages() -> None:
     def saved(params: dict) -> int:
-        return training_saved_bytes(lambda: build_model(params), 2, (64, 96))
+        return training_saved_bytes(lambda: build_segmentor(params), 2, (64, 96))
 
     plain = saved(section("resnet", None))
     at = [saved(guided("resnet", positions=[stage])) for stage in (1, 2, 3, 4)]

@@ -15,7 +15,7 @@ from pipeline_src.profiling.latency import measure_latency, summarise
 from pipeline_src.profiling.memory import measure_peak_memory
 from pipeline_src.profiling.training_step import training_step
 from pipeline_src.tasks.segmentation.costs import COSTS
-from pipeline_src.training.update import Update
+from pipeline_src.training.optimizer_options import Update
 from tests.profiling.sections import RECIPE
 
 CPU = torch.device("cpu")

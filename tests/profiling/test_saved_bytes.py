@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline_src.models.build import build_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.profiling.parameter_count import count_parameters
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.tasks.segmentation.costs import training_saved_bytes
@@ -105,7 +105,7 @@ def test_fake_tensors_give_the_bytes_of_a_real_cpu_step(family: str, depth: int 
     params = section(family, depth)
     for batch, crop in [(2, (75, 66))]:
         torch.manual_seed(0)
-        model = build_model(params).train()
+        model = build_segmentor(params).train()
         images, labels = torch.randn(batch, 3, *crop), torch.zeros(batch, *crop, dtype=torch.int64)
         kept: list[Any] = []
 
@@ -114,13 +114,13 @@ def test_fake_tensors_give_the_bytes_of_a_real_cpu_step(family: str, depth: int 
             return kept[0]
 
         real = saved_bytes(forward, model)
-        assert training_saved_bytes(lambda: build_model(params), batch, crop) == real
+        assert training_saved_bytes(lambda: build_segmentor(params), batch, crop) == real
 
 
 @pytest.mark.parametrize(("family", "depth"), [("resnet", None), ("mobilenetv2", 2)])
 def test_the_graph_of_an_auxiliary_head_is_kept_as_well(family: str, depth: int | None) -> None:
     params = with_auxiliary(family, depth)
-    model = build_model(params).train()
+    model = build_segmentor(params).train()
     images, labels = torch.randn(2, 3, 75, 66), torch.zeros(2, 75, 66, dtype=torch.int64)
 
     def forward() -> Tensor:
@@ -129,14 +129,14 @@ def test_the_graph_of_an_auxiliary_head_is_kept_as_well(family: str, depth: int 
 
     real = saved_bytes(forward, model)
     without = {**params, "auxiliary": None}
-    assert training_saved_bytes(lambda: build_model(params), 2, (75, 66)) == real
-    assert training_saved_bytes(lambda: build_model(without), 2, (75, 66)) < real
+    assert training_saved_bytes(lambda: build_segmentor(params), 2, (75, 66)) == real
+    assert training_saved_bytes(lambda: build_segmentor(without), 2, (75, 66)) < real
     assert bytes_in_graph(forward(), model) == real
 
 
 @pytest.mark.parametrize(("family", "depth"), [("resnet", 0), ("resnet", 3), ("mobilenetv2", 2)])
 def test_bytes_equal_a_walk_over_the_graph(family: str, depth: int) -> None:
-    model = build_model(section(family, depth)).train()
+    model = build_segmentor(section(family, depth)).train()
     images, labels = torch.randn(2, 3, 64, 90), torch.zeros(2, 64, 90, dtype=torch.int64)
     loss = F.cross_entropy(model(images), labels)
     expected = bytes_in_graph(loss, model)
@@ -146,7 +146,7 @@ def test_bytes_equal_a_walk_over_the_graph(family: str, depth: int) -> None:
 
 def test_saved_bytes_rise_with_depth() -> None:
     values = [
-        training_saved_bytes(lambda depth=depth: build_model(section("resnet", depth)), 2, (128, 128))
+        training_saved_bytes(lambda depth=depth: build_segmentor(section("resnet", depth)), 2, (128, 128))
         for depth in (None, *range(6))
     ]
     assert values == sorted(set(values))
@@ -159,8 +159,8 @@ def test_the_papers_memory_by_depth_says_how_many_encoders_there_are() -> None:
         model = section("resnet", depth)
         model["backbone"]["args"], model["num_classes"] = {}, 21
         with torch.device("meta"):
-            weights[depth] = count_parameters(build_model(model))
-        saved[depth] = training_saved_bytes(lambda model=model: build_model(model), 3, (512, 512))
+            weights[depth] = count_parameters(build_segmentor(model))
+        saved[depth] = training_saved_bytes(lambda model=model: build_segmentor(model), 3, (512, 512))
     encoder = 2048 * 1024 + 9 * 1024 * 1024 + 4 * 1024
     assert weights[0] == weights[None] + encoder - 1024 * 21
 

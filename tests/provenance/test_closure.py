@@ -244,10 +244,18 @@ def test_identity_is_the_same_for_every_python_version(project):
 @pytest.mark.parametrize(
     ("step", "component", "without"),
     [
-        ("train", "training.segmentation", {"data/detection/augment.py"}),
-        ("train", "training.detection", {"data/segmentation/augment.py", "training/loss_options.py"}),
+        ("train", "training.segmentation", {"data/detection/transform_options.py"}),
+        (
+            "train",
+            "training.detection",
+            {"data/segmentation/transform_options.py", "training/loss_options.py"},
+        ),
         ("cost", "costs.detection", {"training/loss_options.py", "training/recipe.py"}),
-        ("evaluate", "evaluation.segmentation", {"training/recipe.py", "data/segmentation/augment.py"}),
+        (
+            "evaluate",
+            "evaluation.segmentation",
+            {"training/recipe.py", "data/segmentation/transform_options.py"},
+        ),
     ],
 )
 def test_options_that_a_step_does_not_read_are_no_part_of_its_code(step, component, without):

@@ -8,17 +8,17 @@ import numpy as np
 
 from pipeline_src.components import load
 from pipeline_src.config.declarations import component
-from pipeline_src.evaluation.overlays import OverlayWriter
+from pipeline_src.evaluation.segmentation_overlays import OverlayWriter
 from pipeline_src.options import from_json, to_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.figures.drawing import styled
-from pipeline_src.reporting.parameters import DrawFigure
 from pipeline_src.reporting.reference import (
     assumption_of,
     printed_in,
     read_assumptions,
     read_paper_values,
 )
+from pipeline_src.reporting.report_params import DrawFigure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCE = REPOSITORY / "workflow" / "reference"

@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline_src.data.instances.outlines import pack_mask
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.figures.drawing import COLOURS
-from pipeline_src.reporting.tidy import COLUMNS, write_tidy
+from pipeline_src.reporting.long_table import COLUMNS, write_tidy
 from tests.reporting.made_up_study import drawn
 
 VALUES = {

@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.figures.curves import smoothed
 from pipeline_src.reporting.figures.drawing import COLOURS, series_style, styled
-from pipeline_src.reporting.figures.labels import label_points
+from pipeline_src.reporting.figures.point_labels import label_points
 from pipeline_src.reporting.figures.predictions import side_by_side
 from pipeline_src.steps.figure import make_figure
 from pipeline_src.steps.tabulate import tabulate

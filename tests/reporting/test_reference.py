@@ -9,8 +9,8 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
-from pipeline_src.planning.summaries import plan_everything
-from pipeline_src.planning.summary_jobs import SummaryJobs
+from pipeline_src.planning.summary_inputs import SummaryJobs
+from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.reporting.metric_table import METRICS
 from pipeline_src.reporting.reference import (
     printed_in,

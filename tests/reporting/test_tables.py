@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.reporting.blocks import interval, number
-from pipeline_src.reporting.render import escape_latex, to_latex
-from pipeline_src.reporting.table import Block, BlockCell, Table
+from pipeline_src.reporting.render_table import escape_latex, to_latex
+from pipeline_src.reporting.table import Block, BlockCell, FinishedTable
+from pipeline_src.reporting.table_blocks import interval, number
 from pipeline_src.steps.table import make_table
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import MIOU, read_csv
@@ -336,7 +336,7 @@ def test_latex_is_balanced_and_has_as_many_cells_as_columns(make_study):
 
 def test_latex_survives_names_with_special_characters():
     block = Block(SPECIAL, [SPECIAL, "b"], "lr", [[BlockCell(SPECIAL)] * 2])
-    text = to_latex(Table(0.95, [], [], [], "x_table1", "x", SPECIAL, [SPECIAL], [block], []))
+    text = to_latex(FinishedTable(0.95, [], [], [], "x_table1", "x", SPECIAL, [SPECIAL], [block], []))
     assert r"\label{tab:x-table1}" in text
     assert text.count(r"\begin{table}") == 1
     assert text.isascii()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline_src.errors import InputError
-from pipeline_src.reporting.tidy import COLUMNS, TIMED_COLUMNS, read_tidy, write_tidy
+from pipeline_src.reporting.long_table import COLUMNS, TIMED_COLUMNS, read_tidy, write_tidy
 from pipeline_src.steps.join import means_by_row
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import read_csv

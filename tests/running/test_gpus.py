@@ -12,7 +12,7 @@ import pytest
 from pipeline_src.errors import InputError
 from pipeline_src.planning.steps import STEPS
 from pipeline_src.running.gpus import acquire, visible_gpus
-from pipeline_src.running.start import torchrun
+from pipeline_src.running.run_job import torchrun
 from tests.jobs import write_job_file
 
 HOLD = (
@@ -141,7 +141,7 @@ def test_a_slot_is_held_by_what_takes_the_place_of_its_process(project):
         "except OSError: print('held')"
     )
     start = (
-        "import os, sys; from pipeline_src.running.start import take_gpus; take_gpus(1);"
+        "import os, sys; from pipeline_src.running.run_job import take_gpus; take_gpus(1);"
         "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
     )
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}

@@ -52,7 +52,7 @@ def test_a_new_task_needs_its_entries_only(run_python) -> None:
     printed = run_python(
         "from dataclasses import replace\n"
         "from pipeline_src.components import COMPONENTS\n"
-        "from pipeline_src.reporting.metrics import score\n"
+        "from pipeline_src.reporting.metric import score\n"
         "from pipeline_src.tasks.table import TASKS\n"
         "shared = TASKS['detection'].metrics[0]\n"
         "TASKS['depth'] = replace(\n"
@@ -61,12 +61,12 @@ def test_a_new_task_needs_its_entries_only(run_python) -> None:
         ")\n"
         "COMPONENTS['augment.depth'] = 'pipeline_src.training.loss_options:Loss'\n"
         "from pipeline_src.config.model import HEADS\n"
-        "from pipeline_src.config.recipe import Recipe\n"
+        "from pipeline_src.config.recipe import RunRecipe\n"
         "from pipeline_src.reporting.metric_table import METRICS, headlines\n"
         "print(HEADS)\n"
         "print(METRICS['rmse'].tasks, METRICS[shared.name].tasks, [one.name for one in headlines('depth')])\n"
-        "print(Recipe.__annotations__['augment'])\n"
-        "print(Recipe.__dataclass_fields__['augment'].metadata['description'])\n"
+        "print(RunRecipe.__annotations__['augment'])\n"
+        "print(RunRecipe.__dataclass_fields__['augment'].metadata['description'])\n"
     ).splitlines()
     assert printed[0].endswith("'detector': 'detector', 'regressor': 'decoder'}")
     assert printed[1] == "('depth',) ('detection', 'instances', 'depth') ['rmse']"

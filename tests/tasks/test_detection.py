@@ -16,10 +16,10 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.options import from_json
-from pipeline_src.profiling.detector_costs import PROPOSALS, describe_detector
-from pipeline_src.profiling.parameters import MeasureCost
+from pipeline_src.profiling.cost_params import MeasureCost
+from pipeline_src.profiling.describe_detector import PROPOSALS, describe_detector
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.prediction_pictures import read_panels
 from pipeline_src.steps.cost import count_cost, time_cost

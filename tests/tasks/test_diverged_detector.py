@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.transforms import DetectionEvalTransform
 from pipeline_src.errors import InputError
-from pipeline_src.evaluation.detection import collect_detections
+from pipeline_src.evaluation.detection_pass import collect_detections
 from pipeline_src.files import digest_file
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.tasks.detection import data as detection_data
 from tests.jobs import run_job
 from tests.tasks.tiny_detection import evaluate_job, experiments, run_params, train_job, write_data

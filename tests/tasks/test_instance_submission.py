@@ -13,9 +13,9 @@ from pycocotools import mask as coco_mask
 
 from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.errors import InputError
-from pipeline_src.evaluation.masks import outlined
+from pipeline_src.evaluation.paste_masks import outlined
 from pipeline_src.evaluation.submit import Submission
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.tasks.instances.submission import InstanceSubmission
 from tests.tasks.test_detection_submission import info
 

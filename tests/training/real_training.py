@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline_src.errors import run_command
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.start import main
+from pipeline_src.running.run_job import main
 from pipeline_src.steps.manifest import make_manifest
 from tests.jobs import write_job_file
 from tests.training.toy_training import recipe

@@ -12,7 +12,7 @@ from pipeline_src.training.batchnorm import (
     convert_sync_batchnorm,
     freeze_batch_norm,
 )
-from pipeline_src.training.optim import build_optimizer
+from pipeline_src.training.make_optimizer import build_optimizer
 from tests.training.rank_functions import (
     CHANNELS,
     norm_layer,

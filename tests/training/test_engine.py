@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
-from pipeline_src.training import step as step_module
+from pipeline_src.training import optimizer_step as step_module
 from pipeline_src.training import stopping
 from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
 from pipeline_src.training.distributed import Ranks

@@ -6,9 +6,9 @@ from torch import nn
 from pipeline_src.config.expand import expand
 from pipeline_src.config.load import load_params
 from pipeline_src.errors import InputError
-from pipeline_src.models.backbones.base import StagedBackbone
-from pipeline_src.models.build import build_model
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
+from pipeline_src.models.build_segmentor import build_segmentor
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.training.weight_files import digest_of_weights, load_matching, save_weights, weights_of
 from tests.training.toy_training import ToyModel
 
@@ -109,7 +109,7 @@ def test_a_backbone_starts_another_network_whatever_is_around_it(tmp_path, giver
 
 def network_of(section, seed):
     torch.manual_seed(seed)
-    return (build_detector if section["detector"] else build_model)(section, None)
+    return (build_detector if section["detector"] else build_segmentor)(section, None)
 
 
 def backbones_of(network):

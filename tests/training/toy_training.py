@@ -19,12 +19,12 @@ from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.segmentation.objective import SegmentationObjective
 from pipeline_src.training.distributed import Ranks
+from pipeline_src.training.loader_workers import GuardedDataset
 from pipeline_src.training.loss_options import Loss
 from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.training_job import Data, Options, Parts, train_job
-from pipeline_src.training.workers import GuardedDataset
 from tests.jobs import write_job_file
 
 CLASSES = 3

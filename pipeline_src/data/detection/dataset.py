@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pipeline_src.data.detection.index import DetectionIndex, trainable
+from pipeline_src.data.decode_images import read_image
 from pipeline_src.data.detection.objects import Objects
+from pipeline_src.data.detection.read_index import DetectionIndex, trainable
 from pipeline_src.data.detection.transforms import DetectionTrainTransform
-from pipeline_src.data.images import read_image
 from pipeline_src.data.loader import SampleKey, epoch_order
 from pipeline_src.errors import InputError
 from pipeline_src.training.seeding import derive

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
-from pipeline_src.data.pixels import normalise, resize_image
+from pipeline_src.data.resize_normalise import normalise, resize_image
 from pipeline_src.errors import InputError
 
 if TYPE_CHECKING:
-    from pipeline_src.data.detection.augment import DetectionAugment
+    from pipeline_src.data.detection.transform_options import DetectionAugment
 
 
 def resized_size(size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pipeline_src.data.detection.dataset import DetectionDataset, Target
-from pipeline_src.data.instances.index import InstanceIndex
+from pipeline_src.data.instances.read_index import InstanceIndex
 
 
 class InstanceDataset(DetectionDataset):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from pipeline_src.data.images import read_image, read_mask
-from pipeline_src.data.index import IGNORE_INDEX, Manifest
+from pipeline_src.data.decode_images import read_image, read_mask
 from pipeline_src.data.loader import SampleKey, epoch_order
+from pipeline_src.data.read_manifest import IGNORE_INDEX, Manifest
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
 from pipeline_src.errors import InputError
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline_src.data.index import IGNORE_INDEX
+from pipeline_src.data.read_manifest import IGNORE_INDEX
 from pipeline_src.errors import InputError
 
 

@@ -16,12 +16,12 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from pipeline_src.data.index import IGNORE_INDEX
-from pipeline_src.data.pixels import normalise, resize_image
+from pipeline_src.data.read_manifest import IGNORE_INDEX
+from pipeline_src.data.resize_normalise import normalise, resize_image
 from pipeline_src.data.segmentation.photometric import DistortionRange, distort
 
 if TYPE_CHECKING:
-    from pipeline_src.data.segmentation.augment import Augment
+    from pipeline_src.data.segmentation.transform_options import Augment
 
 CROP_REDRAWS = 10
 """How often a crop with too large a class is drawn again (MMSegmentation's number)."""
@@ -40,7 +40,7 @@ class Sample:
         return self.mask.shape[-2], self.mask.shape[-1]
 
 
-class Step(Protocol):
+class Transform(Protocol):
     """One transformation; everything random comes from `rng`."""
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -158,13 +158,13 @@ class PadTo:
 class TrainTransform:
     """The steps of a recipe's `augment` section, in order."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Transform, ...]
 
     @classmethod
     def of(cls, augment: "Augment", mean: Sequence[float], std: Sequence[float]) -> "TrainTransform":
         """From a recipe's options and the backbone's normalisation."""
         size = (augment.crop[0], augment.crop[1])
-        steps: list[Step] = []
+        steps: list[Transform] = []
         if augment.resize:
             (low, high), scale = augment.resize.ratio, augment.resize.scale
             steps.append(RandomResize((low, high), (scale[0], scale[1]) if scale else None))

@@ -10,8 +10,8 @@ from timm.models import ConvNeXt
 from timm.models.convnext import checkpoint_filter_fn
 from torch import Tensor
 
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import Segment, patch_stages
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 
 _DEPTH = re.compile(r"(?:stem|stages\.\d+\.downsample|stages\.(?P<stage>\d+)\.blocks)\.")
 

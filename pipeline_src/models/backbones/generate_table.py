@@ -16,7 +16,7 @@ from timm.models import PretrainedCfg
 from pipeline_src.components import COMPONENTS, load
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_text
-from pipeline_src.models.backbones.base import StagedBackbone
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.models.backbones.table import TABLE
 
 COLUMNS = [

@@ -9,8 +9,8 @@ from timm.models import EfficientNet
 from torch import Tensor
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import Segment
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 
 GROUP_FACTORS = (1, 2, 2, 2, 1, 2, 1)
 """Down-sampling of each block group (Sandler et al. 2018, Table 2)."""

@@ -9,8 +9,8 @@ from timm.models import SwinTransformer
 from timm.models.swin_transformer import checkpoint_filter_fn
 from torch import Tensor
 
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import Segment, patch_stages
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 
 
 class SwinPyramid(StagedBackbone):

@@ -19,7 +19,7 @@ TABLE = Path(__file__).with_name(PACKAGE_FILES[0])
 
 
 @dataclass(frozen=True)
-class Architecture:
+class BackboneArchitecture:
     """What does not depend on the weights. Level `l` has nominal stride `2**l`."""
 
     architecture: str
@@ -38,7 +38,7 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class BackboneFacts(Architecture):
+class BackboneFacts(BackboneArchitecture):
     """An architecture with one weight tag: normalisation, input size `(height, width)`, licence, origin."""
 
     name: str
@@ -67,7 +67,7 @@ def lookup(name: str) -> BackboneFacts:
     raise InputError(f"unknown backbone {name!r}; close: {', '.join(_close(name, sorted(facts)))}")
 
 
-def lookup_architecture(name: str) -> Architecture:
+def lookup_architecture(name: str) -> BackboneArchitecture:
     """Facts of an architecture; `name` may carry a tag, which must then be a known one.
 
     For weights that come as a file and belong to no tag. An unknown name is an `InputError`.

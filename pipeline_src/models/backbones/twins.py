@@ -8,8 +8,8 @@ from typing import Any
 from timm.models import Twins
 from torch import Tensor
 
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import Segment, patch_stages
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 
 
 class TwinsPyramid(StagedBackbone):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from pipeline_src.models.fusion.concat import Consumer
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.fused_concat import Consumer
 from pipeline_src.models.fusion.merge_place import MergePlace
 from pipeline_src.models.pyramid_place import Levels
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from pipeline_src.models.blocks import ConvBNReLU
-from pipeline_src.models.fusion.concat import Consumer, FusedConcat
+from pipeline_src.models.fusion.fused_concat import Consumer, FusedConcat
 
 
 class PyramidPooling(nn.Module):

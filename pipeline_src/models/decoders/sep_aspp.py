@@ -9,8 +9,8 @@ from torch import Tensor
 from pipeline_src.models.blocks import ConvBNReLU, SeparableConvBNReLU
 from pipeline_src.models.decoders.atrous_pooling import ASPP
 from pipeline_src.models.decoders.head import ALIGN_CORNERS, DROPOUT, DecodeHead
-from pipeline_src.models.fusion.concat import Consumer, FusedConcat
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.fused_concat import Consumer, FusedConcat
 from pipeline_src.options import Fraction, PositiveInt, checked, option
 
 

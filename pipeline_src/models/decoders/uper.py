@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from pipeline_src.models.blocks import ConvBNReLU, resize_bilinear
 from pipeline_src.models.decoders.head import ALIGN_CORNERS, DROPOUT, DecodeHead
 from pipeline_src.models.decoders.pyramid_pooling import PyramidPooling
-from pipeline_src.models.fusion.concat import Consumer, FusedConcat
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.fused_concat import Consumer, FusedConcat
 from pipeline_src.models.fusion.merge_place import MergePlace
 from pipeline_src.options import Fraction, Level, PositiveInt, checked, option
 

@@ -8,7 +8,11 @@ from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from pipeline_src.models.detectors.boxes import BatchImages
-from pipeline_src.models.detectors.cascade import CascadeRoIHeads, ClassAgnosticPredictor, cascade_stage
+from pipeline_src.models.detectors.cascade_stages import (
+    CascadeRoIHeads,
+    ClassAgnosticPredictor,
+    cascade_stage,
+)
 from pipeline_src.models.detectors.detector import Detector, RegionDetector
 from pipeline_src.models.detectors.fpn import PyramidWithFPN, roi_pool
 from pipeline_src.models.detectors.options import RegionDetectorOptions, check_roi_levels

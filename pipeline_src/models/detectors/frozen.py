@@ -3,7 +3,7 @@
 from timm.layers.norm_act import freeze_batch_norm_2d
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.backbones.base import StagedBackbone
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.models.detectors.options import frozen_parts
 from pipeline_src.models.pyramid import FeaturePyramid
 

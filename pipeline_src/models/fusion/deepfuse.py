@@ -15,8 +15,8 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from pipeline_src.models.blocks import ConvBNReLU
-from pipeline_src.models.fusion.concat import FusedConcat
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.models.fusion.merge import PairwiseMerge
 from pipeline_src.options import Bounds, Fraction, checked, option
 

@@ -10,12 +10,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import minimum_side
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.models.blocks import ConvBNReLU, resize_bilinear
-from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
-from pipeline_src.models.fusion.concatenation import Concatenation
-from pipeline_src.models.fusion.dfp_rules import (
+from pipeline_src.models.fusion.concat_place import Concatenation
+from pipeline_src.models.fusion.dfp_options import (
     DFPOptions,
     check_depth,
     check_scales,
@@ -23,6 +22,7 @@ from pipeline_src.models.fusion.dfp_rules import (
     scaled_side,
     split_index,
 )
+from pipeline_src.models.fusion.fused_concat import FusedConcat, FusedSum
 from pipeline_src.models.pyramid import WrappingPyramid
 from pipeline_src.models.pyramid_place import PyramidPlace
 from pipeline_src.options import checked

@@ -10,12 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.backbones.base import StagedBackbone
 from pipeline_src.models.backbones.segments import strides_after
+from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.models.blocks import resize_bilinear
-from pipeline_src.models.fusion.concatenation import Concatenation
+from pipeline_src.models.fusion.concat_place import Concatenation
 from pipeline_src.models.fusion.ipg_fusion import OPERATORS
-from pipeline_src.models.fusion.ipg_rules import (
+from pipeline_src.models.fusion.ipg_options import (
     BACKBONE_STAGES,
     STEM_CHANNELS,
     IPGOptions,
@@ -27,7 +27,7 @@ from pipeline_src.models.fusion.ipg_rules import (
     guided_stages,
     resolve_ipg,
 )
-from pipeline_src.models.own_numbers import numbers_of_their_own
+from pipeline_src.models.own_random_numbers import numbers_of_their_own
 from pipeline_src.models.pyramid import WrappingPyramid
 from pipeline_src.models.pyramid_place import PyramidPlace
 from pipeline_src.models.residual import bottleneck

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline_src.models.blocks import ChannelLayerNorm, resize_bilinear
-from pipeline_src.models.fusion.concat import FusedConcat
+from pipeline_src.models.fusion.fused_concat import FusedConcat
 
 
 def interpolate_channels(x: Tensor, channels: int) -> Tensor:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import InputError
-from pipeline_src.models.fusion.concat import FusedConcat, FusedSum
+from pipeline_src.models.fusion.fused_concat import FusedConcat, FusedSum
 
 Scale = tuple[float, float]
 """Global mean and standard deviation of a branch, after upsampling."""

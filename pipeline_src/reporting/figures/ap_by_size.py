@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.long_table import first_table, read_tidy
+from pipeline_src.reporting.report_params import DrawFigure
 from pipeline_src.reporting.table import Line, ScoreCell
-from pipeline_src.reporting.tidy import first_table, read_tidy
 
 SIZES = {"ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
 RECORD = ["row", "size", "ap", "sd", "n", "difference", "low", "high"]

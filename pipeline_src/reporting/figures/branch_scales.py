@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, sample_note
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.figures.probe_panels import Panel, grid_of, read_panels, sample_note
+from pipeline_src.reporting.report_params import DrawFigure
 
 RECORD = ["row", "concatenation", "branch", "raw_std", "upsampled_std", "equalised_mean", "equalised_std"]
 STYLES: dict[str, tuple[str, dict[str, Any]]] = {

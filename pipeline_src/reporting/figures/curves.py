@@ -18,11 +18,11 @@ from matplotlib.ticker import MaxNLocator
 from pipeline_src.errors import InputError
 from pipeline_src.options import option
 from pipeline_src.reporting.figures.drawing import GREY, Drawing, series_style
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.long_table import read_csv
 from pipeline_src.reporting.metric_table import headlines, metric_named
-from pipeline_src.reporting.parameters import DrawFigure
-from pipeline_src.reporting.rows import RowRun, TableRow, pair_inputs
-from pipeline_src.reporting.tidy import read_csv
+from pipeline_src.reporting.report_params import DrawFigure
+from pipeline_src.reporting.row_params import RowRun, TableRow, pair_inputs
 
 RECORD = ["panel", "row", "run", "seed", "step", "value"]
 WINDOWS = 60

@@ -20,10 +20,10 @@ from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.evaluation.picture_index import SHOWN_SCORE
 from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.figures.shown import shown_runs
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.figures.shown_runs import shown_runs
 from pipeline_src.reporting.prediction_pictures import read_boxes
+from pipeline_src.reporting.report_params import DrawFigure
 
 RECORD = ["image", "column", "run", "label", "score", "x", "y", "width", "height", "sha256"]
 

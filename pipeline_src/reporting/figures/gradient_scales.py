@@ -14,9 +14,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 
 from pipeline_src.calibration.probed_forms import PROBED_FORMS
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.figures.probes import Panel, grid_of, read_panels, sample_note
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.figures.probe_panels import Panel, grid_of, read_panels, sample_note
+from pipeline_src.reporting.report_params import DrawFigure
 
 RECORD = [
     "row", "concatenation", "branch", "form", "gradient", "relative_gradient", "weight", "relative_weight",

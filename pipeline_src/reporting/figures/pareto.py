@@ -7,14 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_src.options import option
-from pipeline_src.reporting.answers import COLLAPSED
+from pipeline_src.reporting.baseline_answers import COLLAPSED
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.long_table import first_table, read_study
 from pipeline_src.reporting.metric_table import headlines
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.report_params import DrawFigure
 from pipeline_src.reporting.table import Column, CostCell, Values
-from pipeline_src.reporting.tidy import first_table, read_study
 
 MARKERS = "osD^vP"
 RECORD = ["row", "cost", "value", "unit", "score", "low", "high", "n", "on_front", "collapsed"]

@@ -17,10 +17,10 @@ from PIL import Image
 from pipeline_src.evaluation.palette import colourise, voc_palette
 from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.figures.shown import shown_runs
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.figures.shown_runs import shown_runs
 from pipeline_src.reporting.prediction_pictures import read_overlays
+from pipeline_src.reporting.report_params import DrawFigure
 
 RECORD = ["image", "column", "run", "miou", "file", "sha256"]
 TILE = 320

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from pipeline_src.options import option
 from pipeline_src.reporting.comparison import Comparison
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.figures.labels import label_points
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.figures.point_labels import label_points
+from pipeline_src.reporting.long_table import first_table, read_study
 from pipeline_src.reporting.metric_table import headlines
-from pipeline_src.reporting.parameters import DrawFigure
-from pipeline_src.reporting.rows import TableRow
+from pipeline_src.reporting.report_params import DrawFigure
+from pipeline_src.reporting.row_params import TableRow
 from pipeline_src.reporting.table import CostCell, ScoreCell, Values
-from pipeline_src.reporting.tidy import first_table, read_study
 
 RECORD = ["source", "row", "cost", "cost_ratio", "score", "score_sd", "n"]
 

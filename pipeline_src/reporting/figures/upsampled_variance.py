@@ -16,8 +16,8 @@ from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.options import option
 from pipeline_src.reporting.figures.drawing import COLOURS, GREY, Drawing, frame_of
-from pipeline_src.reporting.figures.kind import FigureKind, Inputs
-from pipeline_src.reporting.parameters import DrawFigure
+from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
+from pipeline_src.reporting.report_params import DrawFigure
 
 RECORD = ["series", "ratio", "variance", "before", "after", "factor"]
 EXACT, UPSAMPLED, FINITE, INTERIOR = "exact", "upsampled", "closed form, this size", "closed form, no borders"

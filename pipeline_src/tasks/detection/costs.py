@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline_src.models.detectors.build import build_detector
-from pipeline_src.profiling.detector_costs import describe_detector
+from pipeline_src.models.detectors.build_detector import build_detector
+from pipeline_src.profiling.describe_detector import describe_detector
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.tasks.detection.objective import Batch, DetectionObjective
 from pipeline_src.tasks.task import Costs, Size

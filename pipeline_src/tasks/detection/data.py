@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from pipeline_src.data.detection.augment import DetectionAugment
 from pipeline_src.data.detection.dataset import DetectionDataset
+from pipeline_src.data.detection.transform_options import DetectionAugment
 from pipeline_src.data.detection.transforms import DetectionEvalTransform, DetectionTrainTransform
-from pipeline_src.data.index import Manifest
 from pipeline_src.data.loader import batch_source
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, Shapes, coco_scores
-from pipeline_src.evaluation.detection import Complete, collect_detections
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.evaluation.detection_pass import Complete, collect_detections
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.detection.objective import DetectionObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Validate
 from pipeline_src.training.objective import Objective
-from pipeline_src.training.parameters import TrainRun
 from pipeline_src.training.recipe import Recipe
+from pipeline_src.training.train_params import TrainRun
 from pipeline_src.training.training_job import Data, Parts
 
 

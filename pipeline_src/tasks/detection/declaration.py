@@ -1,6 +1,6 @@
 """What is declared of detection. Standard library only."""
 
-from pipeline_src.reporting.metrics import score
+from pipeline_src.reporting.metric import score
 from pipeline_src.tasks.declaration import Task
 
 BOX_SCORES = (

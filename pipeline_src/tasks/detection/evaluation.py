@@ -13,11 +13,11 @@ import torch
 
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.transforms import DetectionEvalTransform
-from pipeline_src.data.index import Manifest
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, PER_CLASS_METRICS, coco_scores
-from pipeline_src.evaluation.detection import Complete, OnDetections, collect_detections
 from pipeline_src.evaluation.detection_overlays import DetectionOverlayWriter
+from pipeline_src.evaluation.detection_pass import Complete, OnDetections, collect_detections
 from pipeline_src.evaluation.detections import (
     Detections,
     GroundTruth,
@@ -25,12 +25,12 @@ from pipeline_src.evaluation.detections import (
     ImageId,
     ImageTruth,
 )
+from pipeline_src.evaluation.evaluate_params import EvaluateRun
 from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.panels import spread_evenly
-from pipeline_src.evaluation.parameters import EvaluateRun
-from pipeline_src.evaluation.passes import EvaluationSplit
+from pipeline_src.evaluation.split_pass import EvaluationSplit
 from pipeline_src.evaluation.voc_ap import voc_scores
-from pipeline_src.models.detectors.build import build_detector
+from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.provenance.job import Job
 
 

@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from pipeline_src.data.detection.check import CheckedBoxes, check_record
+from pipeline_src.data.detection.check_record import CheckedBoxes, check_record
 from pipeline_src.data.detection.objects import Objects
 from pipeline_src.data.detection.records import DetectionRecord
-from pipeline_src.data.index import Counted
+from pipeline_src.data.read_manifest import Counted
 from pipeline_src.files import digest_of
 
 NAMED_RECORDS = 10
@@ -90,7 +90,7 @@ class BoxSummary(Generic[Found]):
         return Objects.joined(self.parts)
 
     def columns(self) -> dict[str, Any]:
-        """What the index stores beside the rows; `data/detection/index.py` reads it."""
+        """What the index stores beside the rows; `data/detection/read_index.py` reads it."""
         widths, heights = ([size[axis] for size in self.sizes] for axis in (0, 1))
         counts = [len(part) for part in self.parts]
         texts = {"counts": counts, "widths": widths, "heights": heights}

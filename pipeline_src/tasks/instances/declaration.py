@@ -1,6 +1,6 @@
 """What is declared of instances: objects with boxes and outlines. Standard library only."""
 
-from pipeline_src.reporting.metrics import Metric, fraction, score
+from pipeline_src.reporting.metric import Metric, fraction, score
 from pipeline_src.tasks.declaration import Task
 from pipeline_src.tasks.detection.declaration import BOX_SCORES
 

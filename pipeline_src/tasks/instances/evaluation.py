@@ -15,9 +15,9 @@ from pipeline_src.data.instances.dataset import InstanceDataset
 from pipeline_src.data.records import Record, take
 from pipeline_src.evaluation.cityscapes_ap import cityscapes_scores
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, PER_CLASS_METRICS, coco_scores
-from pipeline_src.evaluation.detection import Complete
+from pipeline_src.evaluation.detection_pass import Complete
 from pipeline_src.evaluation.detections import Detections, GroundTruth, ImageId
-from pipeline_src.evaluation.masks import outlined
+from pipeline_src.evaluation.paste_masks import outlined
 from pipeline_src.tasks.detection.evaluation import DetectionEvaluation, detection_metrics, fraction
 
 MASK_METRICS = tuple(f"mask_{name}" for name in COCO_METRICS)

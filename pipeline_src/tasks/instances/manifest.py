@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.data.detection.records import DetectionRecord
-from pipeline_src.data.instances.check import CheckedInstances, check_instances
+from pipeline_src.data.instances.check_record import CheckedInstances, check_instances
 from pipeline_src.data.instances.outlines import Outlines
 from pipeline_src.files import digest_of
 from pipeline_src.tasks.detection.manifest import BoxChecks, BoxSummary
@@ -56,7 +56,7 @@ class InstanceSummary(BoxSummary[CheckedInstances]):
         return digest_of([super().add(record, found), [one.decode("ascii") for one in found.outlines]])
 
     def columns(self) -> dict[str, Any]:
-        """What the index stores beside the rows; `data/instances/index.py` reads it."""
+        """What the index stores beside the rows; `data/instances/read_index.py` reads it."""
         return {
             **super().columns(),
             "outlines": Outlines.of(self.outlines).to_text(),

@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from pipeline_src.errors import InputError
-from pipeline_src.evaluation.cityscapes_instances import write_instances
+from pipeline_src.evaluation.cityscapes_instance_submission import write_instances
 from pipeline_src.evaluation.cityscapes_submission import read_test_images
 from pipeline_src.evaluation.coco_submission import ListedImage, write_detections
 from pipeline_src.evaluation.detections import ImageId
-from pipeline_src.evaluation.masks import outlined
+from pipeline_src.evaluation.paste_masks import outlined
 from pipeline_src.tasks.detection.submission import DetectionSubmission
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 
-from pipeline_src.data.index import IGNORE_INDEX
-from pipeline_src.models.build import build_model
+from pipeline_src.data.read_manifest import IGNORE_INDEX
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.options import from_json
-from pipeline_src.profiling.describe import describe_architecture
+from pipeline_src.profiling.describe_segmentor import describe_segmentor
 from pipeline_src.profiling.saved_bytes import saved_bytes
 from pipeline_src.tasks.segmentation.objective import Batch, SegmentationObjective
 from pipeline_src.tasks.task import Costs, Size
@@ -53,7 +53,7 @@ def training_saved_bytes(build: Callable[[], nn.Module], batch: int, crop: tuple
 
 
 def _saved_bytes(model: dict[str, Any], batch: int, size: Size) -> int:
-    return training_saved_bytes(lambda: build_model(model), batch, size)
+    return training_saved_bytes(lambda: build_segmentor(model), batch, size)
 
 
-COSTS = Costs(build_model, describe_architecture, _saved_bytes, made_up_batch, objective)
+COSTS = Costs(build_segmentor, describe_segmentor, _saved_bytes, made_up_batch, objective)

@@ -7,21 +7,21 @@ from typing import Any
 from torch import nn
 
 from pipeline_src.components import load
-from pipeline_src.data.index import Manifest
 from pipeline_src.data.loader import batch_source
-from pipeline_src.data.segmentation.augment import Augment
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
+from pipeline_src.data.segmentation.transform_options import Augment
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
-from pipeline_src.evaluation.segmentation import evaluate_model
-from pipeline_src.models.build import build_model
+from pipeline_src.evaluation.segmentation_pass import evaluate_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.segmentation.objective import SegmentationObjective
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.engine import Validate
 from pipeline_src.training.loss_options import Loss
-from pipeline_src.training.parameters import TrainRun
 from pipeline_src.training.preflight import check_crop
 from pipeline_src.training.recipe import Recipe
+from pipeline_src.training.train_params import TrainRun
 from pipeline_src.training.training_job import Data, Parts
 
 
@@ -75,4 +75,4 @@ def equalise_run(model: nn.Module, job: Job) -> dict[str, Any]:
     return {"equalizer": equalise(model, job.params_as(TrainRun).model, data, job.input("statistics"))}
 
 
-TRAINING = Parts(build_model, open_data, equalise_run, headline="miou")
+TRAINING = Parts(build_segmentor, open_data, equalise_run, headline="miou")

@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-from pipeline_src.data.index import Manifest
+from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.data.segmentation.transforms import EvalTransform
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.evaluate_params import EvaluateRun
 from pipeline_src.evaluation.inference import inference_of
-from pipeline_src.evaluation.overlays import OverlayWriter
 from pipeline_src.evaluation.panels import spread_evenly
-from pipeline_src.evaluation.parameters import EvaluateRun
-from pipeline_src.evaluation.segmentation import evaluate_model
-from pipeline_src.models.build import build_model
+from pipeline_src.evaluation.segmentation_overlays import OverlayWriter
+from pipeline_src.evaluation.segmentation_pass import evaluate_model
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.provenance.job import Job
 
 
@@ -29,7 +29,7 @@ class SegmentationEvaluation:
 
     packages = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
     headline = ("miou", "pixel_accuracy", "mean_accuracy")
-    build = staticmethod(build_model)
+    build = staticmethod(build_segmentor)
 
     def __init__(self, job: Job) -> None:
         """Raises `InputError` for a manifest of other classes."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.data.index import IGNORE_INDEX, Counted
+from pipeline_src.data.read_manifest import IGNORE_INDEX, Counted
 from pipeline_src.data.records import Record
-from pipeline_src.data.segmentation.check import CheckedMask, check_record
+from pipeline_src.data.segmentation.check_record import CheckedMask, check_record
 from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.files import digest_of
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from pipeline_src.data.images import read_image
+from pipeline_src.data.decode_images import read_image
 from pipeline_src.data.readers.voc2012 import voc_root
 from pipeline_src.evaluation.cityscapes_submission import read_test_images, write_label_ids
 from pipeline_src.evaluation.inference import inference_of
 from pipeline_src.evaluation.submit import Submission
-from pipeline_src.evaluation.voc_server import predict, read_test_list, write_submission
-from pipeline_src.models.build import build_model
+from pipeline_src.evaluation.voc_submission import predict, read_test_list, write_submission
+from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.provenance.job import Job
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ SERVERS = {
 class SegmentationSubmission:
     """Masks of every image of a test list; see `evaluation.submit.TaskSubmission`."""
 
-    build = staticmethod(build_model)
+    build = staticmethod(build_segmentor)
 
     def __init__(self, job: Job, said: Submission, roots: Sequence[Path]) -> None:
         """Raises `InputError` for images that are not there."""
