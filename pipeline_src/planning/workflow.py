@@ -13,10 +13,12 @@ from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
 from pipeline_src.planning.live_runs import report_alive
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
+from pipeline_src.planning.stale_outputs import let_be_replaced
 from pipeline_src.planning.status import NOT_DONE, Status, assess
 from pipeline_src.planning.steps import ALL_CORES, OWN_THREADS, STEPS, Step
 from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.provenance.job import Job, Paths
+from pipeline_src.provenance.sidecar import as_list
 from pipeline_src.running.gpus import visible_gpus
 
 LISTED_REASONS = 12
@@ -235,6 +237,12 @@ def open_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -
         file = PlanFile(params.scale, jobs, params.warm_start, params.mirror, params.accept_unverified)
         prune(params.scale)
         path = file.publish(keep=process.cluster)
+        again = [job for job in plan.jobs.values() if process.forced or not statuses[job.key].fresh]
+        let_be_replaced(
+            outputs=(output for job in again for output in job.outputs.values()),
+            inputs=(source for job in again for paths in job.inputs.values() for source in as_list(paths)),
+            younger=path,
+        )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(INPUT_ERROR_EXIT) from None

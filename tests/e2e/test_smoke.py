@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import make_clone
+from tests.ordinary_user import without_root
 
 RESULTS = "results/smoke"
 SCALES_VERDICT = "not comparable (smoke)"
@@ -190,33 +191,42 @@ def test_dvc_shows_metrics_and_plots(smoke):
     assert "dfp_tradeoff" in page
 
 
-def test_results_pulled_into_a_fresh_clone_are_complete_and_nothing_runs_again(smoke, tmp_path):
-    store = tmp_path / "remote"
-    smoke.run("dvc", "remote", "add", "--local", "shared", str(store))
+@pytest.fixture(scope="module")
+def pulled(smoke, tmp_path_factory):
+    """Another clone, with the results of the first through a folder that both know."""
+    folder = tmp_path_factory.mktemp("pulled")
+    smoke.run("dvc", "remote", "add", "--local", "shared", str(folder / "remote"))
     smoke.run("dvc", "push", "--remote", "shared", "dvc.yaml")
-    fresh = make_clone(tmp_path / "fresh" / "clone")
+    fresh = make_clone(folder / "clone")
     fresh.path("dvc.lock").write_text(smoke.path("dvc.lock").read_text())
-    fresh.run("dvc", "remote", "add", "--local", "shared", str(store))
+    fresh.run("dvc", "remote", "add", "--local", "shared", str(folder / "remote"))
     fresh.run("dvc", "pull", "--remote", "shared", "dvc.yaml")
+    return fresh
+
+
+def test_results_pulled_into_a_fresh_clone_are_complete_and_nothing_runs_again(smoke, pulled):
     for name in (
         "experiments.csv",
         "metrics.json",
         "report.html",
         "runs/dfp/depth-1/seed-0/model.safetensors",
     ):
-        assert fresh.path(f"{RESULTS}/{name}").read_bytes() == smoke.path(f"{RESULTS}/{name}").read_bytes()
-    output = fresh.run("snakemake", "--cores", "all")
+        assert pulled.path(f"{RESULTS}/{name}").read_bytes() == smoke.path(f"{RESULTS}/{name}").read_bytes()
+    output = pulled.run("snakemake", "--cores", "all")
     assert "Nothing to be done" in output
-    assert "Data and pipelines are up to date" in fresh.run("dvc", "repro")
-    assert not fresh.path("data/scenes").exists()
+    assert "Data and pipelines are up to date" in pulled.run("dvc", "repro")
+    assert not pulled.path("data/scenes").exists()
 
 
-def test_an_edited_title_reruns_one_figure_and_the_report_through_dvc(smoke):
-    smoke.edit("params.yaml", "Training loss and validation mIoU", "Loss and mIoU")
-    output = smoke.run("dvc", "repro")
+def test_an_edited_title_reruns_one_figure_and_the_report_where_results_were_pulled(pulled):
+    drawn = pulled.path(f"{RESULTS}/figures/dfp_curves.svg")
+    before = drawn.read_bytes()
+    pulled.edit("params.yaml", "Training loss and validation mIoU", "Loss and mIoU")
+    output = pulled.run(*without_root(), "dvc", "repro")
     assert "train " not in output
     assert jobs_run(output) == {"figure": 1, "report": 1}
-    assert "Loss and mIoU" in smoke.path(f"{RESULTS}/report.html").read_text()
+    assert "Loss and mIoU" in pulled.path(f"{RESULTS}/report.html").read_text()
+    assert drawn.read_bytes() != before
 
 
 def test_a_finished_training_whose_outputs_were_lost_is_not_trained_again(smoke):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_src.provenance.job import Job
+from tests.ordinary_user import without_root
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -55,6 +56,19 @@ class Checkout:
         )
         assert done.returncode == status, done.stdout + done.stderr
         return done
+
+    def as_ordinary_user(self, *command: str) -> str:
+        """Run a command without the right to write what is read-only, which root has; what it prints."""
+        program = str(Path(sys.executable).with_name(command[0]))
+        done = subprocess.run(
+            [*without_root(), program, *command[1:]],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def finish(self, *arguments: str, **environment: str) -> None:
         """Pretend that every job has run."""
