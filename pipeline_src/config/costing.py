@@ -6,13 +6,15 @@ from pipeline_src.config.recipe import RunRecipe
 from pipeline_src.config.study import Params
 from pipeline_src.models.fusion.equalizer_options import FORMS
 from pipeline_src.options import to_json
+from pipeline_src.training.loss_options import AUXILIARY_WEIGHT
 
 
 def cost_setting(params: Params, recipe: RunRecipe) -> dict[str, Any]:
     """What besides the network decides the cost of a step.
 
-    An optimiser's numbers do not, only whether they are zero: others are replaced by customary ones. A batch
-    that a recipe splits is measured by one of its micro-batches.
+    An optimiser's numbers and a loss's weight do not, only whether they are zero: others are replaced by
+    customary ones. Nor does it matter what a loss is divided by. A batch that a recipe splits is measured by
+    one of its micro-batches.
     """
     customary = {"lr": 1e-3, "weight_decay": 1e-4, "momentum": 0.9, "betas": [0.9, 0.999]}
     optimizer = {
@@ -20,6 +22,8 @@ def cost_setting(params: Params, recipe: RunRecipe) -> dict[str, Any]:
         for key, value in to_json(recipe.optimizer).items()
         if key not in ("no_decay", "no_decay_1d", "layer_decay")
     }
+    loss = to_json(recipe.loss)
+    weight = AUXILIARY_WEIGHT if loss["auxiliary_weight"] else loss["auxiliary_weight"]
     return {
         "crop": params.cost.crop or recipe.augment.size,
         "batch": params.cost.batch or recipe.batch // recipe.accumulate,
@@ -27,7 +31,7 @@ def cost_setting(params: Params, recipe: RunRecipe) -> dict[str, Any]:
             "optimizer": optimizer,
             "accumulate": 1,
             "amp": recipe.amp,
-            "loss": to_json(recipe.loss),
+            "loss": {**loss, "reduction": "labelled_pixels", "auxiliary_weight": weight},
         },
     }
 

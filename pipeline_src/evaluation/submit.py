@@ -11,10 +11,9 @@ from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.evaluation.load_trained import load_trained
 from pipeline_src.files import digest_file
 from pipeline_src.options import from_json
+from pipeline_src.provenance.environment import TRAINING_PACKAGES
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.determinism import configure, describe_device
-
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ def submit(job: Job, task: type[TaskSubmission], roots: Sequence[Path], device: 
     counts: dict[str, Any] = submission.write(model, job.outputs["archive"], device)
     job.write_sidecar(
         digest_file(job.outputs["archive"]),
-        PACKAGES,
+        TRAINING_PACKAGES,
         **counts,
         settings=settings,
         device=describe_device(device),

@@ -5,6 +5,9 @@ import platform
 from importlib import metadata
 from typing import Any
 
+TRAINING_PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
+"""Whose versions are recorded of jobs that compute with networks."""
+
 
 def describe_environment(packages: tuple[str, ...] = ()) -> dict[str, Any]:
     """Python, operating system, processor and the versions of the named distributions.

@@ -17,14 +17,15 @@ from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.files import content_of
 from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.options import to_json
+from pipeline_src.provenance.environment import TRAINING_PACKAGES
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
 from pipeline_src.training.checkpoint_paths import WORK, checkpoint_folder
 from pipeline_src.training.determinism import configure, describe_device, peak_memory
 from pipeline_src.training.distributed import Ranks, process_group
+from pipeline_src.training.initial_model import initial_model
 from pipeline_src.training.stopping import SaveInterval, StopRequest
-from pipeline_src.training.training_job import PACKAGES, initial_model
 
 
 def calibrate_job(
@@ -56,7 +57,7 @@ def calibrate_job(
             content = write_statistics(job.outputs["statistics"], statistics)
             job.write_sidecar(
                 content,
-                PACKAGES,
+                TRAINING_PACKAGES,
                 f"{len(statistics['concatenations'])} concatenations on {statistics['images']} images",
                 seeds={"run": run.seed},
                 settings=settings,

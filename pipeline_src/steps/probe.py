@@ -31,11 +31,12 @@ from pipeline_src.files import digest_of, write_json
 from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.fusion.scale_equalizer import Scale, apply_scales
 from pipeline_src.progress import track
+from pipeline_src.provenance.environment import TRAINING_PACKAGES
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.determinism import configure, describe_device, peak_memory
 from pipeline_src.training.distributed import Ranks
+from pipeline_src.training.initial_model import initial_model
 from pipeline_src.training.losses import SegmentationLoss
-from pipeline_src.training.training_job import PACKAGES, initial_model
 
 
 def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> None:
@@ -56,7 +57,7 @@ def probe_job(job: Job, device: str = "auto", workers: int | None = None) -> Non
     write_json(job.outputs["probe"], {"content": content, **found})
     job.write_sidecar(
         content,
-        PACKAGES,
+        TRAINING_PACKAGES,
         f"{len(found['concatenations'])} concatenations on {found['batches']} batches",
         seeds={"run": run.seed},
         settings=settings,

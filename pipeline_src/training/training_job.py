@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from pipeline_src.files import content_of, read_json
+from pipeline_src.files import content_of
 from pipeline_src.progress import score_text
+from pipeline_src.provenance.environment import TRAINING_PACKAGES
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
@@ -22,6 +22,7 @@ from pipeline_src.training.determinism import configure, describe_device, peak_m
 from pipeline_src.training.distributed import Ranks, process_group
 from pipeline_src.training.engine import Trainer
 from pipeline_src.training.finished_training import WEIGHTS, copy_out, read_finished, write_finished
+from pipeline_src.training.initial_model import BuildModel, initial_model
 from pipeline_src.training.journal import Journal, last_values
 from pipeline_src.training.objective import Batch, Objective
 from pipeline_src.training.preflight import check_batch, check_warmup
@@ -29,13 +30,8 @@ from pipeline_src.training.recipe import Recipe
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval, StopRequest
 from pipeline_src.training.timetable import Timetable
-from pipeline_src.training.train_params import InitialParameters, TrainRun
-from pipeline_src.training.weight_files import digest_of_weights, load_matching, save_weights, weights_of
-
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
-
-
-BuildModel = Callable[[dict[str, Any], str | None], nn.Module]
+from pipeline_src.training.train_params import TrainRun
+from pipeline_src.training.weight_files import digest_of_weights, save_weights, weights_of
 
 
 @dataclass(frozen=True)
@@ -57,14 +53,14 @@ class Data:
 class Parts:
     """What the job is about.
 
-    `build_segmentor(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
+    `build_model(model section, weights file or None)` and `open_data(job, ranks, loader workers)`.
     `prepare(model, job)` completes the initial model from further inputs of the job, such as the
     statistics of its scale equalizers, and returns facts for the sidecar. `synchronise_bn`: whether batch
     normalisation takes its statistics over all ranks or over a rank's own batch. `headline`: the score that
     a finished training is summarised with.
     """
 
-    build_segmentor: BuildModel
+    build_model: BuildModel
     open_data: Callable[[Job, Ranks, int], Data]
     prepare: Callable[[nn.Module, Job], dict[str, Any]] = lambda model, job: {}
     synchronise_bn: bool = True
@@ -121,7 +117,7 @@ def _train(
     check_batch(recipe, data.samples, ranks.world)
     check_warmup(recipe, data.samples)
     timetable = Timetable.of(recipe, data.samples)
-    model, start = initial_model(job, run, parts.build_segmentor)
+    model, start = initial_model(job, run, parts.build_model)
     start |= parts.prepare(model, job)
     if ranks.world > 1 and parts.synchronise_bn:
         model = convert_sync_batchnorm(model, ranks.device)
@@ -175,34 +171,6 @@ def _train(
     )
 
 
-def initial_model(
-    job: Job, run: InitialParameters, build_segmentor: BuildModel
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The model of a run's parameters and of a job's weights before anything else, on the CPU, and where
-    its weights came from: the same in every job of one run.
-    """
-    fetched = read_json(job.input("weights")) if "weights" in job.inputs else {}
-    weights = fetched.get("path")
-    torch.manual_seed(derive(run.seed, "init"))
-    model = build_segmentor(run.model, weights)
-    start: dict[str, Any] = {
-        "backbone_file": weights,
-        "backbone_source": fetched.get("source") or fetched.get("origin"),
-        "init_from": None,
-    }
-    if "init_from" in job.inputs:
-        path = _weights_of_run(job.input("init_from"))
-        start["init_from"] = {"path": str(path), **load_matching(model, path)}
-    return model, start
-
-
-def _weights_of_run(path: str) -> Path:
-    """The weights file that an earlier run's sidecar names, or the path itself."""
-    if Path(path).suffix != ".json":
-        return Path(path)
-    return Path(read_json(path)["outputs"]["model"]["path"])
-
-
 def _write_outputs(job: Job, store: CheckpointFolder, record: dict[str, Any], headline: str) -> None:
     copy_out(store.folder / WEIGHTS, Path(job.outputs["model"]), link=True)
     copy_out(store.folder / "log.csv", Path(job.outputs["log"]))
@@ -211,7 +179,7 @@ def _write_outputs(job: Job, store: CheckpointFolder, record: dict[str, Any], he
     loss, scores = last_values(store.folder)
     found = [f"loss {loss:.3g}", score_text(scores, [headline])]
     job.write_sidecar(
-        facts["weights"]["content"], PACKAGES, ", ".join(part for part in found if part), **facts
+        facts["weights"]["content"], TRAINING_PACKAGES, ", ".join(part for part in found if part), **facts
     )
 
 

@@ -373,6 +373,20 @@ def test_what_an_optimiser_leaves_out_costs_less_and_is_measured_apart(key: str)
     assert optimizer[key] == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "different"),
+    [
+        ("auxiliary_weight", [0.2, 0.4, 1.0, 0.0], 2),
+        ("reduction", ["labelled_pixels", "all_pixels", "sum"], 1),
+    ],
+)
+def test_what_a_loss_is_weighted_with_costs_nothing_unless_it_is_nothing(key: str, values, different: int):
+    study = {**_study(), "vary": {f"recipe.loss.{key}": values}, "tables": [], "baseline": {}}
+    rows = experiments({"select": ["mine"], "studies": {"mine": study}}).rows["mine"]
+    assert len({row.runs for row in rows}) == len(values)
+    assert len({row.architecture for row in rows}) == different
+
+
 def test_the_cost_of_a_batch_in_parts_is_that_of_a_part():
     axes = {
         "split": {n: {"recipe.batch": b, "recipe.accumulate": a} for n, b, a in (("2", 2, 1), ("8", 8, 4))}

@@ -262,3 +262,14 @@ def test_options_that_a_step_does_not_read_are_no_part_of_its_code(step, compone
     reached = code_identity(f"pipeline_src.steps.{step}", [component])["modules"]
     assert not reached.keys() & {f"pipeline_src/{file}" for file in without}
     assert not any("/config/" in file for file in reached)
+
+
+@pytest.mark.parametrize("step", ["calibrate", "probe"])
+def test_what_looks_at_a_run_before_its_first_step_does_not_hang_on_how_it_is_trained(step):
+    reached = code_identity(f"pipeline_src.steps.{step}")["modules"].keys()
+    training = {
+        "engine", "training_job", "journal", "preflight", "recipe", "optimizer_step", "make_optimizer",
+        "optimizer_options", "parameter_groups", "precision", "schedules", "finished_training",
+    }  # fmt: skip
+    assert not reached & {f"pipeline_src/training/{name}.py" for name in training}
+    assert {f"pipeline_src/training/{name}.py" for name in ("initial_model", "seeding")} <= reached

@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps import train as train_step
+from pipeline_src.training.initial_model import initial_model
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.train_params import TrainRun
-from pipeline_src.training.training_job import Parts, initial_model
+from pipeline_src.training.training_job import Parts
 from pipeline_src.training.weight_files import digest_of_weights
 from tests.training.toy_training import ToyModel, run_ranks, sidecar, toy_parts, train, write_job
 

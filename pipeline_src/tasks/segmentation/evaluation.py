@@ -21,13 +21,14 @@ from pipeline_src.evaluation.panels import spread_evenly
 from pipeline_src.evaluation.segmentation_overlays import OverlayWriter
 from pipeline_src.evaluation.segmentation_pass import evaluate_model
 from pipeline_src.models.build_segmentor import build_segmentor
+from pipeline_src.provenance.environment import TRAINING_PACKAGES
 from pipeline_src.provenance.job import Job
 
 
 class SegmentationEvaluation:
     """Scores masks at the images' own sizes; see `evaluate.TaskEvaluation`."""
 
-    packages = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
+    packages = TRAINING_PACKAGES
     headline = ("miou", "pixel_accuracy", "mean_accuracy")
     build = staticmethod(build_segmentor)
 
