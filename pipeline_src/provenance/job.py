@@ -8,6 +8,7 @@ never rewritten: other parameters are another file.
 
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +33,8 @@ class Job:
 
     `components` are the entries of the component table that it uses, `lineages` the identities of what
     makes its inputs, by input, and `makers` the digests of the jobs that make them, by their sidecars.
-    `why` is the reason for which it runs now; it stands in no job file.
+    `why` is the reason for which it runs now, and `before_record` is called before its result is recorded,
+    and may refuse that; both stand in no job file.
     """
 
     step: str
@@ -47,6 +49,7 @@ class Job:
     lineages: dict[str, Any] = field(default_factory=dict)
     makers: dict[str, str] = field(default_factory=dict)
     why: str | None = None
+    before_record: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
     started: float = field(default_factory=time.time, compare=False)
 
     @classmethod
@@ -99,7 +102,7 @@ class Job:
         return f"{self.name.rpartition('/')[2]}.{digest_of(said)[:ADDRESS_LENGTH]}.json"
 
     def _said(self) -> dict[str, Any]:
-        skipped = ("why", "started")
+        skipped = ("why", "started", "before_record")
         fields = [one.name for one in dataclasses.fields(self) if one.name not in skipped]
         value = {"format": JOB_FORMAT, **{name: getattr(self, name) for name in fields}}
         return {**value, "components": list(self.components)}
@@ -151,8 +154,9 @@ class Job:
 
         `content` identifies what the result says (no times, no host); `packages` are the installed
         distributions whose versions matter to the result; `summary` says in a few words what was found;
-        `facts` are the step's own entries.
+        `facts` are the step's own entries. Raises what `before_record` does.
         """
+        self.before_record()
         job = JobRecord(
             step=self.step,
             name=self.name,

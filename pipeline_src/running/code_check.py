@@ -1,9 +1,11 @@
-"""Whether the code that would run is the code that was planned."""
+"""Whether a job runs the code and reads the results that were planned, from its start to its record."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipeline_src.errors import InputError
+from pipeline_src.files import content_of
 from pipeline_src.planning.steps import STEPS
 from pipeline_src.provenance.closure import ROOT, ClosureError, code_identity, explain_change
 from pipeline_src.provenance.job import Job
@@ -61,6 +63,43 @@ def check_unchanged(job: Job, stamps: Stamps) -> None:
             f"job {job.step} {job.name}: {', '.join(changed)} changed while it was imported; "
             "start the workflow again"
         )
+
+
+def watch(job: Job, stamps: Stamps) -> Callable[[], None]:
+    """What to ask before the job's result is recorded: is it still of the planned code and inputs?
+
+    The answer is an `InputError` where a module was written before the job imported it, or an input came to
+    say something else. A module that was imported in time may change: the job goes on with what it has.
+    """
+    imported = _imported()
+    contents = _contents(job)
+
+    def check() -> None:
+        late = _imported() - imported
+        check_unchanged(job, {path: stamp for path, stamp in stamps.items() if path in late})
+        now = _contents(job)
+        if changed := [path for path, content in contents.items() if now[path] != content]:
+            raise InputError(
+                f"job {job.step} {job.name}: {', '.join(changed)} changed while the job ran, so its result "
+                "is of neither version; start the workflow again"
+            )
+
+    return check
+
+
+def _imported() -> set[Path]:
+    found = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
+    return {Path(spec.origin) for spec in found if spec is not None and spec.origin}
+
+
+def _contents(job: Job) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for path in [one for name in job.inputs for one in job.input_list(name)]:
+        try:
+            found[path] = content_of(path)
+        except (InputError, OSError):
+            found[path] = None
+    return found
 
 
 def _stamps(paths: Iterable[Path]) -> Stamps:

@@ -20,7 +20,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.planning.plan_file import PlanFile
 from pipeline_src.planning.steps import STEPS
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged
+from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged, watch
 from pipeline_src.running.gpus import acquire, visible_gpus
 from pipeline_src.running.machine_options import Machine, add_options
 
@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     function = step_function(job)
     check_unchanged(job, stamps)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    function(replace(job, why=why_of(job)), **Machine.of(options).for_step(STEPS[job.step].options))
+    job = replace(job, why=why_of(job), before_record=watch(job, stamps))
+    function(job, **Machine.of(options).for_step(STEPS[job.step].options))
 
 
 def step_function(job: Job) -> Callable[..., None]:

@@ -1,5 +1,6 @@
 """`run`: what it refuses before it starts, and what it hands to a step."""
 
+import importlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pipeline_src.planning.planned_job import Plan, PlannedJob
 from pipeline_src.planning.steps import FIGURE, JOIN, SIMULATE
 from pipeline_src.provenance.job import Job
 from pipeline_src.running import code_check
-from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged
+from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged, watch
 from pipeline_src.running.run_job import step_function
 from tests.jobs import change_job, run_job, write_job_file
 
@@ -140,6 +141,41 @@ def test_a_result_that_was_changed_since_is_refused(chain):
     file.write_text(file.read_text().replace("0.4", "0.5"))
     with pytest.raises(InputError, match=r"simulation\.json is not the file that .*sidecar\.json describes"):
         check_inputs(plan.as_job(reader))
+
+
+def test_an_input_that_is_made_again_while_a_job_runs_leaves_no_record(chain, monkeypatch):
+    plan, reader = chain
+    file = Path(reader.inputs["simulation"])
+
+    def step(job: Job, **_: object) -> None:
+        for path in job.outputs.values():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
+        file.write_text(json.dumps({**json.loads(file.read_text()), "content": "another"}))
+        job.write_sidecar("content")
+
+    Path(reader.sidecar).unlink(missing_ok=True)
+    monkeypatch.setattr("pipeline_src.running.run_job.step_function", lambda _: step)
+    with pytest.raises(InputError, match=r"figure x: .*simulation\.json changed while the job ran"):
+        run_job(plan.as_job(reader).write())
+    assert Path(reader.sidecar).read_bytes() == b""
+
+
+def test_of_the_code_only_what_was_imported_late_has_to_be_the_planned(job, monkeypatch):
+    monkeypatch.syspath_prepend(Path.cwd())
+    early, late = Path("early_module.py").absolute(), Path("late_module.py").absolute()
+    for file in (early, late):
+        file.write_text("X = 1\n")
+    importlib.import_module("early_module")
+    check = watch(Job.load(job), code_check._stamps([early, late]))
+    for file in (early, late):
+        file.write_text("X = 10\n")
+    check()
+    importlib.import_module("late_module")
+    with pytest.raises(InputError, match=r"simulate test: \S*late_module\.py changed while it was imported"):
+        check()
+    for name in ("early_module", "late_module"):
+        monkeypatch.delitem(sys.modules, name)
 
 
 # --- code that is not the planned code ---------------------------------------------------------
