@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.networks import CLASSES, FUSION, LOSS, UPDATE, upernet
 from benchmarks.timing import fastest
 from pipeline_src.calibration.measure import first_step_modes, measured
-from pipeline_src.calibration.moments import upsampled_moments
+from pipeline_src.calibration.upsampled_moments import upsampled_moments
 from pipeline_src.errors import run_command
 from pipeline_src.models.build_segmentor import build_segmentor
 from pipeline_src.models.fusion.scale_equalizer import named_concatenations

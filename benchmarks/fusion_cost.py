@@ -21,8 +21,8 @@ from benchmarks.timing import fastest
 from pipeline_src.components import load
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Architecture
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import run_command
 from pipeline_src.options import from_json
 from pipeline_src.profiling.training_step import training_step

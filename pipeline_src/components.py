@@ -52,7 +52,7 @@ COMPONENTS = {
     "costs.detection": "pipeline_src.tasks.detection.costs:COSTS",
     "costs.instances": "pipeline_src.tasks.instances.costs:COSTS",
     "equalizer.structure": "pipeline_src.models.fusion.scale_equalizer:insert_equalizers",
-    "equalizer.statistics": "pipeline_src.calibration.statistics:equalise",
+    "equalizer.statistics": "pipeline_src.calibration.statistics_file:equalise",
     "reader.voc2012": "pipeline_src.data.readers.voc2012:Voc2012Reader",
     "reader.ade20k": "pipeline_src.data.readers.ade20k:Ade20kReader",
     "reader.cityscapes": "pipeline_src.data.readers.cityscapes:CityscapesReader",

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.calibration.measure import Branch, branch_records, first_step_modes, measured
-from pipeline_src.calibration.moments import Moments, merge_all
-from pipeline_src.calibration.statistics import check_branches, scales_of
+from pipeline_src.calibration.statistics_file import check_branches, scales_of
+from pipeline_src.calibration.upsampled_moments import Moments, merge_all
 from pipeline_src.errors import Interrupted
 from pipeline_src.models.fusion.scale_equalizer import (
     apply_scales,

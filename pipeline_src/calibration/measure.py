@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline_src.calibration.moments import Moments, moments_of_sizes
+from pipeline_src.calibration.upsampled_moments import Moments, moments_of_sizes
 from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.training.batchnorm import batch_norms
 

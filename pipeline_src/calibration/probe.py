@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.calibration.measure import first_step_modes, measured
-from pipeline_src.calibration.moments import Moments, moments_of_sizes
 from pipeline_src.calibration.probed_forms import PLAIN, PROBED_FORMS
+from pipeline_src.calibration.upsampled_moments import Moments, moments_of_sizes
 from pipeline_src.models.fusion.fused_concat import FusedConcat
 from pipeline_src.models.fusion.scale_equalizer import branch_span, named_concatenations, weight_group
 from pipeline_src.training.losses import SegmentationLoss

@@ -1,6 +1,6 @@
 """Variance of normal maps before and after bilinear upsampling (Scale Equalization, section 3.1, Figure 3).
 
-The variance after upsampling is computed exactly from the maps before it (`calibration.moments`), image
+The variance after upsampling is computed exactly from the maps before it (`upsampled_moments`), image
 by image, so that nothing of the upsampled size is ever made: at ratio 8 that tensor has 17 GB. For one
 variance the first images are really upsampled as well, a few channels at a time, and have to agree.
 """
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline_src.calibration.moments import (
+from pipeline_src.calibration.simulation_options import Simulation
+from pipeline_src.calibration.upsampled_moments import (
     Moments,
     interior_variance_factor,
     merge_all,
@@ -21,7 +22,6 @@ from pipeline_src.calibration.moments import (
     upsampled_moments,
     variance_factor,
 )
-from pipeline_src.calibration.simulation_options import Simulation
 from pipeline_src.progress import track
 from pipeline_src.training.seeding import derive
 

@@ -2,18 +2,15 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
-import yaml
-
+from pipeline_src.cli.config_values import tree_of
 from pipeline_src.cli.describe import run_describe
 from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
 from pipeline_src.cli.submission import run_export_submission
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.study import Params
-from pipeline_src.errors import InputError
 
 EPILOG = """\
 examples:
@@ -86,12 +83,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _params(options: argparse.Namespace) -> Params:
     overlays = [Layer(path, read_yaml(path)) for path in options.configfile]
-    for setting in options.config:
-        key, separator, value = setting.partition("=")
-        if not separator or not key:
-            raise InputError(f"--config {setting!r}: write it as KEY=VALUE")
-        tree: Any = yaml.safe_load(value)
-        for part in reversed(key.split(".")):
-            tree = {part: tree}
-        overlays.append(Layer("--config", tree))
+    overlays += [Layer("--config", tree_of(setting)) for setting in options.config]
     return load_params(overlays=overlays, scale=options.scale)

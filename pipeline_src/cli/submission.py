@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from pipeline_src.components import COMPONENTS
-from pipeline_src.config.declarations import component
+from pipeline_src.config.component_declarations import component
 from pipeline_src.config.expand import expand
 from pipeline_src.config.resolve import model_components
 from pipeline_src.config.sources import ScenesSource

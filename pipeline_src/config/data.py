@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union
 from pydantic import Field, create_model
 
 from pipeline_src.components import COMPONENTS
-from pipeline_src.config.declarations import component
+from pipeline_src.config.component_declarations import component
 from pipeline_src.config.explain import one_of
 from pipeline_src.config.sections import OptionsSection, section_of
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource

@@ -2,10 +2,10 @@
 
 from math import prod
 
+from pipeline_src.config.axis_points import Point, key_path_of, points_of
 from pipeline_src.config.costing import cost_setting, costing, without_weights
 from pipeline_src.config.experiments import Architecture, Experiments, Row, Run, Scoring
 from pipeline_src.config.explain import one_of
-from pipeline_src.config.points import Point, key_path_of, points_of
 from pipeline_src.config.resolve import check_references
 from pipeline_src.config.study import ExtraSeeds, Params
 from pipeline_src.config.table_rows import check_rows, check_task, row_label, with_baselines

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import Field, create_model
 
 from pipeline_src.components import COMPONENTS
-from pipeline_src.config.declarations import component
+from pipeline_src.config.component_declarations import component
 from pipeline_src.config.sections import section_of
 from pipeline_src.config.strict_model import Section
 from pipeline_src.options import Name, from_json

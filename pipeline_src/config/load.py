@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline_src.config.declarations import check_outside
+from pipeline_src.config.component_declarations import check_outside
 from pipeline_src.config.explain import explain, one_of, suggest
-from pipeline_src.config.layers import Layer, locate, merge
 from pipeline_src.config.model import Outside
+from pipeline_src.config.parameter_layers import Layer, locate, merge
 from pipeline_src.config.study import Params, params_model
 from pipeline_src.errors import InputError
 

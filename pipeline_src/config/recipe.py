@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Union
 
-from pipeline_src.config.declarations import component
+from pipeline_src.config.component_declarations import component
 from pipeline_src.config.sections import OptionsSection, section_of
 from pipeline_src.evaluation.inference_options import Evaluation
 from pipeline_src.options import REQUIRED, option

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pipeline_src.config.contracts import BrokenContract
-from pipeline_src.config.declarations import component
+from pipeline_src.config.component_contracts import BrokenContract
+from pipeline_src.config.component_declarations import component
 from pipeline_src.config.explain import dotted, one_of, suggest
 from pipeline_src.config.model import HEADS, Backbone, ModelSpec, WeightsFile, kinds
 from pipeline_src.config.sources import ScenesSource

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, create_model
 
+from pipeline_src.config.component_declarations import component
 from pipeline_src.config.data import Dataset, dataset_section
-from pipeline_src.config.declarations import component
 from pipeline_src.config.explain import dotted
 from pipeline_src.config.figures import FigureSection, figure_sections
-from pipeline_src.config.layers import Layer, locate
 from pipeline_src.config.model import HEADS, Backbone, ModelSpec, Outside, model_spec
+from pipeline_src.config.parameter_layers import Layer, locate
 from pipeline_src.config.recipe import EvaluationSection, RecipeSection
 from pipeline_src.config.sections import section_of
 from pipeline_src.config.strict_model import Section

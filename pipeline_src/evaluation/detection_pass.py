@@ -7,9 +7,9 @@ import torch
 from torch import distributed
 
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.detect_multi_scale import Found, detect
 from pipeline_src.evaluation.detections import Detections, GroundTruth, ImageDetections, ImageId, ImageTruth
 from pipeline_src.evaluation.divergence import NotFinite, finite_heads
-from pipeline_src.evaluation.multi_scale import Found, detect
 from pipeline_src.evaluation.split_pass import EvaluationSplit, rank_and_world, run_pass
 
 OnDetections = Callable[[int, ImageId, ImageTruth, ImageDetections], None]

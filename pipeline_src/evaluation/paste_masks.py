@@ -6,7 +6,7 @@ from typing import Any
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from pipeline_src.data.instances.outlines import pack_mask
-from pipeline_src.evaluation.multi_scale import Found
+from pipeline_src.evaluation.detect_multi_scale import Found
 
 THRESHOLD = 0.5
 """Pixels with at least this probability belong to an object, as in MMDetection."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import as_written, load_params, read_yaml
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
 from pipeline_src.planning.live_runs import report_alive
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune

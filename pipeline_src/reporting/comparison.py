@@ -5,10 +5,12 @@ How verdicts come about is said in `paper_verdict.py`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from pipeline_src.reporting.baseline_answers import COLLAPSED, NO_EVIDENCE, Answer, answer_rows
+from pipeline_src.reporting.collapse import collapsed
 from pipeline_src.reporting.intervals import paired_difference, summarise
 from pipeline_src.reporting.long_table import TIMED_COLUMNS
 from pipeline_src.reporting.metric import Metric, Source
@@ -19,9 +21,6 @@ from pipeline_src.reporting.report_params import DIFFERENCE, Printed, Rules, Sca
 from pipeline_src.reporting.row_params import TableRow
 from pipeline_src.reporting.row_status import DONE, SERVER_ONLY
 from pipeline_src.reporting.table import Column, CostCell, Line, ScoreCell, Values
-
-_NOTHING_FOUND = ("ap", "mask_ap")
-"""Scores that are 0 where a network finds nothing that is there."""
 
 
 class Comparison:
@@ -54,9 +53,9 @@ class Comparison:
         }
         of_runs = measured["seed"].notna()
         scores, costs = measured[of_runs], measured[~of_runs].reindex(columns=TIMED_COLUMNS)
-        self._scores = {
-            key: dict(zip(lines["seed"], lines["value"], strict=True))
-            for key, lines in scores.groupby(["row", "metric"])
+        self._scores: dict[tuple[str, str], dict[Any, float]] = {
+            (str(row), str(metric)): dict(zip(lines["seed"], lines["value"], strict=True))
+            for (row, metric), lines in scores.groupby(["row", "metric"])
         }
         self._costs = costs.set_index(["row", "metric"])["value"].to_dict()
         self._devices = costs.dropna(subset="device").groupby("metric")["device"].unique()
@@ -130,31 +129,17 @@ class Comparison:
                 {row.name: values for row in rows if (values := self._values(row, source))},
                 baseline.name,
                 better=metric.better,
-                collapsed=[row.name for row in rows if self._collapsed(row)],
+                collapsed=[row.name for row in rows if collapsed(row, self._scores)],
                 known=known,
                 confidence=self.rules.confidence,
                 minimum_seeds=self.rules.minimum_seeds,
             )
         return found
 
-    def _collapsed(self, row: TableRow) -> bool:
-        """Whether a run of the row predicts one class of several, or finds nothing that is there."""
-        by_class = [
-            values for (name, metric), values in self._scores.items()
-            if name == row.name and str(metric).startswith("iou/")
-        ]  # fmt: skip
-        for run in row.runs:
-            found = [values[run.seed] for values in by_class if run.seed in values]
-            if len(found) > 1 and sum(value > 0 for value in found) <= 1:
-                return True
-            if any(self._scores.get((row.name, name), {}).get(run.seed) == 0 for name in _NOTHING_FOUND):
-                return True
-        return False
-
     def _collapsed_beside(self, row: TableRow) -> str:
         """The row, or the baseline that it is compared with, whose runs collapsed; empty: neither."""
         compared = [row, *(other for other in self.rows if other.name == row.baseline)]
-        return next((one.name for one in compared if self._collapsed(one)), "")
+        return next((one.name for one in compared if collapsed(one, self._scores)), "")
 
     def _cell(
         self, row: TableRow, metric: Metric, source: Source, answer: Answer | None
@@ -192,8 +177,8 @@ class Comparison:
             scale=self.scale,
             rules=self.rules,
         )
-        if verdict.judged and (collapsed := self._collapsed_beside(row)):
-            verdict = Verdict(COLLAPSED, f"{collapsed} predicts one class, or finds nothing")
+        if verdict.judged and (culprit := self._collapsed_beside(row)):
+            verdict = Verdict(COLLAPSED, f"{culprit} predicts one class, or finds nothing")
         if ours is None and row.status == DONE and any(name == row.name for name, _ in self._scores):
             verdict = Verdict("undefined", "there is nothing to score, such as no object of that size")
         split = self._paper[row.name, metric.name].split if paper is not None else None

@@ -5,7 +5,7 @@ does not exist.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline_src.reporting.baseline_answers import Answer
 from pipeline_src.reporting.intervals import Summary
@@ -161,3 +161,16 @@ class FinishedTable(Values):
     blocks: list[Block]
     assumptions: list[Assumption]
     findings: list[str] = field(default_factory=list)
+
+
+def untimed(table: dict[str, Any]) -> list[Any]:
+    """Of a `FinishedTable` as JSON, what is the same on every machine.
+
+    Columns of times, memory and devices are left out, and the texts that name them.
+    """
+    kept = [column for column in table["columns"] if not column["timed"]]
+    rows = [
+        {**row, "cells": {column["key"]: row["cells"][column["key"]] for column in kept}}
+        for row in table["rows"]
+    ]
+    return [table["title"], kept, rows, table["assumptions"]]

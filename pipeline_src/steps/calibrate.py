@@ -9,10 +9,10 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.calibration.batches import FirstBatches
 from pipeline_src.calibration.calibrate import Calibrator
+from pipeline_src.calibration.first_batches import FirstBatches
 from pipeline_src.calibration.start_params import CalibrateRun
-from pipeline_src.calibration.statistics import identity_of, write_statistics
+from pipeline_src.calibration.statistics_file import identity_of, write_statistics
 from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.files import content_of
 from pipeline_src.models.build_segmentor import build_segmentor

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_src.calibration.batches import FirstBatches
+from pipeline_src.calibration.first_batches import FirstBatches
 from pipeline_src.calibration.probe import probe_network, probe_records
 from pipeline_src.calibration.probe_params import ProbeRun
 from pipeline_src.calibration.probed_forms import PLAIN, PROBED_FORMS
-from pipeline_src.calibration.statistics import scales_for
+from pipeline_src.calibration.statistics_file import scales_for
 from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.files import digest_of, write_json

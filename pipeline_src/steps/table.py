@@ -7,8 +7,6 @@ printed, notes. Beside `content`, `untimed_content` identifies the table without
 between machines.
 """
 
-from typing import Any
-
 from pipeline_src.files import digest_of, write_text
 from pipeline_src.options import to_json
 from pipeline_src.provenance.job import Job
@@ -19,7 +17,7 @@ from pipeline_src.reporting.long_table import read_study
 from pipeline_src.reporting.render_table import to_csv, to_latex, to_markdown
 from pipeline_src.reporting.report_params import MakeTable
 from pipeline_src.reporting.row_params import check_rows
-from pipeline_src.reporting.table import FinishedTable
+from pipeline_src.reporting.table import FinishedTable, untimed
 from pipeline_src.reporting.table_blocks import make_blocks
 
 
@@ -56,7 +54,7 @@ def make_table(job: Job) -> None:
         digest_of(found),
         ("pandas", "scipy"),
         summary=f"{len(table.rows)} rows, {len(table.columns)} columns",
-        untimed_content=digest_of(_untimed(found)),
+        untimed_content=digest_of(untimed(found)),
         table=found,
     )
 
@@ -65,13 +63,3 @@ def _title(params: MakeTable) -> str:
     if params.number is None:
         return params.title
     return f"{params.table.rpartition('_table')[0]}, Table {params.number}: {params.title}"
-
-
-def _untimed(table: dict[str, Any]) -> list[Any]:
-    """The table without columns of times, memory and devices, and without the texts that name them."""
-    kept = [column for column in table["columns"] if not column["timed"]]
-    rows = [
-        {**row, "cells": {column["key"]: row["cells"][column["key"]] for column in kept}}
-        for row in table["rows"]
-    ]
-    return [table["title"], kept, rows, table["assumptions"]]

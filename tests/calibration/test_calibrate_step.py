@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline_src.calibration.statistics import read_statistics, write_statistics
+from pipeline_src.calibration.statistics_file import read_statistics, write_statistics
 from pipeline_src.errors import InputError, Interrupted
 from pipeline_src.files import read_json, write_json
 from pipeline_src.models.build_segmentor import build_segmentor

@@ -9,7 +9,7 @@ from torch import nn
 
 from pipeline_src.calibration.calibrate import Calibrator
 from pipeline_src.calibration.measure import first_step_modes, measured
-from pipeline_src.calibration.statistics import check_branches
+from pipeline_src.calibration.statistics_file import check_branches
 from pipeline_src.config.resolve import concatenations
 from pipeline_src.errors import InputError, Interrupted
 from pipeline_src.models.fusion.equalizer_options import equalised

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from pipeline_src.config.expand import expand
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.study import Params
 from pipeline_src.reporting.reference import read_assumptions
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from pipeline_src.config.contracts import fits
-from pipeline_src.config.layers import Layer
+from pipeline_src.config.component_contracts import fits
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import InputError
 from pipeline_src.models.fusion.concat_place import Concatenation
 from pipeline_src.options import Bounds

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from pipeline_src.config.expand import expand
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import InputError
 from pipeline_src.models.build_segmentor import build_segmentor
 

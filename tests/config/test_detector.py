@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline_src.config.declarations import component
+from pipeline_src.config.component_declarations import component
 from pipeline_src.config.expand import expand
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
 from pipeline_src.config.model import model_spec
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.models.detectors.options import anchor_sizes, fpn_strides

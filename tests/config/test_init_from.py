@@ -4,8 +4,8 @@ import pytest
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Experiments
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.planned_job import Plan

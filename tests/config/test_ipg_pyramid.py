@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Experiments
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.resolve import concatenations, model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.build_segmentor import build_segmentor

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.config.expand import expand
-from pipeline_src.config.layers import Layer, merge
 from pipeline_src.config.load import as_written, load_params, read_yaml
+from pipeline_src.config.parameter_layers import Layer, merge
 from pipeline_src.errors import InputError
 
 SWIN = "swin_tiny_patch4_window7_224.ms_in1k"

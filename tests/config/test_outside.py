@@ -10,8 +10,8 @@ import yaml
 from pipeline_src.components import load, use_outside
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Run
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.divergence import NotFinite, finite_heads

@@ -8,8 +8,8 @@ import yaml
 
 from pipeline_src.components import load
 from pipeline_src.config.expand import expand
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.planning.summary_jobs import plan_everything
 

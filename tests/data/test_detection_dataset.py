@@ -12,8 +12,9 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.models.detection.transform import resize_boxes as torchvision_resize_boxes
 from torchvision.transforms.v2 import functional as F
 
-from pipeline_src.data.detection.dataset import DetectionDataset, grouped_order
+from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.read_index import DetectionIndex
+from pipeline_src.data.detection.sample_order import grouped_order
 from pipeline_src.data.detection.transform_options import DetectionAugment
 from pipeline_src.data.detection.transforms import (
     DetectionEvalTransform,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline_src.components import load
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.data.detection.dataset import DetectionDataset
 from pipeline_src.data.detection.objects import Objects

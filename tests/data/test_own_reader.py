@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from pipeline_src.components import use_outside
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.data.segmentation.dataset import SegmentationDataset
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder

@@ -11,8 +11,8 @@ from PIL import Image
 
 from pipeline_src.components import COMPONENTS, load
 from pipeline_src.config.data import SCENE_CLASSES
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.data.fetch_params import DrawScenes
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state

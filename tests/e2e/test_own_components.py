@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline_src.config.declarations import CONTRACTS
+from pipeline_src.config.component_declarations import CONTRACTS
 from tests.e2e.conftest import Clone, make_clone
 from tests.e2e.test_real_layout import job_counts
 

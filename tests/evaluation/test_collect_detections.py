@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_ap import coco_scores
+from pipeline_src.evaluation.detect_multi_scale import AtSizes
 from pipeline_src.evaluation.detection_pass import collect_detections
-from pipeline_src.evaluation.multi_scale import AtSizes
 
 SIZES = [(40, 60), (33, 51), (70, 30), (48, 48), (64, 31)]
 BOX = (0.25, 0.25, 0.75, 0.5)

@@ -108,7 +108,7 @@ def test_editing_the_equalizer_reruns_the_runs_that_have_one(finished_all):
 
 
 def test_editing_the_moments_calibrates_again(finished_all):
-    moments = "pipeline_src/calibration/moments.py"
+    moments = "pipeline_src/calibration/upsampled_moments.py"
     finished_all.edit(moments, "def merge_all(", "def unused():\n    return 1\n\n\ndef merge_all(")
     counts = finished_all.dry_run()
     assert counts["calibrate"] == WITH

@@ -6,8 +6,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from pipeline_src.config.costing import costing
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.models.fusion.equalizer_options import FORMS, EqualizerOptions
 from pipeline_src.planning.graph import GraphBuilder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.components import load
-from pipeline_src.config.declarations import component
+from pipeline_src.config.component_declarations import component
 from pipeline_src.evaluation.segmentation_overlays import OverlayWriter
 from pipeline_src.options import from_json, to_json
 from pipeline_src.provenance.job import Job

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline_src.components import use_outside
 from pipeline_src.config.expand import expand
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import InputError
 from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.steps.figure import make_figure

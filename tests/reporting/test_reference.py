@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import InputError
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.summary_inputs import SummaryJobs

@@ -12,8 +12,8 @@ from torch import nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from pipeline_src.config.expand import expand
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
 from pipeline_src.models.detectors.build_detector import build_detector

@@ -14,8 +14,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from pipeline_src.cli.submission import plan_submission
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_submission import read_image_info, write_detections
 from pipeline_src.evaluation.detections import Detections
@@ -218,7 +218,7 @@ def test_neither_tasks_submission_reaches_the_other_one(coco):
     graph = GraphBuilder(load_params(scale="smoke"))
     masks = plan_submission(graph, "dfp/depth-2/seed-0", root="voc")[-1]
     reached = {name: set(job.code["modules"]) for name, job in (("boxes", boxes), ("masks", masks))}
-    assert "pipeline_src/evaluation/multi_scale.py" in reached["boxes"]
+    assert "pipeline_src/evaluation/detect_multi_scale.py" in reached["boxes"]
     assert "pipeline_src/evaluation/inference.py" in reached["masks"]
     for name, others in (("boxes", ("segmentation", "evaluation/submission")), ("masks", ("detect", "coco"))):
         assert not [path for path in reached[name] if any(other in path for other in others)]

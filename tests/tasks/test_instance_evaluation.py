@@ -12,7 +12,7 @@ from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.data.scenes.cityscapes import write_cityscapes_instances
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.evaluation.coco_ap import COCO_METRICS
-from pipeline_src.evaluation.multi_scale import merge_detections
+from pipeline_src.evaluation.detect_multi_scale import merge_detections
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.instances.evaluation import InstanceEvaluation, fixed_part
 from tests.data.test_instances import CLASSES, of_city

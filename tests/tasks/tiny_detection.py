@@ -8,8 +8,8 @@ from PIL import Image
 
 from pipeline_src.config.expand import expand
 from pipeline_src.config.experiments import Experiments
-from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import load_params
+from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.data.read_manifest import IGNORE_INDEX
 from pipeline_src.options import to_json
 from pipeline_src.provenance.job import Job

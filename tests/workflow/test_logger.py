@@ -15,13 +15,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 SOURCE = Path(__file__).resolve().parents[2] / "workflow/logger/src"
 sys.path.insert(0, str(SOURCE))
 
-import snakemake_logger_plugin_fusebench as plugin  # noqa: E402
+from snakemake_logger_plugin_fusebench import job_files, log_handler, time_to_go  # noqa: E402
 
 
 @pytest.fixture
 def clock(monkeypatch):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(plugin.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(log_handler.time, "monotonic", lambda: clock.now)
     return clock
 
 
@@ -32,7 +32,7 @@ class Terminal(io.StringIO):
 
 def handler(stream, **settings):
     common = {"stdout": False, "dryrun": False, "verbose": False, "show_failed_logs": True}
-    made = plugin.LogHandler(SimpleNamespace(**{**common, **settings}), None)
+    made = log_handler.LogHandler(SimpleNamespace(**{**common, **settings}), None)
     made.stream = stream
     return made
 
@@ -82,7 +82,7 @@ def test_a_line_says_what_a_job_found_how_many_are_left_and_for_how_long(tmp_pat
 
 
 def test_jobs_that_run_side_by_side_shorten_the_time_to_go(clock):
-    estimate = plugin.Estimate()
+    estimate = time_to_go.Estimate()
     estimate.start({"train": 10}, clock.now)
     assert estimate.to_go(clock.now) is None
     clock.now += 10
@@ -92,7 +92,7 @@ def test_jobs_that_run_side_by_side_shorten_the_time_to_go(clock):
 
 
 def test_jobs_that_are_left_take_as_long_as_those_of_their_own_rule():
-    estimate = plugin.Estimate()
+    estimate = time_to_go.Estimate()
     estimate.start({"train": 3, "cost": 1, "figure": 1}, now=0)
     estimate.finish("cost", 1)
     estimate.finish("train", 9)
@@ -136,7 +136,7 @@ def test_a_failed_job_shows_the_end_of_its_log_and_no_command(tmp_path, clock):
     said = stream.getvalue().splitlines()
     assert said[0] == "FAILED train run-1"
     assert said[-1] == "  error: recipes.dfp.lr: no"
-    assert len(said) == 2 + plugin.ERROR_LINES and "python" not in stream.getvalue()
+    assert len(said) == 2 + job_files.ERROR_LINES and "python" not in stream.getvalue()
 
 
 def test_warnings_and_errors_are_always_shown_and_small_talk_only_before_and_after(clock):
@@ -161,8 +161,8 @@ def test_a_dry_run_is_shown_as_snakemake_words_it():
 @pytest.mark.parametrize("text", ["", "[]", '{"content": "x"}', '{"summary": 3}'])
 def test_a_sidecar_without_a_summary_is_no_trouble(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
-    assert plugin.summary_of(tmp_path / "x.json") is None
-    assert plugin.summary_of(tmp_path / "absent.json") is None
+    assert job_files.summary_of(tmp_path / "x.json") is None
+    assert job_files.summary_of(tmp_path / "absent.json") is None
 
 
 SNAKEFILE = """

@@ -16,6 +16,7 @@ from pipeline_src.data.detection.transforms import DetectionEvalTransform
 from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, PER_CLASS_METRICS, coco_scores
+from pipeline_src.evaluation.detect_multi_scale import AtSizes
 from pipeline_src.evaluation.detection_overlays import DetectionOverlayWriter
 from pipeline_src.evaluation.detection_pass import Complete, OnDetections, collect_detections
 from pipeline_src.evaluation.detections import (
@@ -26,7 +27,6 @@ from pipeline_src.evaluation.detections import (
     ImageTruth,
 )
 from pipeline_src.evaluation.evaluate_params import EvaluateRun
-from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.panels import spread_evenly
 from pipeline_src.evaluation.split_pass import EvaluationSplit
 from pipeline_src.evaluation.voc_ap import voc_scores

@@ -11,9 +11,9 @@ from pipeline_src.data.decode_images import read_image
 from pipeline_src.data.detection.transforms import DetectionEvalTransform
 from pipeline_src.errors import InputError
 from pipeline_src.evaluation.coco_submission import ListedImage, read_image_info, write_detections
+from pipeline_src.evaluation.detect_multi_scale import AtSizes
 from pipeline_src.evaluation.detection_pass import Complete, collect_detections
 from pipeline_src.evaluation.detections import Detections, ImageId
-from pipeline_src.evaluation.multi_scale import AtSizes
 from pipeline_src.evaluation.submit import Submission
 from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.provenance.job import Job

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.components import COMPONENTS, load, use_outside
-from pipeline_src.config.contracts import check_contract
-from pipeline_src.config.declarations import component, declaration
+from pipeline_src.config.component_contracts import check_contract
+from pipeline_src.config.component_declarations import component, declaration
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.closure import ROOT, code_identity
 
@@ -67,7 +67,7 @@ def test_nothing_heavy_is_imported() -> None:
     code = (
         "import sys\n"
         "from pipeline_src.components import COMPONENTS\n"
-        "from pipeline_src.config.declarations import component\n"
+        "from pipeline_src.config.component_declarations import component\n"
         "for kind in COMPONENTS: component(kind)\n"
         "print([name for name in ('torch', 'torchvision', 'timm', 'numpy', 'matplotlib', 'PIL', 'pandas')"
         " if name in sys.modules])"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from pipeline_src.evaluation.multi_scale import detect, merge_detections, to_original
+from pipeline_src.evaluation.detect_multi_scale import detect, merge_detections, to_original
 
 
 def found_in(seed, count, size, classes=3):

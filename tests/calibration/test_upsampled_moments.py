@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_src.calibration import moments
-from pipeline_src.calibration.moments import (
+from pipeline_src.calibration import upsampled_moments as moments
+from pipeline_src.calibration.upsampled_moments import (
     Moments,
     interior_variance_factor,
     merge_all,

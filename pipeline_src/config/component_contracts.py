@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from pipeline_src.config.sections import section_of
-from pipeline_src.config.stand_in import StandIn
+from pipeline_src.config.stand_in_packages import StandIn
 from pipeline_src.errors import InputError
 from pipeline_src.options import Bounds
 

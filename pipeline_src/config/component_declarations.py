@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import COMPONENTS, split_target
-from pipeline_src.config.contracts import check_contract, guarded, raised
+from pipeline_src.config.component_contracts import check_contract, guarded, raised
 from pipeline_src.config.explain import one_of, suggest
-from pipeline_src.config.stand_in import StandIn
+from pipeline_src.config.stand_in_packages import StandIn
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.closure import PACKAGE, ROOT, ClosureError, reached_packages
 from pipeline_src.tasks.table import TASKS

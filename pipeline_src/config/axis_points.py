@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, create_model
 
-from pipeline_src.config.contracts import BrokenContract
+from pipeline_src.config.component_contracts import BrokenContract
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, RecipeSection, RunRecipe
