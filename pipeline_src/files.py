@@ -73,6 +73,18 @@ def digest_file(path: str | Path, algorithm: str = "sha256") -> str:
     return hasher.hexdigest()
 
 
+def files_below(folder: str | Path) -> list[Path]:
+    """All files in a folder and below it, by their relative paths in order."""
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file())
+
+
+def digest_folder(folder: str | Path) -> str:
+    """Hex digest of a folder's files: their relative paths and bytes."""
+    return digest_of(
+        [[path.relative_to(folder).as_posix(), digest_file(path)] for path in files_below(folder)]
+    )
+
+
 def content_of(path: str | Path) -> str:
     """What a file *says*, as a digest: its own top-level `content` key where it is JSON and has one.
 

@@ -8,6 +8,7 @@ from pipeline_src.cli.describe import run_describe
 from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
 from pipeline_src.cli.submission import run_export_submission
+from pipeline_src.cli.verify import run_verify
 from pipeline_src.config.load import load_params, read_yaml
 from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.study import Params
@@ -54,6 +55,15 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--step", help="only jobs of this step, such as train")
     plan.set_defaults(run=run_plan)
+    verify = commands.add_parser(
+        "verify",
+        parents=[shared],
+        help="whether results are what their records say, and tables follow from them (needs no GPU)",
+    )
+    verify.add_argument(
+        "--digests-only", action="store_true", help="compare files with their records; make nothing again"
+    )
+    verify.set_defaults(run=run_verify)
     export = commands.add_parser(
         "export-submission",
         parents=[shared],

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from pipeline_src.data.archives import DIGEST_LENGTH
@@ -17,7 +18,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, digest_file
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob, without_null
 from pipeline_src.provenance.closure import explain_change
-from pipeline_src.provenance.sidecar import InputRecord, Sidecar, as_list
+from pipeline_src.provenance.sidecar import InputRecord, Sidecar, as_list, size_of
 from pipeline_src.training.checkpoint_paths import WORK, checkpoint_files, checkpoint_folder, step_and_content
 
 READ_WHOLE = 4 * 2**20
@@ -100,16 +101,20 @@ def _missing_outputs(job: PlannedJob) -> list[str]:
 def _changed_outputs(job: PlannedJob, record: Sidecar) -> list[str]:
     """Results that are not what the job's own sidecar says.
 
-    Of files above `READ_WHOLE` only the size is compared: whoever reads one compares its digest.
+    Of files above `READ_WHOLE`, and of folders, only the size is compared: whoever reads a file compares its
+    digest, and `verify` all of them.
     """
     changed = []
     for name, path in job.outputs.items():
         made = record.outputs.get(name)
         if made is None or not (state := _state(path)):
             continue
-        same = state.st_size == made.bytes and (
-            made.bytes > READ_WHOLE or _digest_at(path, state.st_mtime_ns) == made.sha256
-        )
+        if S_ISDIR(state.st_mode):
+            same = size_of(path) == made.bytes
+        else:
+            same = state.st_size == made.bytes and (
+                made.bytes > READ_WHOLE or _digest_at(path, state.st_mtime_ns) == made.sha256
+            )
         if not same:
             changed.append(path)
     return [f"changed since it was made: {', '.join(changed)}"] if changed else []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline_src.errors import InputError
-from pipeline_src.files import content_of, digest_file, read_json, write_json
+from pipeline_src.files import content_of, digest_file, digest_folder, files_below, read_json, write_json
 from pipeline_src.provenance.environment import describe_environment
 from pipeline_src.provenance.git import describe_commit
 
@@ -40,7 +40,7 @@ class InputRecord:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A result file."""
+    """A result file, or a folder of files."""
 
     path: str
     bytes: int
@@ -48,8 +48,10 @@ class FileRecord:
 
     @classmethod
     def of(cls, path: str | Path) -> "FileRecord":
-        """Describe a file that is there."""
-        return cls(str(path), os.path.getsize(path), digest_file(path))
+        """Describe a file that is there, or a folder by all files below it."""
+        if Path(path).is_dir():
+            return cls(str(path), size_of(path), digest_folder(path))
+        return cls(str(path), size_of(path), digest_file(path))
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Sidecar:
             outputs={
                 name: FileRecord.of(path)
                 for name, path in outputs.items()
-                if name != "sidecar" and Path(path).is_file()
+                if name != "sidecar" and Path(path).exists()
             },
             git=describe_commit(),
             environment=describe_environment(packages),
@@ -121,6 +123,13 @@ class Sidecar:
         facts = value.pop("facts")
         first = {name: value.pop(name) for name in ("content", "summary", "job")}
         write_json(path, {**first, **facts, **value})
+
+
+def size_of(path: str | Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    if Path(path).is_dir():
+        return sum(one.stat().st_size for one in files_below(path))
+    return os.path.getsize(path)
 
 
 def as_list(value: Item | list[Item]) -> list[Item]:

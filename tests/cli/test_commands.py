@@ -21,7 +21,7 @@ def command(project):
     return run
 
 
-@pytest.mark.parametrize("name", ["list", "describe", "plan", "export-submission"])
+@pytest.mark.parametrize("name", ["list", "describe", "plan", "verify", "export-submission"])
 def test_every_command_explains_itself(command, name):
     assert "--scale" in command(name, "--help")
 

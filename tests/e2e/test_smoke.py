@@ -4,6 +4,7 @@ The tests share one clone and build on one another, in this order.
 """
 
 import csv
+import hashlib
 import json
 import re
 import tarfile
@@ -167,6 +168,25 @@ def test_a_second_run_does_nothing(smoke):
     assert "Nothing to be done" in output
     assert "0 to run" in output
     assert "The report is results/smoke/report.html" in output
+
+
+def test_verify_makes_tables_again_and_finds_what_was_forged_with_its_record(smoke):
+    verify = ("python", "-m", "pipeline_src", "verify", "--config", "select=[dfp]")
+    output = smoke.run(*verify)
+    assert "No fault was found." in output
+    assert re.search("7 metrics, 1 tabulate, 1 table, 3 figure", output)
+    table = smoke.path(f"{RESULTS}/tables/dfp_table1.md")
+    sidecar = table.with_suffix(".json")
+    before = table.read_text(), sidecar.read_text()
+    table.write_text(before[0].replace("depth 5", "depth 6"))
+    record = json.loads(before[1])
+    record["outputs"]["md"]["sha256"] = hashlib.sha256(table.read_bytes()).hexdigest()
+    sidecar.write_text(json.dumps(record))
+    output = smoke.run(*verify, status=1)
+    faults = [line for line in output.splitlines() if line.startswith("FAULT")]
+    assert faults == [f"FAULT {RESULTS}/tables/dfp_table1.md: made again it is another file"]
+    table.write_text(before[0])
+    sidecar.write_text(before[1])
 
 
 def test_snakemakes_own_report_is_made(smoke):

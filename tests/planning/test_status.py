@@ -254,6 +254,19 @@ def test_of_a_large_result_the_size_is_compared(monkeypatch):
     assert reasons(plan)["make"] == f"changed since it was made: {path}"
 
 
+def test_of_a_folder_the_size_of_all_its_files_is_compared():
+    plan = chain()
+    last = Path(plan.jobs["use", "y"].outputs["value"])
+    (last / "below").mkdir(parents=True)
+    for name in ("a", "below/b"):
+        (last / name).write_text(name)
+    run(plan, ("make", "x"))
+    plan.as_job(plan.jobs["use", "y"]).write_sidecar("pictures")
+    assert reasons(plan) == {"make": None, "use": None}
+    (last / "below/b").unlink()
+    assert reasons(plan) == {"make": None, "use": f"changed since it was made: {last}"}
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"job": 3}', "\x00"])
 def test_a_damaged_record_has_its_job_done_again(text):
     plan = chain()

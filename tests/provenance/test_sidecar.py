@@ -93,8 +93,19 @@ def test_outputs_that_are_there_have_size_and_digest_and_the_sidecar_is_none_of_
             name: {"path": path, "bytes": os.path.getsize(path), "sha256": sha256(path)}
             for name, path in (("model", "model.bin"), ("log", "log.csv"))
         }
-    Path("absent.png").mkdir()  # a folder has no digest
-    assert set(written(job, "x")["outputs"]) == {"model", "log"}
+
+
+def test_a_folder_is_described_by_all_its_files(job):
+    folder = Path("absent.png")
+    (folder / "below").mkdir(parents=True)
+    (folder / "a").write_text("12")
+    (folder / "below/b").write_text("345")
+    before = written(job, "x")["outputs"]["picture"]
+    assert (before["path"], before["bytes"]) == ("absent.png", 5)
+    assert written(job, "x")["outputs"]["picture"] == before
+    (folder / "below/b").rename(folder / "below/c")
+    after = written(job, "x")["outputs"]["picture"]
+    assert after["bytes"] == 5 and after["sha256"] != before["sha256"]
 
 
 def test_times_are_those_of_the_job_in_utc(job):
