@@ -50,6 +50,11 @@ def report_alive() -> str | None:
     return f"an earlier run was killed (process {ids}): its lock is taken away, and what it left is continued"
 
 
+def alive() -> list[str]:
+    """The processes of this machine's runs that work here, and those of other machines that may."""
+    return [path.suffix.lstrip(".") for path in _others() if not _is_dead(path)] if RUNS.is_dir() else []
+
+
 def _others() -> list[Path]:
     return sorted(path for path in RUNS.iterdir() if path.suffix.lstrip(".").isdecimal())
 
