@@ -61,8 +61,10 @@ def test_plans_that_cannot_be_read_stop_no_other():
     assert kept.exists() and Path("work/demo/plans/half.json").exists()
 
 
-def test_only_what_is_old_and_that_no_plan_names_is_removed():
-    folder = Path("work/demo/jobs/train")
+# a job's name has as many parts as it likes, and each but the last is a folder (`Job.path`)
+@pytest.mark.parametrize("folder", ["report", "train/dfp", "train/dfp/depth-2"])
+def test_only_what_is_old_and_that_no_plan_names_is_removed(folder):
+    folder = Path("work/demo/jobs", folder)
     folder.mkdir(parents=True)
     old = time.time() - KEPT_SECONDS - 1
     for name, moment in (("named", old), ("unnamed", old), ("young", time.time())):
