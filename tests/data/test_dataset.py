@@ -1,3 +1,4 @@
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.data.segmentation.transform_options import Augment, RandomResize
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
 from pipeline_src.errors import InputError
-from pipeline_src.files import write_json
+from pipeline_src.files import digest_file, write_json
 from pipeline_src.tasks.segmentation.manifest import MaskChecks
 from pipeline_src.training.distributed import Ranks
 
@@ -108,6 +109,22 @@ def test_bad_manifests_are_named(own_manifest, tmp_path):
         SegmentationDataset(own_manifest, "train")
     write_json(own_manifest, {"content": "x"})
     with pytest.raises(InputError, match="not a data manifest"):
+        SegmentationDataset(own_manifest, "train")
+
+
+def test_an_index_that_was_edited_is_refused_although_it_names_the_same_records(own_manifest):
+    index = own_manifest.with_name("index.json")
+    value = json.loads(own_manifest.read_text())
+    recorded = {"path": str(index), "bytes": index.stat().st_size, "sha256": digest_file(index)}
+    write_json(own_manifest, {**value, "outputs": {"index": recorded}})
+    assert len(SegmentationDataset(own_manifest, "train")) > 0
+    rows = json.loads(index.read_text())
+    first, second = rows["splits"]["train"][:2]
+    first["annotation"], second["annotation"] = second["annotation"], first["annotation"]
+    write_json(index, rows)
+    with pytest.raises(
+        InputError, match=r"index\.json: does not belong to .*manifest\.json; build both again"
+    ):
         SegmentationDataset(own_manifest, "train")
 
 
