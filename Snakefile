@@ -21,19 +21,13 @@ min_version("9.20")
 sys.path.insert(0, str(Path(workflow.main_snakefile).parent))
 
 from pipeline_src.planning.plan_file import PLAN_VARIABLE
-from pipeline_src.planning.workflow import Process, open_plan
+from pipeline_src.planning.process import Process
+from pipeline_src.planning.workflow import open_plan
 
-settings = workflow.dag_settings  # none where nothing is to run, as for `--lint`
 PLAN = open_plan(
     given=workflow.config_settings.config,
     overlays=[os.path.relpath(path) for path in workflow.overwrite_configfiles],
-    process=Process(
-        main=workflow.is_main_process,
-        forced=bool(settings and (settings.forceall or settings.forcerun)),
-        cores=workflow.global_resources["_cores"].value or 1,
-        cluster=workflow.non_local_exec,
-        ancient=ancient,
-    ),
+    process=Process.of(workflow, ancient),
 )
 PYTHON = sys.executable
 

@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import as_written, load_params, read_yaml
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
 from pipeline_src.planning.live_runs import report_alive
+from pipeline_src.planning.needs import Needs, check_shares
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
+from pipeline_src.planning.process import Process
 from pipeline_src.planning.status import NOT_DONE, Status, assess
-from pipeline_src.planning.steps import ALL_CORES, OWN_THREADS, STEPS, Step
+from pipeline_src.planning.steps import STEPS, Step
 from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.provenance.job import Job, Paths
 from pipeline_src.running.gpus import visible_gpus
@@ -22,22 +23,6 @@ from pipeline_src.running.gpus import visible_gpus
 LISTED_REASONS = 12
 REASON_LENGTH = 200
 """What is said of changes when work is planned; `python -m pipeline_src plan` says all."""
-
-
-@dataclass(frozen=True)
-class Process:
-    """What the Snakefile knows of the process that reads it.
-
-    A process that is not `main` runs single jobs of one.
-    `forced`: the user has jobs run that need not. `cores` are those that Snakemake was given, and on a
-    `cluster` it runs no job itself. `ancient` is Snakemake's mark of an input whose age says nothing.
-    """
-
-    main: bool = True
-    forced: bool = False
-    cores: int = 1
-    cluster: bool = False
-    ancient: Callable[[Paths], Any] = field(default=lambda paths: paths)
 
 
 class WorkflowPlan:
@@ -140,26 +125,14 @@ class Rule:
     # --- what it needs --------------------------------------------------------------------------
 
     @property
-    def threads(self) -> Any:
-        """A number of threads, or a function of the wildcards."""
-        if self.step.threads == OWN_THREADS:
-            return self._own_threads
-        return self.plan_of_all.process.cores if self.step.threads == ALL_CORES else self.step.threads
+    def threads(self) -> Callable[[Any], int]:
+        """A function of the wildcards."""
+        return self.needs.threads
 
     @property
-    def gpu(self) -> int:
-        """One GPU for every job that can use one, if there are any (or if a cluster has them)."""
-        return int(self.step.gpu and bool(self.plan_of_all.gpus or self.plan_of_all.process.cluster))
-
-    @property
-    def memory(self) -> Any:
-        """Megabytes, or a function of the attempt."""
-        return self._growing_memory if self.step.grows else self.step.memory
-
-    @property
-    def runtime(self) -> int:
-        """Minutes."""
-        return self.step.runtime
+    def resources(self) -> dict[str, Any]:
+        """All of Snakemake's resources."""
+        return self.needs.resources()
 
     @property
     def local(self) -> bool:
@@ -182,12 +155,22 @@ class Rule:
             options.append("--accept-unverified")
         return shlex.join(options)
 
-    def _own_threads(self, wildcards: Any) -> int:
-        threads: int = self.plan_of_all.job(self.step, self._name(wildcards)).params["threads"]
-        return threads
+    @property
+    def needs(self) -> Needs:
+        """What the jobs need of a machine."""
+        plan = self.plan_of_all
+        return Needs(
+            step=self.step,
+            process=plan.process,
+            visible=len(plan.gpus),
+            name_of=self._name,
+            params_of=lambda name: plan.job(self.step, name).params,
+            benchmark_of=self._benchmark_file,
+        )
 
-    def _growing_memory(self, wildcards: Any, attempt: int) -> int:
-        return self.step.memory * attempt
+    def _benchmark_file(self, name: str) -> Path:
+        fields = {"scale": self.plan_of_all.scale, self.step.wildcard or "_": name}
+        return Path(self.benchmark.format(**fields))
 
     def _name(self, wildcards: Any) -> str:
         return self.step.only or str(getattr(wildcards, self.step.wildcard))
@@ -223,6 +206,7 @@ def open_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -
             layers.append(Layer("--config", as_written(dict(given))))
         params = load_params(overlays=layers)
         plan = plan_everything(params)
+        check_shares(plan.jobs.values(), process)
         statuses = assess(plan)
         jobs: dict[str, dict[str, PlannedFile]] = {}
         for key, planned in plan.jobs.items():
@@ -234,7 +218,7 @@ def open_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -
             jobs.setdefault(planned.step, {})[planned.name] = PlannedFile(str(job.path), why)
         file = PlanFile(params.scale, jobs, params.warm_start, params.mirror, params.accept_unverified)
         prune(params.scale)
-        path = file.publish(keep=process.cluster)
+        path = file.publish(keep=process.shares_plan)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(INPUT_ERROR_EXIT) from None

@@ -25,8 +25,7 @@ rule tabulate:
         TABULATE.benchmark
     threads: TABULATE.threads
     resources:
-        mem_mb=TABULATE.memory,
-        runtime=TABULATE.runtime,
+        **TABULATE.resources,
     params:
         python=PYTHON,
     message:
@@ -55,8 +54,7 @@ rule join:
         JOIN.benchmark
     threads: JOIN.threads
     resources:
-        mem_mb=JOIN.memory,
-        runtime=JOIN.runtime,
+        **JOIN.resources,
     params:
         python=PYTHON,
     message:
@@ -90,8 +88,7 @@ rule table:
         TABLE.benchmark
     threads: TABLE.threads
     resources:
-        mem_mb=TABLE.memory,
-        runtime=TABLE.runtime,
+        **TABLE.resources,
     params:
         python=PYTHON,
     message:
@@ -116,8 +113,7 @@ rule simulate:
         SIMULATE.benchmark
     threads: SIMULATE.threads
     resources:
-        mem_mb=SIMULATE.memory,
-        runtime=SIMULATE.runtime,
+        **SIMULATE.resources,
     params:
         python=PYTHON,
     message:
@@ -158,8 +154,7 @@ rule figure:
         FIGURE.benchmark
     threads: FIGURE.threads
     resources:
-        mem_mb=FIGURE.memory,
-        runtime=FIGURE.runtime,
+        **FIGURE.resources,
     params:
         python=PYTHON,
     message:
@@ -196,8 +191,7 @@ rule report:
         REPORT.benchmark
     threads: REPORT.threads
     resources:
-        mem_mb=REPORT.memory,
-        runtime=REPORT.runtime,
+        **REPORT.resources,
     params:
         python=PYTHON,
     message:
