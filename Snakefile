@@ -70,10 +70,18 @@ rule experiments:
         PLAN.targets("join"),
 
 
+# Before the first job is handed to SLURM, what would keep the run from ever ending is put right
+# or refused.
+#
 # Snakemake's limit of 100 jobs a second starts a timer whenever a job starts or ends, and each timer
 # has the ready jobs weighed once a second for the rest of the run: by the 200th job that is a core's
 # whole work. Nobody here needs that limit; one that the user sets is kept.
 onstart:
+    if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
+        PLAN.prepare_slurm(
+            workflow.executor_settings,
+            any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()),
+        )
     limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None

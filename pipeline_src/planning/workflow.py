@@ -9,6 +9,7 @@ from typing import Any
 from pipeline_src.config.layers import Layer
 from pipeline_src.config.load import as_written, load_params, read_yaml
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
+from pipeline_src.planning import slurm
 from pipeline_src.planning.live_runs import report_alive
 from pipeline_src.planning.needs import Needs, check_shares
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
@@ -61,6 +62,15 @@ class WorkflowPlan:
         """Sidecars of all jobs of a step."""
         names = self.planned.jobs.get(step, {})
         return [STEPS[step].path("sidecar", name, self.scale) for name in names]
+
+    def prepare_slurm(self, settings: Any, asks_for_gpus: bool) -> None:
+        """Look at SLURM before the first job; what cannot work ends the program with one line."""
+        try:
+            for line in slurm.prepare(settings, asks_for_gpus):
+                print(line, file=sys.stderr)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(INPUT_ERROR_EXIT) from None
 
     def closing_line(self) -> str:
         """Where the results are; the page only exists once everything is done."""
