@@ -32,12 +32,14 @@ class Needs:
     """The needs of one step's jobs.
 
     `name_of(wildcards)` is a job's name, `params_of(name)` what is told to it, `benchmark_of(name)` the file
-    of what it took when it last ran. `visible` is the number of this machine's GPUs.
+    of what it took when it last ran. `visible` is the number of this machine's GPUs, `gpu_limit()`
+    that of all jobs together.
     """
 
     step: Step
     process: Process
     visible: int
+    gpu_limit: Callable[[], int | None]
     name_of: Callable[[Any], str]
     params_of: Callable[[str], dict[str, Any]]
     benchmark_of: Callable[[str], Path]
@@ -74,7 +76,7 @@ class Needs:
             return 0
         default = int(self.visible > 0 or self.process.on_cluster())
         asked = self.process.granted.get(self.step.name, default)
-        limit = self.process.gpu_limit()
+        limit = self.gpu_limit()
         return asked if limit is None else min(asked, limit)
 
     def _gpus(self, wildcards: Any) -> int:

@@ -42,6 +42,8 @@ class PlanFile:
     warm: bool = False
     mirror: str | None = None
     accept_unverified: bool = False
+    gpu_limit: int | None = None
+    """GPUs that all jobs may have together, where the user said so: a cluster's jobs are not told."""
 
     @classmethod
     def load(cls, path: str | Path) -> "PlanFile":

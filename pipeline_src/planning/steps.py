@@ -120,6 +120,7 @@ SCENES = Step(
     wildcard="dataset",
     outputs={"sidecar": "data/scenes/{dataset}.json"},
     runtime=30,
+    local=True,
 )
 MANIFEST = Step(
     name="manifest",
@@ -258,6 +259,7 @@ TABULATE = Step(
         "experiments": "results/{scale}/studies/{study}/experiments.csv",
         "timed": "results/{scale}/studies/{study}/experiments_timed.csv",
     },
+    local=True,
 )
 JOIN = Step(
     name="join",
@@ -271,6 +273,7 @@ JOIN = Step(
         "timed": "results/{scale}/experiments_timed.csv",
         "metrics": "results/{scale}/metrics.json",
     },
+    local=True,
 )
 TABLE = Step(
     name="table",
@@ -284,6 +287,7 @@ TABLE = Step(
         "md": "results/{scale}/tables/{table}.md",
         "tex": "results/{scale}/tables/{table}.tex",
     },
+    local=True,
 )
 SIMULATE = Step(
     name="simulate",
@@ -311,6 +315,7 @@ FIGURE = Step(
         "csv": "results/{scale}/figures/{figure}.csv",
     },
     memory=2000,
+    local=True,
 )
 REPORT = Step(
     name="report",
@@ -330,6 +335,7 @@ REPORT = Step(
         "sidecar": "results/{scale}/report.json",
         "report": "results/{scale}/report.html",
     },
+    local=True,
 )
 EXPORT_SUBMISSION = Step(
     name="export_submission",

@@ -16,11 +16,14 @@ from pipeline_src.training import training_job
 CLUSTER = {"on_cluster": lambda: True}
 
 
-def needs(step: str, visible: int = 0, folder: Path = Path("none"), **process) -> Needs:
+def needs(
+    step: str, visible: int = 0, limit: int | None = None, folder: Path = Path("none"), **process
+) -> Needs:
     return Needs(
         step=STEPS[step],
         process=Process(**process),
         visible=visible,
+        gpu_limit=lambda: limit,
         name_of=lambda wildcards: wildcards,
         params_of=lambda name: {"threads": 2},
         benchmark_of=lambda name: folder / f"{name}.tsv",
@@ -64,7 +67,7 @@ def test_several_gpus_have_their_processes_cpus_and_memory_on_one_node():
 
 def test_one_key_says_that_a_cluster_has_no_gpus():
     for step in (step for step in STEPS if STEPS[step].gpu):
-        found = asked(step, gpu_limit=lambda: 0, **CLUSTER)
+        found = asked(step, limit=0, **CLUSTER)
         assert found["gpu"] == 0 and "cpus_per_task" not in found
 
 

@@ -65,6 +65,7 @@ rule scenes:
         SCENES.log,
     benchmark:
         SCENES.benchmark
+    localrule: SCENES.local
     threads: SCENES.threads
     resources:
         **SCENES.resources,

@@ -23,6 +23,7 @@ rule tabulate:
         TABULATE.log,
     benchmark:
         TABULATE.benchmark
+    localrule: TABULATE.local
     threads: TABULATE.threads
     resources:
         **TABULATE.resources,
@@ -52,6 +53,7 @@ rule join:
         JOIN.log,
     benchmark:
         JOIN.benchmark
+    localrule: JOIN.local
     threads: JOIN.threads
     resources:
         **JOIN.resources,
@@ -86,6 +88,7 @@ rule table:
         TABLE.log,
     benchmark:
         TABLE.benchmark
+    localrule: TABLE.local
     threads: TABLE.threads
     resources:
         **TABLE.resources,
@@ -152,6 +155,7 @@ rule figure:
         FIGURE.log,
     benchmark:
         FIGURE.benchmark
+    localrule: FIGURE.local
     threads: FIGURE.threads
     resources:
         **FIGURE.resources,
@@ -189,6 +193,7 @@ rule report:
         REPORT.log,
     benchmark:
         REPORT.benchmark
+    localrule: REPORT.local
     threads: REPORT.threads
     resources:
         **REPORT.resources,
