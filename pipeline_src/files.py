@@ -76,7 +76,7 @@ def digest_file(path: str | Path, algorithm: str = "sha256") -> str:
 
 
 def files_below(folder: str | Path) -> list[Path]:
-    """All files in a folder and below it, by their relative paths in order; without Snakemake's time stamp."""
+    """All files in a folder and below it, by relative path; without Snakemake's time stamp."""
     return sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name != _STAMP)
 
 

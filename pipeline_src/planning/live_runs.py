@@ -55,8 +55,15 @@ def alive() -> list[str]:
     return [path.suffix.lstrip(".") for path in _others() if not _is_dead(path)] if RUNS.is_dir() else []
 
 
+def another_works() -> bool:
+    """Whether another run of this checkout is known to work on this machine."""
+    own = {path.name for path in _HELD}
+    here = [path for path in _others() if path.stem == socket.gethostname() and path.name not in own]
+    return any(not _is_dead(path) for path in here)
+
+
 def _others() -> list[Path]:
-    return sorted(path for path in RUNS.iterdir() if path.suffix.lstrip(".").isdecimal())
+    return sorted(path for path in RUNS.glob("*.*") if path.suffix.lstrip(".").isdecimal())
 
 
 def _is_dead(path: Path) -> bool:

@@ -100,7 +100,7 @@ def test_an_unknown_step_and_a_damaged_file_are_named(job):
 
 def test_the_reason_to_run_goes_from_the_plan_into_the_sidecar(job, monkeypatch):
     plan = PlanFile("demo", {"simulate": {"test": PlannedFile(str(job), "parameters changed: seed")}})
-    monkeypatch.setenv(PLAN_VARIABLE, plan.publish(keep=True))
+    monkeypatch.setenv(PLAN_VARIABLE, plan.publish(keep=lambda: True))
     run_job(job)
     assert json.loads(Path("sidecar.json").read_text())["job"]["why"] == "parameters changed: seed"
 
