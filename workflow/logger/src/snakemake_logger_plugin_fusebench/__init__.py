@@ -22,6 +22,9 @@ from tqdm import tqdm
 ERROR_LINES = 20
 """The last lines of a failed job's log that are shown."""
 
+REASONS = ("error: ", "interrupted: ")
+"""What the last line of a job's log begins with where it says all: bad input, or a request to stop."""
+
 SILENT = {LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.GROUP_INFO}
 """What says nothing about the work: host, versions, limits, numbers of started jobs."""
 
@@ -194,11 +197,16 @@ class LogHandler(LogHandlerBase):
 
     def _job_error(self, record: logging.LogRecord) -> None:
         job = self.running.pop(record.jobid, None)  # type: ignore[attr-defined]
-        self._say(f"FAILED {job.said if job else record.rule_name}")  # type: ignore[attr-defined]
+        what = job.said if job else record.rule_name  # type: ignore[attr-defined]
+        said = getattr(record, "rule_msg", None)
+        self._say(f"FAILED {what}: {first_sentence(said)}" if said else f"FAILED {what}")
+        # The first is the job's own. A scheduler's log comes after it, and counts where the job said nothing.
         for log in record.log if self.common_settings.show_failed_logs else ():  # type: ignore[attr-defined]
-            self._say(f"  {log}:")
-            for line in last_lines(Path(log)):
-                self._say(f"  {line}")
+            if lines := last_lines(Path(log)):
+                self._say(f"  {log}:")
+                for line in lines:
+                    self._say(f"  {line}")
+                break
 
     def _say(self, text: str | None) -> None:
         if not text or text == "None":
@@ -226,11 +234,17 @@ def summary_of(sidecar: Path) -> str | None:
 
 
 def last_lines(log: Path) -> list[str]:
-    """The end of a log file."""
+    """The end of a log file: its last line alone where that says why the job ended."""
     try:
-        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-ERROR_LINES:]
+        lines = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
     except OSError:
         return []
+    return lines[-1:] if lines and lines[-1].startswith(REASONS) else lines[-ERROR_LINES:]
+
+
+def first_sentence(text: str) -> str:
+    """`text` up to its first full stop, in one line."""
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
 
 
 def duration(seconds: float) -> str:
