@@ -1,11 +1,9 @@
 """Reading `params.yaml`: layers merged (base, scale, user's overlay), validated, errors in one line each."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline_src.config.component_declarations import check_outside
@@ -13,11 +11,10 @@ from pipeline_src.config.explain import explain, one_of, suggest
 from pipeline_src.config.model import Outside
 from pipeline_src.config.parameter_layers import Layer, locate, merge
 from pipeline_src.config.study import Params, params_model
+from pipeline_src.config.yaml_text import read_yaml
 from pipeline_src.errors import InputError
 
 BASE_FILE = "params.yaml"
-MERGE = "tag:yaml.org,2002:merge"
-"""Tag of the key `<<`, by which a mapping takes over the keys of another one."""
 
 
 def load_params(
@@ -88,64 +85,6 @@ def _outside(components: Any, layers: list[Layer]) -> Outside:
         except InputError as error:
             raise InputError(f"{locate(['components', kind], layers)}: {error}") from None
     return tuple(sorted(found.items()))
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping; duplicate keys and `5e-4` read as text, two traps of YAML 1.1, are handled.
-
-    Raises `InputError` that names the file, and the line where there is one.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    try:
-        tree = yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line}: not valid YAML: {error.problem}") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: must be a mapping of keys to values, not {type(tree).__name__}")
-    return tree
-
-
-def as_written(value: Any) -> Any:
-    """A tree with strings such as `true`, `null` and `5e-4` read as `params.yaml` would read them."""
-    if isinstance(value, Mapping):
-        return {key: as_written(below) for key, below in value.items()}
-    if isinstance(value, list):
-        return [as_written(below) for below in value]
-    if isinstance(value, str) and re.fullmatch(r"[-+.\w]+", value):
-        scalar = yaml.load(value, _Loader)
-        return scalar if scalar is None or isinstance(scalar, bool | int | float) else value
-    return value
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with unique keys and with the floats of YAML 1.2."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse a key that stands twice, then put in what `<<` brings; a node may come here again."""
-        if not getattr(node, "unique", False):
-            seen = set()
-            for key_node, _ in node.value:
-                key = "<<" if key_node.tag == MERGE else self.construct_object(key_node, deep=True)
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key!r} stands twice", key_node.start_mark
-                    )
-                seen.add(key)
-            node.unique = True  # type: ignore[attr-defined]
-        super().flatten_mapping(node)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def _mapping(value: Any, layer: Layer, key: str) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.config.load import as_written, load_params, read_yaml
+from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
+from pipeline_src.config.yaml_nodes import Place
+from pipeline_src.config.yaml_text import as_written, read_yaml
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
 from pipeline_src.planning.live_runs import report_alive
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
@@ -222,7 +224,7 @@ def open_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -
             print(taken_away, file=sys.stderr)
         layers = [Layer(path, read_yaml(path)) for path in overlays]
         if given:
-            layers.append(Layer("--config", as_written(dict(given))))
+            layers.append(Layer("--config", as_written(dict(given), Place("--config", lines=False))))
         params = load_params(overlays=layers)
         plan = plan_everything(params)
         statuses = assess(plan)
