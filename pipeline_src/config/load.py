@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline_src.config.component_declarations import check_outside
-from pipeline_src.config.explain import explain, one_of, suggest
+from pipeline_src.config.explain import explain, in_short, one_of, suggest
 from pipeline_src.config.model import Outside
 from pipeline_src.config.parameter_layers import Layer, locate, merge
 from pipeline_src.config.study import Params, params_model
@@ -15,6 +15,10 @@ from pipeline_src.config.yaml_text import read_yaml
 from pipeline_src.errors import InputError
 
 BASE_FILE = "params.yaml"
+MOST_LINES = 20
+"""Findings that are listed."""
+MOST_SCALES = 100
+"""Scales that may be there: each is validated."""
 
 
 def load_params(
@@ -41,10 +45,14 @@ def load_params(
         raise InputError(
             f"{where}: scale: {name!r} is not a scale{suggest(str(name), scales)}; use {one_of(scales)}"
         )
-    for other, block in scales.items():
+    if len(scales) > MOST_SCALES:
+        where = locate(["scales"], [layer for layer in layers if layer.tree.get("scales")])
+        raise InputError(f"{where}: has {len(scales):,} scales; use at most {MOST_SCALES}")
+    blocks = {str(one): _scale_layer(str(one), block, layers) for one, block in scales.items()}
+    for other, block in blocks.items():
         if other != name:
-            _validated(layers[0], [_scale_layer(str(other), block, layers)], scales)
-    return _validated(layers[0], [_scale_layer(str(name), scales[name], layers), *layers[1:]], scales)
+            _validated(layers[0], [block], scales)
+    return _validated(layers[0], [blocks[name], *layers[1:]], scales)
 
 
 def _scale_layer(name: str, block: Any, layers: list[Layer]) -> Layer:
@@ -66,7 +74,9 @@ def _validated(base: Layer, overlays: list[Layer], scales: dict[str, Any]) -> Pa
     try:
         params = model.model_validate(tree)
     except ValidationError as error:
-        lines = [f"{locate(path, layers)}: {text}" for path, text in explain(error, model)]
+        lines = [in_short(f"{locate(path, layers)}: {text}") for path, text in explain(error, model)]
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES:] = [f"... and {len(lines) - MOST_LINES} more"]
         raise InputError("\n       ".join(lines)) from None
     params._layers = layers
     return params

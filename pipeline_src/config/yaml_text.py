@@ -16,8 +16,8 @@ from pipeline_src.config.yaml_scalars import FLOAT, bad_number, bad_text, shown,
 from pipeline_src.errors import InputError
 
 MOST_BYTES = 500_000
-MOST_WRITTEN = 50_000
-"""Of a file: bytes, and values and keys. `params.yaml` has a tenth; both can be read in two seconds."""
+MOST_WRITTEN = 30_000
+"""Of a file: bytes, and values and keys. `params.yaml` has a tenth and a fifth; more takes seconds."""
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML allows nowhere, not even in a comment."""
@@ -29,7 +29,7 @@ _MEANINGS = (
     (r"could not find expected ':'", "a line has no `key: value`; add the colon, or mend the line before it"),
     (r"found unexpected end of stream", "a quote is opened here and never closed; close it"),
     (r"expected ',' or '(.)'", r"a bracket is opened here and not closed by \1; close it, or add the comma"),
-    (r"expected <block end>", "a line fits neither the indentation nor the quotes before it; mend it"),
+    (r"expected <block end>", "does not fit what stands before: an indentation, quote or bracket; mend it"),
     (r"invalid indentation or unclosed", "a wrong indentation, or an unclosed [ or {; mend it"),
     (r"but found another document", "a second document begins here; keep one, without `---`"),
     (r"found unexpected document separator", "`---` or `...` stands within a text; remove it"),
@@ -102,6 +102,7 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._at: list[Any] = []
+        self._last: tuple[KeyPath, int] = ((), -1)
         self._nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -113,13 +114,20 @@ class _Loader(yaml.SafeLoader):
         if self._nodes > MOST_WRITTEN:
             raise _TooMuch(self.line, f"the file has more than {MOST_WRITTEN:,} values and keys; use fewer")
         node: yaml.Node | None = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode):
+            is_key = index is None and parent is not None
+            self._last = (*self.path(), node.value) if is_key else self.path(), node.end_mark.line
         self._at.pop()
         return node
 
-    def path(self) -> KeyPath:
-        """The key path of what is being read, or of the mapping that it stands in."""
+    def path(self, line: int = -2) -> KeyPath:
+        """The key path of what is being read, or of the mapping that it stands in.
+
+        Where a value that was just read ends on `line`, it is that of this value.
+        """
         names = (getattr(step, "value", step) for step in self._at)
-        return tuple(name for name in names if isinstance(name, str | int))
+        path = tuple(name for name in names if isinstance(name, str | int))
+        return self._last[0] if self._last[1] == line and len(self._last[0]) > len(path) else path
 
     def implied(self, node: yaml.ScalarNode) -> str:
         """The tag of a value if it had none of its own."""
@@ -226,14 +234,15 @@ def _path_at(node: yaml.Node, index: int, seen: set[int]) -> KeyPath:
 
 def _not_valid(error: yaml.MarkedYAMLError, loader: _Loader, place: Place) -> InputError:
     problem = str(error.problem)
-    mark = error.problem_mark
-    if error.context_mark is not None and problem.startswith(_AT_ITS_BEGINNING):
+    mark, at_its_beginning = error.problem_mark, problem.startswith(_AT_ITS_BEGINNING)
+    if error.context_mark is not None and at_its_beginning:
         mark = error.context_mark
     meaning = next(
         (found.expand(said) for pattern, said in _MEANINGS if (found := re.match(pattern, problem))), problem
     )
     line = loader.line if mark is None else mark.line
-    return place.wrong(line, loader.path(), f"not valid YAML: {_in_one_line(meaning)}")
+    path = loader.path() if at_its_beginning else loader.path(line)
+    return place.wrong(line, path, f"not valid YAML: {_in_one_line(meaning)}")
 
 
 def _called(tree: Any) -> str:
