@@ -2,20 +2,21 @@
 
 from typing import Any
 
-import yaml
-
+from pipeline_src.config.yaml_nodes import Place
+from pipeline_src.config.yaml_text import parse
 from pipeline_src.errors import InputError
 
 
 def tree_of(setting: str) -> Any:
-    """From `key.sub=value` to `{"key": {"sub": value}}`, the value read as YAML.
+    """From `key.sub=value` to `{"key": {"sub": value}}`, the value read as a file would be.
 
-    Raises `InputError` for a text without a key or a value.
+    Raises `InputError` for a text without a key or a value, and for a value that a file may not have.
     """
     key, separator, value = setting.partition("=")
-    if not separator or not key:
+    keys = key.split(".")
+    if not separator or not all(keys):
         raise InputError(f"--config {setting!r}: write it as KEY=VALUE")
-    tree: Any = yaml.safe_load(value)
-    for part in reversed(key.split(".")):
+    tree = parse(value, Place("--config", tuple(keys), lines=False))
+    for part in reversed(keys):
         tree = {part: tree}
     return tree

@@ -10,9 +10,10 @@ from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
 from pipeline_src.cli.submission import run_export_submission
 from pipeline_src.cli.verify import run_verify
-from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.study import Params
+from pipeline_src.config.yaml_text import read_yaml
 
 EPILOG = """\
 examples:

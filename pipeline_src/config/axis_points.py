@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, create_model
 from pipeline_src.config.component_contracts import BrokenContract
 from pipeline_src.config.explain import dotted, explain, one_of
 from pipeline_src.config.model import ModelSpec
+from pipeline_src.config.path_lengths import bad_name
 from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, RecipeSection, RunRecipe
 from pipeline_src.config.resolve import offering, resolve_model
 from pipeline_src.config.strict_model import Section
@@ -118,6 +119,8 @@ def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str
                 ["studies", key, "vary"],
                 f"{name} would stand for two points; use labels that differ in letters",
             )
+        if wrong := bad_name(name.removeprefix(f"{key}/")):
+            raise params.wrong(["studies", key, "vary"], f"{wrong}: shorten labels, values or names of axes")
         seen.add(name)
         yield name, labels, settings
 
@@ -134,13 +137,15 @@ def _check_labels(params: Params, key: str, axis: str, values: dict[str, dict[st
 
 def _resolve_spec(params: Params, key: str, study: Study, settings: dict[str, Any]) -> _Spec:
     recipe = settings.get("recipe", study.recipe)
-    if recipe not in params.recipes:
+    if not isinstance(recipe, str) or recipe not in params.recipes:
         where = key_path_of(key, study, settings, "recipe")
         raise params.wrong(where, f"{recipe!r} is not in recipes; use {one_of(params.recipes)}")
     evaluation = settings.get("evaluation", study.evaluation)
-    if evaluation is not None and evaluation not in params.evaluations:
+    if evaluation is not None and not (isinstance(evaluation, str) and evaluation in params.evaluations):
         where = key_path_of(key, study, settings, "evaluation")
-        raise params.wrong(where, f"{evaluation!r} is not in evaluations; use {one_of(params.evaluations)}")
+        raise params.wrong(
+            where, f"{evaluation!r} is not in evaluations; use {one_of([*params.evaluations, 'null'])}"
+        )
     chosen = params.evaluation if evaluation is None else params.evaluations[evaluation]
     tree: dict[str, Any] = {
         "dataset": study.dataset,
@@ -228,7 +233,9 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> bool:
 
 def key_path_of(key: str, study: Study, settings: dict[str, Any], path: str) -> list[str | int]:
     """The key path in the file that set `path`: an axis of the study, or its base."""
-    for setting in settings:
+    # the last one that sets the key itself or a mapping around it, else one that sets something below it
+    last_first = list(settings)[::-1]
+    for setting in sorted(last_first, key=lambda one: one.startswith(f"{path}.")):
         below = path.removeprefix(setting) if path.startswith((f"{setting}.", f"{setting}[")) else ""
         if path == setting or below or setting.startswith(f"{path}."):
             # a recipe or evaluation is set by its name: its keys stand elsewhere

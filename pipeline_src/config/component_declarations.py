@@ -23,6 +23,7 @@ from typing import Any
 from pipeline_src.components import COMPONENTS, split_target
 from pipeline_src.config.component_contracts import check_contract, guarded, raised
 from pipeline_src.config.explain import one_of, suggest
+from pipeline_src.config.path_lengths import bad_path
 from pipeline_src.config.stand_in_packages import StandIn
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.closure import PACKAGE, ROOT, ClosureError, reached_packages
@@ -83,6 +84,8 @@ def check_outside(kind: str, target: str) -> None:
     module, _ = split_target(target)
     if not module.endswith(".py"):
         raise InputError(f"{target!r} is not allowed; use file.py:Name, such as my_ideas/unet.py:UNetHead")
+    if wrong := bad_path(module):
+        raise InputError(wrong)
     try:
         reached_packages(module)
     except ClosureError as error:

@@ -4,6 +4,7 @@ What a format can be told stands in its reader (`pipeline_src/data/readers/`), f
 are made.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Union
@@ -13,6 +14,7 @@ from pydantic import Field, create_model
 from pipeline_src.components import COMPONENTS
 from pipeline_src.config.component_declarations import component
 from pipeline_src.config.explain import one_of
+from pipeline_src.config.path_lengths import bad_path
 from pipeline_src.config.sections import OptionsSection, section_of
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.data.fetch_params import DescribeData
@@ -20,6 +22,8 @@ from pipeline_src.data.readers.reader import Finding, Reader
 
 SCENE_CLASSES = 20
 """Object classes that the scene generator can draw."""
+MOST_MASK_CLASSES = 255
+"""A mask has 8 bits."""
 
 SOURCES = {"archives": ArchivesSource, "scenes": ScenesSource, "folder": FolderSource}
 
@@ -70,10 +74,16 @@ class Dataset(OptionsSection):
     def findings(self) -> Iterator[Finding]:
         """What does not go together in this entry."""
         classes, source = self.classes_by_id, self.source
-        if doubled := sorted({name for name in classes if classes.count(name) > 1}):
+        if doubled := sorted(name for name, times in Counter(classes).items() if times > 1):
             yield ["classes"], f"{doubled[0]!r} stands twice; every class needs a name of its own"
+        if self.reader.task == "segmentation" and len(classes) > MOST_MASK_CLASSES:
+            yield ["classes"], f"has {len(classes):,} classes; a mask's ids end at {MOST_MASK_CLASSES}"
         if set(self.splits) != {"train", "val"}:
             yield ["splits"], f"has only {one_of(self.splits)}; it needs train and val"
+        for name, split in self.splits.items():
+            for field, value in split.model_dump().items():
+                if isinstance(value, str) and (wrong := bad_path(value)):
+                    yield ["splits", name, field], wrong
         archives = source.names if isinstance(source, ArchivesSource) else None
         splits = {name: split.given() for name, split in self.splits.items()}
         yield from self.reader.check(self.options, splits, archives)

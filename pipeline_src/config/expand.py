@@ -142,12 +142,24 @@ class _Expansion:
         seeds = max(study.seeds or self.params.seeds, *(extra.seeds for extra in study.extra_seeds), 1)
         self._trainings += points * seeds
         if self._trainings > self.params.max_trainings:
-            so_far = f", {self._trainings:,} with those before" if self._trainings > points * seeds else ""
+            so_far = f" ({self._trainings:,} with those before)" if self._trainings > points * seeds else ""
             raise self.params.wrong(
-                ["studies", key],
-                f"has up to {points:,} rows with {seeds:,} seeds, {points * seeds:,} trainings{so_far}; "
+                self._too_many_at(key, points, seeds),
+                f"{key} has up to {points:,} rows with {seeds:,} seeds, "
+                f"{points * seeds:,} trainings{so_far}; "
                 f"a plan may have {self.params.max_trainings:,}: use fewer, or raise max_trainings",
             )
+
+    def _too_many_at(self, key: str, points: int, seeds: int) -> list[str | int]:
+        """The key that asks for too many trainings."""
+        study = self.params.studies[key]
+        if points > self.params.max_trainings:
+            return ["studies", key, "vary"]
+        if points * seeds <= self.params.max_trainings:
+            return ["studies", key]
+        if any(extra.seeds == seeds for extra in study.extra_seeds):
+            return ["studies", key, "extra_seeds"]
+        return ["seeds"] if study.seeds is None else ["studies", key, "seeds"]
 
     def _seeds(self, key: str, point: Point) -> int:
         study = self.params.studies[key]

@@ -12,6 +12,12 @@ _KINDS = {
     "list": "a list", "dict": "a mapping", "model": "a mapping", "model_attributes": "a mapping",
 }  # fmt: skip
 
+MOST_FINDINGS = 500
+"""Of one validation: more come of one slip in a long list, and each costs time."""
+LONGEST_LINE = 1_000
+KEPT = (600, 350)
+"""Characters of a line of an error, and how many of a longer one stay at its two ends."""
+
 
 def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[list[str | int], str]]:
     """Yield `(key path, explanation)` for every finding, at most one for each key path.
@@ -21,7 +27,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[li
     """
     findings: dict[tuple[str | int, ...], list[str]] = {}
     values: dict[tuple[str | int, ...], Any] = {}
-    for finding in error.errors(include_url=False):
+    for finding in error.errors(include_url=False)[:MOST_FINDINGS]:
         path, annotation, parent = _locate(model, finding["loc"])
         if finding["type"].startswith("union_tag_"):
             path.append(finding["ctx"]["discriminator"].strip("'"))
@@ -29,8 +35,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[li
         if is_shape:
             values[tuple(path)] = finding["input"]
         findings.setdefault(tuple(path), []).append(text)
+    above = {key[:length] for key in findings for length in range(len(key))}
     for key, texts in findings.items():
-        if any(len(other) > len(key) and other[: len(key)] == key for other in findings):
+        if key in above:
             continue
         if key in values:
             yield list(key), f"{values[key]!r} is not allowed; use {' or '.join(dict.fromkeys(texts))}"
@@ -56,6 +63,11 @@ def suggest(value: str, known: Iterable[str]) -> str:
     """` (did you mean x?)`, or nothing."""
     close = difflib.get_close_matches(value, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def in_short(text: str) -> str:
+    """A line of an error; a long one, which shows a long value, without its middle."""
+    return text if len(text) <= LONGEST_LINE else f"{text[: KEPT[0]]} ... {text[-KEPT[1] :]}"
 
 
 def _explain_one(

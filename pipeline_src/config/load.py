@@ -1,23 +1,24 @@
 """Reading `params.yaml`: layers merged (base, scale, user's overlay), validated, errors in one line each."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline_src.config.component_declarations import check_outside
-from pipeline_src.config.explain import explain, one_of, suggest
+from pipeline_src.config.explain import explain, in_short, one_of, suggest
 from pipeline_src.config.model import Outside
 from pipeline_src.config.parameter_layers import Layer, locate, merge
 from pipeline_src.config.study import Params, params_model
+from pipeline_src.config.yaml_text import read_yaml
 from pipeline_src.errors import InputError
 
 BASE_FILE = "params.yaml"
-MERGE = "tag:yaml.org,2002:merge"
-"""Tag of the key `<<`, by which a mapping takes over the keys of another one."""
+MOST_LINES = 20
+"""Findings that are listed."""
+MOST_SCALES = 100
+"""Scales that may be there: each is validated."""
 
 
 def load_params(
@@ -44,10 +45,14 @@ def load_params(
         raise InputError(
             f"{where}: scale: {name!r} is not a scale{suggest(str(name), scales)}; use {one_of(scales)}"
         )
-    for other, block in scales.items():
+    if len(scales) > MOST_SCALES:
+        where = locate(["scales"], [layer for layer in layers if layer.tree.get("scales")])
+        raise InputError(f"{where}: has {len(scales):,} scales; use at most {MOST_SCALES}")
+    blocks = {str(one): _scale_layer(str(one), block, layers) for one, block in scales.items()}
+    for other, block in blocks.items():
         if other != name:
-            _validated(layers[0], [_scale_layer(str(other), block, layers)], scales)
-    return _validated(layers[0], [_scale_layer(str(name), scales[name], layers), *layers[1:]], scales)
+            _validated(layers[0], [block], scales)
+    return _validated(layers[0], [blocks[name], *layers[1:]], scales)
 
 
 def _scale_layer(name: str, block: Any, layers: list[Layer]) -> Layer:
@@ -69,7 +74,9 @@ def _validated(base: Layer, overlays: list[Layer], scales: dict[str, Any]) -> Pa
     try:
         params = model.model_validate(tree)
     except ValidationError as error:
-        lines = [f"{locate(path, layers)}: {text}" for path, text in explain(error, model)]
+        lines = [in_short(f"{locate(path, layers)}: {text}") for path, text in explain(error, model)]
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES:] = [f"... and {len(lines) - MOST_LINES} more"]
         raise InputError("\n       ".join(lines)) from None
     params._layers = layers
     return params
@@ -88,64 +95,6 @@ def _outside(components: Any, layers: list[Layer]) -> Outside:
         except InputError as error:
             raise InputError(f"{locate(['components', kind], layers)}: {error}") from None
     return tuple(sorted(found.items()))
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping; duplicate keys and `5e-4` read as text, two traps of YAML 1.1, are handled.
-
-    Raises `InputError` that names the file, and the line where there is one.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    try:
-        tree = yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line}: not valid YAML: {error.problem}") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: must be a mapping of keys to values, not {type(tree).__name__}")
-    return tree
-
-
-def as_written(value: Any) -> Any:
-    """A tree with strings such as `true`, `null` and `5e-4` read as `params.yaml` would read them."""
-    if isinstance(value, Mapping):
-        return {key: as_written(below) for key, below in value.items()}
-    if isinstance(value, list):
-        return [as_written(below) for below in value]
-    if isinstance(value, str) and re.fullmatch(r"[-+.\w]+", value):
-        scalar = yaml.load(value, _Loader)
-        return scalar if scalar is None or isinstance(scalar, bool | int | float) else value
-    return value
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with unique keys and with the floats of YAML 1.2."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse a key that stands twice, then put in what `<<` brings; a node may come here again."""
-        if not getattr(node, "unique", False):
-            seen = set()
-            for key_node, _ in node.value:
-                key = "<<" if key_node.tag == MERGE else self.construct_object(key_node, deep=True)
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key!r} stands twice", key_node.start_mark
-                    )
-                seen.add(key)
-            node.unique = True  # type: ignore[attr-defined]
-        super().flatten_mapping(node)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def _mapping(value: Any, layer: Layer, key: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pipeline_src.config.component_contracts import BrokenContract
 from pipeline_src.config.component_declarations import component
 from pipeline_src.config.explain import dotted, one_of, suggest
 from pipeline_src.config.model import HEADS, Backbone, ModelSpec, WeightsFile, kinds
+from pipeline_src.config.path_lengths import bad_name, bad_path
 from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
@@ -237,7 +238,10 @@ def model_components(model: dict[str, Any]) -> list[str]:
 
 
 def expand_path(text: str) -> Path:
-    """Expand `~`, `$VARIABLE` and `${VARIABLE:-default}`; an unset variable is an `InputError`."""
+    """Expand `~`, `$VARIABLE` and `${VARIABLE:-default}`.
+
+    Raises `InputError` for a variable that is not set, an unknown user, and a path that no disk takes.
+    """
 
     def replace(match: re.Match[str]) -> str:
         name, default = match["name"] or match["bare"], match["default"]
@@ -247,7 +251,13 @@ def expand_path(text: str) -> Path:
         return value
 
     pattern = r"\$(?:\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bare>\w+))"
-    return Path(re.sub(pattern, replace, text)).expanduser()
+    expanded = re.sub(pattern, replace, text)
+    if wrong := bad_path(expanded):
+        raise InputError(wrong)
+    try:
+        return Path(expanded).expanduser()
+    except RuntimeError:
+        raise InputError(f"{text!r} begins with the home of a user who is not known here") from None
 
 
 def scenes_name(key: str, source: ScenesSource, layout: str) -> str:
@@ -283,6 +293,8 @@ def check_references(params: Params) -> None:
         known(["studies", key, "recipe"], study.recipe, params.recipes, "recipes")
         known(["studies", key, "model", "backbone"], study.model.backbone, params.backbones, "backbones")
     _check_file_names(params)
+    if params.mirror is not None and (wrong := bad_path(params.mirror)):
+        raise params.wrong(["mirror"], wrong)
     for name in params.select if isinstance(params.select, list) else []:
         known(["select"], name, params.studies, "studies")
 
@@ -296,6 +308,9 @@ def _check_file_names(params: Params) -> None:
         for section, index, field, file in files:
             name = f"{study.prefix or key}_{file}"
             place: list[str | int] = ["studies", key, section, index, field]
+            if wrong := bad_name(name):
+                longer = len(file) > len(study.prefix or key)
+                raise params.wrong(place if longer else ["studies", key, "prefix"], wrong)
             if name in places:
                 raise params.wrong(place, f"{name!r} is the file of {places[name]} as well; use another")
             places[name] = dotted(place)

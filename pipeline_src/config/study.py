@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr, create_model
 
 from pipeline_src.config.component_declarations import component
 from pipeline_src.config.data import Dataset, dataset_section
-from pipeline_src.config.explain import dotted
+from pipeline_src.config.explain import dotted, in_short
 from pipeline_src.config.figures import FigureSection, figure_sections
 from pipeline_src.config.model import HEADS, Backbone, ModelSpec, Outside, model_spec
 from pipeline_src.config.parameter_layers import Layer, locate
@@ -156,7 +156,7 @@ class Params(Section):
         "a job where there are many short ones. Snakemake's benchmark files then know their time only.",
     )
     seeds: PositiveInt = Field(default=1, description="Seeds per row: 0, 1, ..., seeds - 1.")
-    max_trainings: PositiveInt = Field(
+    max_trainings: Annotated[PositiveInt, Field(le=100_000)] = Field(
         default=5000,
         description="Trainings that a plan may have: more are refused, since a slip in `seeds` or `vary` "
         "would be planned for hours.",
@@ -212,7 +212,7 @@ class Params(Section):
     def wrong(self, path: list[str | int], explanation: str) -> InputError:
         """The error about a key that is valid by itself and wrong beside others, with its file."""
         where = locate(path, self._layers) if self._layers else dotted(path)
-        return InputError(f"{where}: {explanation}")
+        return InputError(in_short(f"{where}: {explanation}"))
 
 
 @cache

@@ -1,6 +1,7 @@
 """Labels of table rows, and which row each is compared with."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -112,7 +113,7 @@ def check_rows(params: Params, key: str, rows: list[Row]) -> None:
     """
     study = params.studies[key]
     labels = [row.label for row in rows]
-    doubled = sorted({label for label in labels if labels.count(label) > 1})
+    doubled = sorted(label for label, times in Counter(labels).items() if times > 1)
     if doubled:
         explanation = f"label {doubled[0]!r} stands for several rows; name every axis in it"
         raise params.wrong(["studies", key, "tables", 0, "row"], explanation)

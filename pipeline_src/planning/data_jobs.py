@@ -52,7 +52,7 @@ class DataJobs:
         elif isinstance(dataset.source, ScenesSource):
             inputs["sources"] = [self.scenes(key, dataset.source, str(dataset.reader.scene_layout)).sidecar]
         else:
-            inputs["sources"] = [self.extraction(name).sidecar for name in _archives(key, dataset.source)]
+            inputs["sources"] = [self.extraction(name).sidecar for name in _archives(self.params, key)]
         return self.plan.create(
             MANIFEST,
             key,
@@ -70,14 +70,15 @@ class DataJobs:
         try:
             root = expand_path(dataset.source.root)
         except InputError as error:
-            raise InputError(f"datasets.{key}.source.root: {error}") from None
+            raise self.params.wrong(["datasets", key, "source", "root"], str(error)) from None
         if not self.read_folders:
             return replace(data, root=str(root)), ""
         manifest = Path(self.plan.path(MANIFEST, "sidecar", key))
         try:
             state = folder_state(dataset.reader, root, data.splits, manifest, cache_path(key))
         except InputError as error:
-            raise InputError(f"datasets.{key}.source.root ({dataset.source.root}): {error}") from None
+            found = f"{dataset.source.root}: {error}"
+            raise self.params.wrong(["datasets", key, "source", "root"], found) from None
         fingerprint = Manifest.load(manifest).fingerprint if state.current else state.fingerprint
         note = state.explain() if state.state == "changed" else ""
         return replace(data, root=str(root), fingerprint=fingerprint), note
@@ -120,14 +121,15 @@ class DataJobs:
             try:
                 file = expand_path(own.file)
             except InputError as error:
-                raise InputError(f"backbones.{backbone_key}.weights.file: {error}") from None
+                raise self.params.wrong(["backbones", backbone_key, "weights", "file"], str(error)) from None
             name = f"file-{own.sha256[:12]}"
             params = to_json(OwnWeights(file=str(file), sha256=own.sha256, source=own.source))
         else:
             if backbone.timm not in load_weights():
-                raise InputError(
-                    f"backbones.{backbone_key}: data/weights.csv has no row for {backbone.timm}; add one, "
-                    "or set weights: none or weights: {file: ...}"
+                raise self.params.wrong(
+                    ["backbones", backbone_key],
+                    f"data/weights.csv has no row for {backbone.timm}; add one, "
+                    "or set weights: none or weights: {file: ...}",
                 )
             name, params = backbone.timm, weights_row(backbone.timm).params() | {"model": backbone.timm}
             not_identifying = HOW_TO_FETCH
@@ -145,7 +147,7 @@ def without_missing_data(params: Params, experiments: Experiments) -> Experiment
     for key in {run.dataset for run in experiments.runs.values()}:
         source = params.datasets[key].source
         if isinstance(source, ArchivesSource) and (
-            missing := missing_logins(_archives(key, source), params.mirror)
+            missing := missing_logins(_archives(params, key), params.mirror)
         ):
             files = " and ".join(archive.file for archive in missing)
             lacking[key] = f"{files} need a login and are not here; docs/data.md says where they go"
@@ -175,11 +177,11 @@ def without_missing_data(params: Params, experiments: Experiments) -> Experiment
     )
 
 
-def _archives(key: str, source: ArchivesSource) -> list[str]:
+def _archives(params: Params, key: str) -> list[str]:
     known = load_archives()
-    for name in source.names:
+    names: list[str] = params.datasets[key].source.names
+    for index, name in enumerate(names):
         if name not in known:
-            raise InputError(
-                f"datasets.{key}.source.names: {name!r} is not in data/archives.csv; use {', '.join(known)}"
-            )
-    return source.names
+            place: list[str | int] = ["datasets", key, "source", "names", index]
+            raise params.wrong(place, f"{name!r} is not in data/archives.csv; use {', '.join(known)}")
+    return names

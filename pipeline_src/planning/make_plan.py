@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_src.config.load import as_written, load_params, read_yaml
+from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
+from pipeline_src.config.yaml_nodes import Place
+from pipeline_src.config.yaml_text import as_written, read_yaml
 from pipeline_src.planning.live_runs import report_alive
 from pipeline_src.planning.needs import check_shares
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
@@ -46,7 +48,7 @@ def make_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -
         print(taken_away, file=sys.stderr)
     layers = [Layer(path, read_yaml(path)) for path in overlays]
     if given:
-        layers.append(Layer("--config", as_written(dict(given))))
+        layers.append(Layer("--config", as_written(dict(given), Place("--config", lines=False))))
     params = load_params(overlays=layers)
     plan = plan_everything(params)
     check_shares(plan.jobs.values(), process)

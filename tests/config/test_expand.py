@@ -6,9 +6,10 @@ import subprocess
 import pytest
 
 from pipeline_src.config.expand import expand
-from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.resolve import expand_path
+from pipeline_src.config.yaml_text import read_yaml
 from pipeline_src.data.segmentation.transform_options import RandomResize
 from pipeline_src.errors import InputError
 from pipeline_src.planning.summary_jobs import plan_everything

@@ -1,11 +1,9 @@
 """Parameters: layers, scales, and one clear line for everything that can be wrong."""
 
-from pathlib import Path
-
 import pytest
 
 from pipeline_src.config.expand import expand
-from pipeline_src.config.load import as_written, load_params, read_yaml
+from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer, merge
 from pipeline_src.errors import InputError
 
@@ -261,28 +259,6 @@ def test_error_in_a_scale_block_names_the_block():
     assert message.startswith("my.yaml: scales.paper.seeds: 0 is not allowed")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a: 1\nb: 2\na: 3\n", "x.yaml:3: not valid YAML: key 'a' stands twice"),
-        ("a: [1\n", "not valid YAML"),
-        ("- 1\n- 2\n", "must be a mapping"),
-    ],
-)
-def test_unusable_yaml_names_file_and_line(tmp_path, monkeypatch, text, expected):
-    monkeypatch.chdir(tmp_path)
-    Path("x.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"x\.yaml") as caught:
-        read_yaml("x.yaml")
-    assert expected in str(caught.value)
-
-
-def test_floats_without_a_dot_are_numbers(tmp_path):
-    file = tmp_path / "x.yaml"
-    file.write_text("a: 5e-4\nb: -1E3\nc: 5.0e-4\nd: e5\n")
-    assert read_yaml(file) == {"a": 5e-4, "b": -1e3, "c": 5e-4, "d": "e5"}
-
-
 def test_validation_imports_neither_torch_nor_timm(run_python):
     done = run_python(
         "import sys; from pipeline_src.planning.summary_jobs import plan_everything;"
@@ -290,13 +266,3 @@ def test_validation_imports_neither_torch_nor_timm(run_python):
         "print([m for m in ('torch', 'timm', 'torchvision', 'pandas') if m in sys.modules])"
     )
     assert done.strip() == "[]"
-
-
-def test_texts_of_the_command_line_are_read_as_the_file_would_be():
-    given = {"a": "true", "b": {"lr": "5e-4", "name": "demo", "path": "/x: y"}, "c": ["null", "3"], "d": 2}
-    assert as_written(given) == {
-        "a": True,
-        "b": {"lr": 5e-4, "name": "demo", "path": "/x: y"},
-        "c": [None, 3],
-        "d": 2,
-    }

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline_src.components import load
 from pipeline_src.config.expand import expand
-from pipeline_src.config.load import load_params, read_yaml
+from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
+from pipeline_src.config.yaml_nodes import Place
+from pipeline_src.config.yaml_text import parse, read_yaml
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.planning.summary_jobs import plan_everything
 
@@ -65,4 +66,4 @@ def test_the_folders_of_an_example_are_those_of_the_demo(example, scenes, name, 
 
 def test_every_other_piece_of_yaml_on_the_page_can_be_read(page):
     for piece in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
-        assert isinstance(yaml.safe_load(piece), dict)
+        assert isinstance(parse(piece, Place("own-data.md")), dict)

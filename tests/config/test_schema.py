@@ -5,9 +5,9 @@ import json
 import jsonschema
 import pytest
 
-from pipeline_src.config.load import read_yaml
 from pipeline_src.config.schema import SCHEMA_FILE, check, schema_text
 from pipeline_src.config.study import params_model
+from pipeline_src.config.yaml_text import read_yaml
 from pipeline_src.errors import InputError
 
 

@@ -193,7 +193,7 @@ def test_missing_folder_stops_the_plan_in_one_line(
     shutil.rmtree(root / folder)
     with pytest.raises(InputError, match=message) as caught:
         plan(own(layout, root))
-    assert str(caught.value).startswith("datasets.mine.source.root (") and "\n" not in str(caught.value)
+    assert "datasets.mine.source.root: " in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("layout", ["ade20k", "cityscapes"])

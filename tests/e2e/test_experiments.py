@@ -2,8 +2,8 @@
 
 import yaml
 
-from pipeline_src.config.load import read_yaml
 from pipeline_src.config.parameter_layers import merge
+from pipeline_src.config.yaml_text import read_yaml
 from tests.e2e.conftest import make_clone
 
 
