@@ -107,5 +107,6 @@ def test_25_kills_of_any_process(tmp_path, seed):
     assert sum(killed.values()) >= 15 and killed["snakemake"] >= 2 and len(killed) >= 4
 
 
+@pytest.mark.slow
 def test_a_few_kills(tmp_path):
     check(tmp_path, "[deepfuse_semantic]", kills=3, seed=2, longest=8)
