@@ -1,4 +1,4 @@
-"""Bad configurations end in one line that names the key, without a hang: those listed by hand, and random ones."""
+"""Bad configurations end in one line that names the key, without a hang: those listed, and random ones."""
 
 from pathlib import Path
 
