@@ -89,7 +89,8 @@ def test_disturbed_trainings_end_with_the_same_bytes(slurm, start, checkout, tmp
 
     undisturbed = Checkout.copy_to(tmp_path / "undisturbed", "[dfp]")
     (undisturbed.root / "long.yaml").write_text(LONG)
-    undisturbed.run("snakemake", "--cores", "2", "--configfile", "long.yaml", "--", *targets)
+    alone = ("--cores", "2", "--configfile", "long.yaml", "--", *targets)
+    undisturbed.run("snakemake", *alone, PYTHONPATH="workflow/logger/src")
     for run in (cancelled, timed_out):
         assert sessions(checkout, run) and not sessions(undisturbed, run)
         assert log_of(checkout, run) == log_of(undisturbed, run)
