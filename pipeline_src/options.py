@@ -61,9 +61,14 @@ Name = Annotated[str, Bounds(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 """A name that becomes part of a path: letters, digits, `_`, `.`, `-`."""
 
 
-def option(default: Any, description: str, **bounds: Any) -> Any:
+Use = Literal["always", "inference", "choice"]
+"""Where an option counts: `always`; in `inference` and not in a training; or only in the `choice` of results
+from what a network gives, so that it changes no cost either."""
+
+
+def option(default: Any, description: str, used: Use = "always", **bounds: Any) -> Any:
     """A field of an options dataclass; `bounds` are those of `Bounds`, `REQUIRED` stands for no default."""
-    metadata = {"description": description, "bounds": Bounds(**bounds)}
+    metadata = {"description": description, "used": used, "bounds": Bounds(**bounds)}
     if default is REQUIRED:
         return dataclasses.field(metadata=metadata)
     if isinstance(default, list | dict | set):
@@ -115,6 +120,19 @@ def _check(name: str, value: Any, annotation: Any, bounds: Bounds) -> None:
                 "min_length": "a length of at least", "max_length": "a length of at most",
             }[key]  # fmt: skip
             raise InputError(f"{name}: {shown!r} is not allowed; it needs {words} {limit}")
+
+
+def without_uses(cls: type, value: Mapping[str, Any], *uses: Use) -> dict[str, Any]:
+    """A JSON mapping of `cls` without the options that are only `used` in these ways, at any depth."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    kept = {}
+    for name, entry in value.items():
+        if name in fields and fields[name].metadata.get("used") in uses:
+            continue
+        inner = _types(cls).get(name)
+        nested = isinstance(inner, type) and dataclasses.is_dataclass(inner) and isinstance(entry, Mapping)
+        kept[name] = without_uses(inner, entry, *uses) if nested else entry  # type: ignore[arg-type]
+    return kept
 
 
 def to_json(value: Any) -> Any:

@@ -30,18 +30,20 @@ def run_describe(params: Params, options: argparse.Namespace) -> int:
         for row in rows
         if run.name in row.runs
     ]
+    scorings = [scoring for scoring in experiments.scorings.values() if scoring.run == run.name]
+    model = scorings[0].model if scorings else run.model
     value = {
         "run": run.name,
         "scale": params.scale,
         "serves": serves,
         "seed": run.seed,
-        "model": run.model,
+        "model": model,
         "data": params.datasets[run.dataset].model_dump(exclude_none=True) | {"name": run.dataset},
         "recipe": to_json(run.recipe),
         "evaluation": {
             scoring.name: to_json(scoring.evaluation)
-            for scoring in experiments.scorings.values()
-            if scoring.run == run.name
+            | ({} if scoring.model == model else {"model": scoring.model})
+            for scoring in scorings
         },
         "cost": _cost(run),
     }

@@ -87,7 +87,7 @@ def plan_submission(
     jobs: list[PlannedJob] = []
     inputs: dict[str, str | list[str]] = {"train": training.sidecar}
     spec = {
-        "model": run.model,
+        "model": scoring.model,
         "evaluation": {key: value for key, value in to_json(scoring.evaluation).items() if key != "overlays"},
         "list": chosen,
         "server": server.name,

@@ -1,11 +1,12 @@
-"""What decides the cost of a network's training step and inference, so that equal costs are measured once."""
+"""What of a network decides a training, and what its costs, so that equal ones are made once."""
 
 from typing import Any
 
+from pipeline_src.config.model import HEADS
 from pipeline_src.config.recipe import RunRecipe
 from pipeline_src.config.study import Params
 from pipeline_src.models.fusion.equalizer_options import FORMS
-from pipeline_src.options import to_json
+from pipeline_src.options import Use, to_json, without_uses
 from pipeline_src.training.loss_options import AUXILIARY_WEIGHT
 
 
@@ -36,12 +37,32 @@ def cost_setting(params: Params, recipe: RunRecipe) -> dict[str, Any]:
     }
 
 
-def costing(model: dict[str, Any]) -> dict[str, Any]:
-    """The network whose cost is measured: an equalizer that is folded into weights leaves no trace in it."""
+def trained(params: Params, model: dict[str, Any]) -> dict[str, Any]:
+    """The network as its training is told of it: without what only a test reads.
+
+    Validation during a training, for the curves, is done at the defaults of these.
+    """
+    return _without(params, model, "inference", "choice")
+
+
+def costing(params: Params, model: dict[str, Any]) -> dict[str, Any]:
+    """The network whose cost is measured.
+
+    An equalizer that is folded into weights leaves no trace in it. Which detections remain is left at the
+    defaults: an untrained network has no results to choose from.
+    """
     equalizer = model["equalizer"]
     if equalizer is not None and not FORMS[equalizer["form"]].in_network:
-        return {**model, "equalizer": None}
-    return model
+        model = {**model, "equalizer": None}
+    return _without(params, model, "choice")
+
+
+def _without(params: Params, model: dict[str, Any], *uses: Use) -> dict[str, Any]:
+    heads = {name: model[name] for name in HEADS if model.get(name) is not None}
+    for name, section in heads.items():
+        options = params.component(f"{HEADS[name]}.{section['kind']}").Options
+        heads[name] = without_uses(options, section, *uses)
+    return {**model, **heads}
 
 
 def without_weights(model: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from math import prod
 
 from pipeline_src.config.axis_points import Point, key_path_of, points_of
-from pipeline_src.config.costing import cost_setting, costing, without_weights
+from pipeline_src.config.costing import cost_setting, costing, trained, without_weights
 from pipeline_src.config.experiments import Architecture, Experiments, Row, Run, Scoring
 from pipeline_src.config.explain import one_of
 from pipeline_src.config.resolve import check_references
@@ -80,11 +80,12 @@ class _Expansion:
     def _run(self, key: str, point: Point, seed: int, asked_by: tuple[RowKey, ...] = ()) -> str:
         """Name of the run that trains a point; before it, the one that it starts from is added."""
         start = self._start(key, point, (*asked_by, (key, point.label)))
-        identity: list[object] = [point.dataset, point.model, to_json(point.recipe), seed]
+        model = trained(self.params, point.model)
+        identity: list[object] = [point.dataset, model, to_json(point.recipe), seed]
         name = f"{point.name}/seed-{seed}"
         name = self._run_names.setdefault(digest_of([*identity, start] if start else identity), name)
         self.runs.setdefault(
-            name, Run(name, key, point.dataset, point.backbone, point.model, point.recipe, seed, start)
+            name, Run(name, key, point.dataset, point.backbone, model, point.recipe, seed, start)
         )
         return name
 
@@ -117,12 +118,13 @@ class _Expansion:
 
     def _scoring(self, point: Point, run: str, seed: int) -> str:
         name = f"{point.name}/seed-{seed}"
-        name = self._scoring_names.setdefault(digest_of([run, to_json(point.evaluation)]), name)
-        self.scorings.setdefault(name, Scoring(name, run, point.evaluation))
+        identity = digest_of([run, point.model, to_json(point.evaluation)])
+        name = self._scoring_names.setdefault(identity, name)
+        self.scorings.setdefault(name, Scoring(name, run, point.model, point.evaluation))
         return name
 
     def _architecture(self, key: str, point: Point) -> str:
-        setting, network = cost_setting(self.params, point.recipe), costing(point.model)
+        setting, network = cost_setting(self.params, point.recipe), costing(self.params, point.model)
         identity = digest_of([without_weights(network), setting])
         name = self._architecture_names.setdefault(identity, point.name)
         self.architectures.setdefault(name, Architecture(name, key, network, setting))

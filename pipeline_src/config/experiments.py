@@ -9,7 +9,10 @@ from pipeline_src.evaluation.inference_options import Evaluation
 
 @dataclass(frozen=True)
 class Run:
-    """A unique training: model, data, recipe, seed, and the run it starts from. `name` is a readable path."""
+    """A unique training: model, data, recipe, seed, and the run it starts from. `name` is a readable path.
+
+    `model` is without what only a test reads.
+    """
 
     name: str
     study: str
@@ -26,10 +29,12 @@ class Scoring:
     """A unique evaluation of a run: how a trained network is tested. A run may have several.
 
     A run's first one has the run's own name, another one the name that a run of its row would have.
+    `model` is all of the network's section.
     """
 
     name: str
     run: str
+    model: dict[str, Any]
     evaluation: Evaluation
 
 

@@ -285,6 +285,13 @@ def check_references(params: Params) -> None:
             text = str(error)
             field = "family" if text.startswith("family: ") else field
             raise params.wrong(["backbones", key, field], text.removeprefix("family: ")) from None
+        for name in {**backbone.args, **_args_beside(backbone.weights)}:
+            if facts.arguments and name not in facts.arguments:
+                part = ["args"] if name in backbone.args else ["weights", "model_args"]
+                takes = f"{suggest(name, facts.arguments)}; it takes {', '.join(facts.arguments)}"
+                raise params.wrong(
+                    ["backbones", key, *part, name], f"is no argument of {backbone.timm}{takes}"
+                )
     for key, dataset in params.datasets.items():
         for path, finding in dataset.findings():
             raise params.wrong(["datasets", key, *path], finding)
@@ -297,6 +304,10 @@ def check_references(params: Params) -> None:
         raise params.wrong(["mirror"], wrong)
     for name in params.select if isinstance(params.select, list) else []:
         known(["select"], name, params.studies, "studies")
+
+
+def _args_beside(weights: WeightsFile | str) -> dict[str, Any]:
+    return weights.model_args if isinstance(weights, WeightsFile) else {}
 
 
 def _check_file_names(params: Params) -> None:

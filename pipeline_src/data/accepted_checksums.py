@@ -9,7 +9,8 @@ import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline_src.data.archives import WEIGHTS_TABLE, RemoteFile, load_weights, read_csv
+from pipeline_src.csv_rows import read_rows
+from pipeline_src.data.archives import WEIGHTS_TABLE, RemoteFile, load_weights
 from pipeline_src.data.checksums import FileFacts
 from pipeline_src.data.locking import locked
 from pipeline_src.errors import InputError
@@ -40,7 +41,7 @@ def read_accepted(table: str | Path = ACCEPTED_TABLE) -> dict[str, Accepted]:
     if not table.exists():
         return {}
     accepted: dict[str, Accepted] = {}
-    for line, cells in read_csv(table, _COLUMNS):
+    for line, cells in read_rows(table, _COLUMNS):
         if cells["tag"] in accepted:
             raise InputError(f"{table}:{line}: {cells['tag']} is in the table twice")
         if len(cells["sha256"]) != 64 or not cells["bytes"].isdigit():

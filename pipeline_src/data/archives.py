@@ -4,8 +4,6 @@
 file. A cell that nobody knows is empty: it is never invented, and what is empty is not checked.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.components import COMPONENTS
+from pipeline_src.csv_rows import read_rows
 from pipeline_src.errors import InputError
 
 ARCHIVES_TABLE = Path("data/archives.csv")
@@ -105,7 +104,7 @@ def load_archives(table: str | Path = ARCHIVES_TABLE) -> dict[str, RemoteFile]:
     A missing, malformed or duplicate row is an `InputError` that names file and line.
     """
     rows: dict[str, RemoteFile] = {}
-    for line, cells in read_csv(Path(table), _ARCHIVE_COLUMNS):
+    for line, cells in read_rows(table, _ARCHIVE_COLUMNS):
         where = f"{table}:{line}"
         if cells["login"] not in ("", "yes"):
             raise InputError(f"{where}: login is {cells['login']!r}; allowed: yes, or empty")
@@ -122,7 +121,7 @@ def load_archives(table: str | Path = ARCHIVES_TABLE) -> dict[str, RemoteFile]:
 def load_weights(table: str | Path = WEIGHTS_TABLE) -> dict[str, RemoteFile]:
     """Rows of the weights table by timm tag; errors as in `load_archives`."""
     rows: dict[str, RemoteFile] = {}
-    for line, cells in read_csv(Path(table), _WEIGHTS_COLUMNS):
+    for line, cells in read_rows(table, _WEIGHTS_COLUMNS):
         where = f"{table}:{line}"
         if cells["file"] != f"{cells['tag']}.safetensors":
             raise InputError(f"{where}: file is {cells['file']!r}, expected {cells['tag']}.safetensors")
@@ -130,26 +129,6 @@ def load_weights(table: str | Path = WEIGHTS_TABLE) -> dict[str, RemoteFile]:
         _refuse_duplicate(row, rows.values(), where)
         rows[row.name] = row
     return rows
-
-
-def read_csv(path: Path, columns: list[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yield `(line, cells)` of a CSV table that has exactly `columns`, cells stripped of blanks."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such table") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error})") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        if list(reader.fieldnames or []) != columns:
-            raise InputError(f"{path}:1: columns are {reader.fieldnames}, expected {columns}")
-        for cells in reader:
-            if None in cells or None in cells.values():
-                raise InputError(f"{path}:{reader.line_num}: expected {len(columns)} cells")
-            yield reader.line_num, {key: value.strip() for key, value in cells.items()}
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: not valid CSV ({error})") from None
 
 
 def _row(cells: dict[str, str], name: str, where: str) -> RemoteFile:

@@ -126,7 +126,8 @@ class GraphBuilder:
             scoring.name,
             params=to_json(
                 EvaluateRun(
-                    evaluation=SplitEvaluation(**vars(scoring.evaluation), split="val"), **self._of_run(run)
+                    evaluation=SplitEvaluation(**vars(scoring.evaluation), split="val"),
+                    **{**self._of_run(run), "model": scoring.model},
                 )
             ),
             inputs={**self.data.inputs(run.dataset), "train": training.sidecar},

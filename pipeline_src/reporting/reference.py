@@ -9,11 +9,11 @@ switches are separated by spaces, and `{study}` in a switch is the key of the st
 The planner hands each job the rows that concern it. Standard library only.
 """
 
-import csv
 import math
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.csv_rows import read_rows
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.report_params import DIFFERENCE, Assumption, Printed
 
@@ -38,8 +38,7 @@ def read_paper_values(path: str | Path) -> list[dict[str, Any]]:
     for number, row in enumerate(rows, start=2):
         if row["kind"] not in PRINTED_KINDS:
             raise InputError(
-                f"{path}: line {number}: kind is {row['kind']!r}; leave it empty for a value, or write "
-                f"{DIFFERENCE}"
+                f"{path}:{number}: kind is {row['kind']!r}; leave it empty for a value, or write {DIFFERENCE}"
             )
     return rows
 
@@ -57,12 +56,12 @@ def read_assumptions(path: str | Path) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for number, row in _rows(path, ASSUMPTION_COLUMNS):
+    for number, row in read_rows(path, ASSUMPTION_COLUMNS):
         for name in ("id", "study", "text", "reason"):
             if not row[name]:
-                raise InputError(f"{path}: line {number}: {name} is empty")
+                raise InputError(f"{path}:{number}: {name} is empty")
         if row["id"] in seen:
-            raise InputError(f"{path}: line {number}: id {row['id']} stands there twice")
+            raise InputError(f"{path}:{number}: id {row['id']} stands there twice")
         seen.add(row["id"])
         rows.append({**row, "tables": row["tables"].split()})
     return rows
@@ -85,29 +84,13 @@ def assumption_of(row: dict[str, Any]) -> Assumption:
 def _values(path: str | Path, columns: tuple[str, ...], identity: tuple[str, ...]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, ...]] = set()
-    for number, row in _rows(path, columns):
+    for number, row in read_rows(path, columns):
         key = tuple(row[name] for name in identity)
         if key in seen:
-            raise InputError(f"{path}: line {number}: {' / '.join(key)} stands there twice")
+            raise InputError(f"{path}:{number}: {' / '.join(key)} stands there twice")
         seen.add(key)
-        rows.append({**row, "value": _number(row["value"], f"{path}: line {number}: value")})
+        rows.append({**row, "value": _number(row["value"], f"{path}:{number}: value")})
     return rows
-
-
-def _rows(path: str | Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != columns:
-                raise InputError(f"{path}: columns are {reader.fieldnames}, expected {list(columns)}")
-            rows = []
-            for row in reader:
-                if None in row or None in row.values():
-                    raise InputError(f"{path}: line {reader.line_num}: expected {len(columns)} fields")
-                rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
-            return rows
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
 
 
 def _number(text: str, where: str) -> float:

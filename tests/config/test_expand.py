@@ -96,6 +96,46 @@ def test_another_evaluation_is_no_other_training():
     assert len(report.inputs["train"]) == len(report.inputs["evaluate"]) == 4
 
 
+def test_another_threshold_of_tests_is_no_other_training_and_no_other_cost():
+    vary = {"model.detector.test.score": [0.05, 0.3], "model.detector.proposals.post_nms_test": [1000, 300]}
+    study = {
+        "title": "t",
+        "dataset": "coco",
+        "model": {"backbone": "resnet50", "detector": {"kind": "faster_rcnn"}},
+        "recipe": "ipg_coco",
+        "vary": vary,
+        "seeds": 2,
+        "tables": [
+            {
+                "number": 1,
+                "title": "t",
+                "row": "{model.detector.test.score}, {model.detector.proposals.post_nms_test}",
+                "metrics": ["ap"],
+            }
+        ],
+    }
+    found = experiments({"select": ["mine"], "studies": {"mine": study}})
+    rows = found.rows["mine"]
+    assert len(found.runs) == 2 and len(found.scorings) == 8
+    assert len({row.runs for row in rows}) == 1
+    # proposals in a test take their time; which detections are kept in the end does not change the cost
+    assert [row.architecture for row in rows] == [rows[0].architecture, rows[1].architecture] * 2
+    assert rows[0].architecture != rows[1].architecture
+    tested = [found.scorings[row.scorings[0]].model["detector"] for row in rows]
+    assert [one["test"]["score"] for one in tested] == [0.05, 0.05, 0.3, 0.3]
+    assert [one["proposals"]["post_nms_test"] for one in tested] == [1000, 300, 1000, 300]
+    plan = plan_everything(
+        load_params(
+            overlays=[Layer("my.yaml", {"select": ["mine"], "studies": {"mine": study}})], scale="paper"
+        )
+    )
+    for job in plan.of("train"):
+        assert "test" not in job.params["model"]["detector"]
+        assert "post_nms_test" not in job.params["model"]["detector"]["proposals"]
+    said = [job.params["model"]["detector"]["test"]["score"] for job in plan.of("evaluate")]
+    assert sorted(said) == [0.05] * 4 + [0.3] * 4
+
+
 def test_a_run_that_two_studies_share_is_listed_under_the_row_that_it_is_named_after():
     tables = [{"number": 1, "title": "t", "row": "depth = {model.pyramid.depth}", "metrics": ["miou"]}]
     study = {**_study(), "vary": {"model.pyramid.depth": [0, 1]}, "tables": tables}

@@ -266,3 +266,30 @@ def test_validation_imports_neither_torch_nor_timm(run_python):
         "print([m for m in ('torch', 'timm', 'torchvision', 'pandas') if m in sys.modules])"
     )
     assert done.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "said"),
+    [
+        ({"args": {"drop_path_rat": 0}}, "args.drop_path_rat", r" \(did you mean 'drop_path_rate'\?\); it "),
+        ({"args": {"a b": 1}}, r"args.a b", "; it takes"),
+        (
+            {
+                "timm": "resnet50",
+                "weights": {
+                    "file": "w.safetensors", "sha256": "0" * 64, "source": "s",
+                    "mean": [0, 0, 0], "std": [1, 1, 1],
+                    "model_args": {"out_norm": True},
+                },
+            },
+            "weights.model_args.out_norm",
+            "; it takes",
+        ),
+    ],
+)  # fmt: skip
+def test_an_argument_that_timm_does_not_take_is_named(section, key, said):
+    layer = Layer("my.yaml", {"backbones": {"resnet50": section}})
+    with pytest.raises(
+        InputError, match=rf"my.yaml.*backbones.resnet50.{key}: is no argument of resnet50[^ ]*{said}"
+    ):
+        expand(load_params(overlays=[layer], scale="paper"))

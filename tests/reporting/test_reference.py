@@ -182,11 +182,11 @@ HEAD = "study,table,row,metric,value,unit,split,source,kind\n"
     ("text", "message"),
     [
         ("study,table\n", "columns are"),
-        (HEAD + "dfp,t,depth 1,miou,about 60,%,test,T1,\n", r"line 2: value 'about 60' is not a number"),
-        (HEAD + "dfp,t,depth 1,miou,nan,%,test,T1,\n", r"line 2: value 'nan' is not a number"),
-        (HEAD + "dfp,t,depth 1,miou,60\n", r"line 2: expected 9 fields"),
-        (HEAD + "dfp,t,depth 1,miou,60,%,test,T1,gain\n", r"line 2: kind is 'gain'; leave it empty"),
-        (HEAD + 2 * "dfp,t,depth 1,miou,60,%,test,T1,\n", r"line 3: .* stands there twice"),
+        (HEAD + "dfp,t,depth 1,miou,about 60,%,test,T1,\n", r":2: value 'about 60' is not a number"),
+        (HEAD + "dfp,t,depth 1,miou,nan,%,test,T1,\n", r":2: value 'nan' is not a number"),
+        (HEAD + "dfp,t,depth 1,miou,60\n", r":2: expected 9 cells"),
+        (HEAD + "dfp,t,depth 1,miou,60,%,test,T1,gain\n", r":2: kind is 'gain'; leave it empty"),
+        (HEAD + 2 * "dfp,t,depth 1,miou,60,%,test,T1,\n", r":3: .* stands there twice"),
     ],
 )
 def test_a_damaged_table_of_numbers_is_named_with_its_line(tmp_path, text, message):
@@ -200,9 +200,9 @@ def test_a_damaged_table_of_numbers_is_named_with_its_line(tmp_path, text, messa
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a,dfp,t,,because,x,1\n", "line 2: text is empty"),
-        ("a,dfp,t,text,,x,1\n", "line 2: reason is empty"),
-        (2 * "a,dfp,t,text,because,x,1\n", "line 3: id a stands there twice"),
+        ("a,dfp,t,,because,x,1\n", ":2: text is empty"),
+        ("a,dfp,t,text,,x,1\n", ":2: reason is empty"),
+        (2 * "a,dfp,t,text,because,x,1\n", ":3: id a stands there twice"),
     ],
 )
 def test_a_damaged_table_of_assumptions_is_named_with_its_line(tmp_path, line, message):

@@ -33,8 +33,8 @@ def _study(name: str, vary: str, key: str | None, said: str = "", rest: str = "s
 
 def _args(value: str, said: str) -> Special:
     """A value in arguments that no section describes."""
-    below = "backbones:\n  resnet50: {args: {x: [{y: " + value + "}]}}\n"
-    return _head(f"{value} as a free argument", below, "backbones.resnet50.args.x[0].y", said)
+    below = "backbones:\n  resnet50: {args: {block_args: [{y: " + value + "}]}}\n"
+    return _head(f"{value} as a free argument", below, "backbones.resnet50.args.block_args[0].y", said)
 
 
 def _figure(name: str, options: str, key: str | None, said: str = "") -> Special:
@@ -146,7 +146,9 @@ SPECIAL = [
     _args("2024-01-01", "2024-01-01 is a date to YAML"),
     _args("no", "no is false to YAML"),
     _args("=", "= is a sign of its own to YAML"),
-    _head("plain free arguments", "backbones: {resnet50: {args: {x: [1, 0.5, a, ~, true]}}}\n", None),
+    _head(
+        "plain free arguments", "backbones: {resnet50: {args: {block_args: [1, 0.5, a, ~, true]}}}\n", None
+    ),
     # scales, and how many trainings there are
     Special("a list of scales", "scale: [demo]\n", "scale", "['demo'] is not a scale"),
     Special("scale null", "scale:\n", "scale", "None is not a scale"),

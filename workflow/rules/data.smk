@@ -92,6 +92,8 @@ rule manifest:
         MANIFEST.log,
     benchmark:
         MANIFEST.benchmark
+    # what is wrong with a data set is wrong the second time, too
+    retries: 0
     threads: MANIFEST.threads
     resources:
         **MANIFEST.resources,

@@ -7,6 +7,7 @@ differing rows when the committed one has drifted. No weights and no network are
 import argparse
 import csv
 import difflib
+import inspect
 import io
 
 import timm
@@ -16,26 +17,9 @@ from timm.models import PretrainedCfg
 from pipeline_src.components import COMPONENTS, load
 from pipeline_src.errors import InputError, run_command
 from pipeline_src.files import write_text
+from pipeline_src.models.backbones.create_timm import RESERVED_ARGS
 from pipeline_src.models.backbones.staged_backbone import StagedBackbone
-from pipeline_src.models.backbones.table import TABLE
-
-COLUMNS = [
-    "name",
-    "family",
-    "channels",
-    "strides",
-    "stem_stride",
-    "mean",
-    "std",
-    "interpolation",
-    "input_size",
-    "licence",
-    "parameters",
-    "supports_output_stride",
-    "out_norm",
-    "hub",
-    "notes",
-]
+from pipeline_src.models.backbones.table import COLUMNS, TABLE
 
 
 def generate() -> str:
@@ -63,6 +47,7 @@ def _rows(kind: str, family: type[StagedBackbone], architecture: str) -> list[di
         "parameters": sum(parameter.numel() for parameter in backbone.parameters()),
         "supports_output_stride": _yes(backbone.supports_output_stride),
         "out_norm": _yes(family.normalises_levels),
+        "arguments": _join(_arguments(family.network_class)),
     }
     default = _config(architecture).tag
     rows: list[dict[str, object]] = []
@@ -85,6 +70,13 @@ def _rows(kind: str, family: type[StagedBackbone], architecture: str) -> list[di
             }
         )
     return rows
+
+
+def _arguments(network_class: type) -> list[str]:
+    """What `args` of a backbone may set."""
+    parameters = inspect.signature(network_class).parameters.values()
+    named = [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    return [name for name in named if name not in RESERVED_ARGS]
 
 
 def _config(name: str) -> PretrainedCfg:

@@ -4,23 +4,30 @@
 so that names, tags, channels and normalisation can be checked without importing timm or torch.
 """
 
-import csv
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from pipeline_src.csv_rows import read_rows
 from pipeline_src.errors import InputError
 
 PACKAGE_FILES = ("table.csv",)
 """Data files beside this module that are part of the code that reads them."""
 
 TABLE = Path(__file__).with_name(PACKAGE_FILES[0])
+COLUMNS = (
+    "name", "family", "channels", "strides", "stem_stride", "mean", "std", "interpolation", "input_size",
+    "licence", "parameters", "supports_output_stride", "out_norm", "arguments", "hub", "notes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class BackboneArchitecture:
-    """What does not depend on the weights. Level `l` has nominal stride `2**l`."""
+    """What does not depend on the weights. Level `l` has nominal stride `2**l`.
+
+    `arguments` are the names that timm's class takes and `args` may set; empty where they are not known.
+    """
 
     architecture: str
     family: str
@@ -30,6 +37,7 @@ class BackboneArchitecture:
     parameters: int
     supports_output_stride: bool
     out_norm: bool
+    arguments: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -83,9 +91,14 @@ def lookup_architecture(name: str) -> BackboneArchitecture:
 
 @cache
 def read_table() -> dict[str, BackboneFacts]:
-    """All rows of the committed table by name, in the table's order."""
-    with open(TABLE, encoding="utf-8", newline="") as file:
-        return {row["name"]: _parse(row) for row in csv.DictReader(file)}
+    """All rows of the committed table by name, in the table's order; `InputError` for a damaged one."""
+    found = {}
+    for line, row in read_rows(TABLE, COLUMNS):
+        try:
+            found[row["name"]] = _parse(row)
+        except ValueError as error:
+            raise InputError(f"{TABLE}:{line}: {' '.join(str(error).split())}") from None
+    return found
 
 
 def _parse(row: dict[str, str]) -> BackboneFacts:
@@ -99,6 +112,7 @@ def _parse(row: dict[str, str]) -> BackboneFacts:
         parameters=int(row["parameters"]),
         supports_output_stride=row["supports_output_stride"] == "yes",
         out_norm=row["out_norm"] == "yes",
+        arguments=tuple(row["arguments"].split()),
         name=row["name"],
         mean=tuple(float(value) for value in row["mean"].split()),
         std=tuple(float(value) for value in row["std"].split()),

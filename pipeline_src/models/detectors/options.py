@@ -64,8 +64,8 @@ class ProposalOptions:
 
     pre_nms_train: PositiveInt = option(2000, "Boxes per level before NMS, in training.")
     post_nms_train: PositiveInt = option(2000, "Proposals per image, in training.")
-    pre_nms_test: PositiveInt = option(1000, "Boxes per level before NMS, in evaluation.")
-    post_nms_test: PositiveInt = option(1000, "Proposals per image, in evaluation.")
+    pre_nms_test: PositiveInt = option(1000, "Boxes per level before NMS, in evaluation.", used="inference")
+    post_nms_test: PositiveInt = option(1000, "Proposals per image, in evaluation.", used="inference")
     nms_iou: Fraction = option(0.7, "IoU from which NMS drops the lower of two boxes.")
     positive_iou: Fraction = option(0.7, "IoU from which an anchor is positive.")
     negative_iou: Fraction = option(0.3, "IoU below which an anchor is negative.")
@@ -116,7 +116,12 @@ class DetectorOptions:
     frozen_norm: bool = option(
         True, "Fix every BN of the backbone, affine values included; BN that a pyramid adds learns."
     )
-    test: DetectionOptions = option(DetectionOptions(), "Which detections of an image remain, in evaluation.")
+    test: DetectionOptions = option(
+        DetectionOptions(),
+        "Which detections of an image remain, in evaluation. Validation during training, for the curves, "
+        "keeps to the defaults, so that other values train nothing again.",
+        used="choice",
+    )
     levels: list[Level] = option([2, 3, 4, 5], LEVELS, min_length=1)
     extra: Literal["none", "pool", "p6p7"] = option("pool", EXTRA)
 

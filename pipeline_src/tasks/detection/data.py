@@ -12,6 +12,7 @@ from pipeline_src.data.loader import batch_source
 from pipeline_src.data.read_manifest import Manifest
 from pipeline_src.evaluation.coco_ap import COCO_METRICS, Shapes, coco_scores
 from pipeline_src.evaluation.detection_pass import Complete, collect_detections
+from pipeline_src.models.build_pyramid import component_of
 from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.provenance.job import Job
 from pipeline_src.tasks.detection.objective import DetectionObjective
@@ -73,7 +74,7 @@ class DetectionReading:
     def _validation(
         self, job: Job, run: TrainRun, augment: DetectionAugment, ranks: Ranks, workers: int
     ) -> Validate:
-        test = run.model["detector"]["test"]
+        test = component_of("detector", run.model["detector"])[1].test
         transform = DetectionEvalTransform.of(augment.scales[-1], run.mean, run.std)
         split = self.dataset(job.input("manifest"), "val", transform)
 
@@ -84,8 +85,8 @@ class DetectionReading:
                 split.num_classes,
                 ranks.device,
                 complete=self.complete,
-                iou=test["nms_iou"],
-                limit=test["detections"],
+                iou=test.nms_iou,
+                limit=test.detections,
                 workers=workers,
                 title=f"{job.name}: validate",
             )
