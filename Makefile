@@ -69,7 +69,7 @@ types: install-dev ## mypy
 	$(BIN)/mypy
 
 unit: install-dev ## unit, numerics and crash tests
-	$(TEST_ENV) $(BIN)/python -m pytest tests -n $(WORKERS) -m "not slow and not gpu" --ignore=tests/graph --ignore=tests/e2e
+	$(TEST_ENV) $(BIN)/python -m pytest tests -n $(WORKERS) -m "not slow and not gpu" --ignore=tests/graph --ignore=tests/e2e --ignore=tests/cluster
 
 graph: install-dev ## what Snakemake plans and reruns
 	$(TEST_ENV) $(BIN)/python -m pytest tests/graph -n $(WORKERS)
@@ -77,9 +77,13 @@ graph: install-dev ## what Snakemake plans and reruns
 e2e: install-dev ## the demo from a clean checkout, twice, through snakemake and dvc
 	$(TEST_ENV) $(BIN)/python -m pytest tests/e2e -n $(WORKERS) --dist loadfile
 
-.PHONY: test-slow test-gpu
+.PHONY: test-slow test-gpu test-cluster
 test-slow: install-dev ## what takes too long for `make test`
 	$(TEST_ENV) $(BIN)/python -m pytest tests -m slow
+
+test-cluster: install-dev ## trainings on a real SLURM of one node: needs root, slurm-wlm and munge
+	@$(BIN)/python -m tests.cluster.single_node --check
+	env -u OMP_NUM_THREADS $(BIN)/python -m pytest tests/cluster -m cluster -x
 
 test-gpu: install-dev ## what needs a CUDA device
 	$(BIN)/python -m pytest tests -m gpu

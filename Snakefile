@@ -21,19 +21,13 @@ min_version("9.20")
 sys.path.insert(0, str(Path(workflow.main_snakefile).parent))
 
 from pipeline_src.planning.plan_file import PLAN_VARIABLE
-from pipeline_src.planning.workflow import Process, open_plan
+from pipeline_src.planning.process import Process
+from pipeline_src.planning.workflow import open_plan
 
-settings = workflow.dag_settings  # none where nothing is to run, as for `--lint`
 PLAN = open_plan(
     given=workflow.config_settings.config,
     overlays=[os.path.relpath(path) for path in workflow.overwrite_configfiles],
-    process=Process(
-        main=workflow.is_main_process,
-        forced=bool(settings and (settings.forceall or settings.forcerun)),
-        cores=workflow.global_resources["_cores"].value or 1,
-        cluster=workflow.non_local_exec,
-        ancient=ancient,
-    ),
+    process=Process.of(workflow, ancient),
 )
 PYTHON = sys.executable
 
@@ -76,10 +70,18 @@ rule experiments:
         PLAN.targets("join"),
 
 
+# Before the first job is handed to SLURM, what would keep the run from ever ending is put right
+# or refused.
+#
 # Snakemake's limit of 100 jobs a second starts a timer whenever a job starts or ends, and each timer
 # has the ready jobs weighed once a second for the rest of the run: by the 200th job that is a core's
 # whole work. Nobody here needs that limit; one that the user sets is kept.
 onstart:
+    if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
+        PLAN.prepare_slurm(
+            workflow.executor_settings,
+            any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()),
+        )
     limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None

@@ -67,6 +67,7 @@ COMPONENTS = {
     "manifest.segmentation": "pipeline_src.tasks.segmentation.manifest:MaskChecks",
     "manifest.detection": "pipeline_src.tasks.detection.manifest:BoxChecks",
     "manifest.instances": "pipeline_src.tasks.instances.manifest:InstanceChecks",
+    "conversion.sbd_to_png": "pipeline_src.data.sbd:convert_sbd",
     "scenes.voc2012": "pipeline_src.data.scenes.voc2012:write_voc2012",
     "scenes.ade20k": "pipeline_src.data.scenes.ade20k:write_ade20k",
     "scenes.cityscapes": "pipeline_src.data.scenes.cityscapes:write_cityscapes",

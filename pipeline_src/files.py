@@ -12,6 +12,8 @@ from typing import Any
 from pipeline_src.errors import InputError
 
 _CHUNK = 1 << 20
+_STAMP = ".snakemake_timestamp"
+"""Snakemake leaves this in a folder that a job has made."""
 
 
 @contextmanager
@@ -74,8 +76,8 @@ def digest_file(path: str | Path, algorithm: str = "sha256") -> str:
 
 
 def files_below(folder: str | Path) -> list[Path]:
-    """All files in a folder and below it, by their relative paths in order."""
-    return sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    """All files in a folder and below it, by relative path; without Snakemake's time stamp."""
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name != _STAMP)
 
 
 def digest_folder(folder: str | Path) -> str:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from pipeline_src.cli.accept import run_accept
 from pipeline_src.cli.config_values import tree_of
 from pipeline_src.cli.describe import run_describe
 from pipeline_src.cli.listing import run_list
@@ -56,6 +57,14 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--step", help="only jobs of this step, such as train")
     plan.set_defaults(run=run_plan)
+    taken = commands.add_parser(
+        "accept",
+        parents=[shared],
+        help="take results over that other code made, after a change that computes the same",
+    )
+    taken.add_argument("--reason", help="why the code computes the same; without it results are listed only")
+    taken.add_argument("--step", help="only results of this step, such as train")
+    taken.set_defaults(run=run_accept)
     verify = commands.add_parser(
         "verify",
         parents=[shared],

@@ -19,12 +19,10 @@ from pipeline_src.config.sections import OptionsSection, section_of
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.data.fetch_params import DescribeData
 from pipeline_src.data.readers.reader import Finding, Reader
+from pipeline_src.tasks.table import TASKS
 
 SCENE_CLASSES = 20
 """Object classes that the scene generator can draw."""
-MOST_MASK_CLASSES = 255
-"""A mask has 8 bits."""
-
 SOURCES = {"archives": ArchivesSource, "scenes": ScenesSource, "folder": FolderSource}
 
 
@@ -76,8 +74,12 @@ class Dataset(OptionsSection):
         classes, source = self.classes_by_id, self.source
         if doubled := sorted(name for name, times in Counter(classes).items() if times > 1):
             yield ["classes"], f"{doubled[0]!r} stands twice; every class needs a name of its own"
-        if self.reader.task == "segmentation" and len(classes) > MOST_MASK_CLASSES:
-            yield ["classes"], f"has {len(classes):,} classes; a mask's ids end at {MOST_MASK_CLASSES}"
+        task = TASKS[self.reader.task]
+        if task.most_classes is not None and len(classes) > task.most_classes:
+            yield (
+                ["classes"],
+                f"has {len(classes):,} classes; {task.annotations} tell at most {task.most_classes} apart",
+            )
         if set(self.splits) != {"train", "val"}:
             yield ["splits"], f"has only {one_of(self.splits)}; it needs train and val"
         for name, split in self.splits.items():

@@ -1,6 +1,6 @@
 """Unquoted values of which YAML 1.1 makes something that was hardly meant: `no`, `010`, `1:30`, a date.
 
-Each is refused with what YAML makes of it and how to write what was meant (decision 0023).
+Each is refused with what YAML makes of it and how to write what was meant (decision 0024).
 """
 
 import math

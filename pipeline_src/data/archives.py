@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.components import COMPONENTS
 from pipeline_src.errors import InputError
 
 ARCHIVES_TABLE = Path("data/archives.csv")
@@ -205,3 +206,14 @@ def _refuse_duplicate(row: RemoteFile, others: Iterable[RemoteFile], where: str)
         for algorithm, digest in row.checksums.items():
             if other.checksums.get(algorithm) == digest:
                 raise InputError(f"{where}: {algorithm} of {row.name} is that of {other.name}, a copy error")
+
+
+def conversion_component(conversion: str) -> str:
+    """The component that converts an archive's files, by its name in column `convert`.
+
+    Raises `InputError` for a conversion that does not exist.
+    """
+    kinds = {kind.partition(".")[2]: kind for kind in COMPONENTS if kind.startswith("conversion.")}
+    if conversion not in kinds:
+        raise InputError(f"{ARCHIVES_TABLE}: convert is {conversion!r}; known: {', '.join(kinds)}")
+    return kinds[conversion]

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline_src.data.records import Record
 from pipeline_src.errors import InputError
-from pipeline_src.files import digest_of, read_json
+from pipeline_src.files import digest_file, digest_of, read_json
 
 IGNORE_INDEX = 255
 """Training id of pixels without a class, whatever id the data set itself gives them."""
@@ -41,6 +41,8 @@ class Manifest:
     label_map: tuple[int, ...] | None
     splits: dict[str, dict[str, Any]]
     fingerprint: dict[str, Any] | None
+    index_sha256: str | None = None
+    """What the job that wrote both recorded of the index; None for a manifest by itself."""
 
     @classmethod
     def load(cls, path: str | Path) -> "Manifest":
@@ -62,6 +64,7 @@ class Manifest:
                 label_map=None if value["label_map"] is None else tuple(value["label_map"]),
                 splits=value["splits"],
                 fingerprint=value["fingerprint"],
+                index_sha256=value.get("outputs", {}).get("index", {}).get("sha256"),
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a data manifest (no {error}); build it again") from None
@@ -79,8 +82,10 @@ class Manifest:
         """
         if split not in self.splits:
             raise InputError(f"{self.path}: has no split {split!r}; it has {', '.join(self.splits)}")
-        rows = (read_json(self.index) if index is None else index)["splits"].get(split, [])
-        if list_digest(row["id"] for row in rows) != self.splits[split]["list_digest"]:
+        whole = read_json(self.index) if index is None else index
+        rows: list[dict[str, Any]] = whole["splits"].get(split, [])
+        listed = list_digest(row["id"] for row in rows) == self.splits[split]["list_digest"]
+        if not listed or self.index_sha256 not in (None, digest_file(self.index)):
             raise InputError(f"{self.index}: does not belong to {self.path}; build both again")
         return rows
 

@@ -10,7 +10,7 @@ from pipeline_src.config.resolve import expand_path, scenes_name
 from pipeline_src.config.sources import ArchivesSource, FolderSource, ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.data.accepted_checksums import weights_row
-from pipeline_src.data.archives import DIGEST_LENGTH, load_archives, load_weights
+from pipeline_src.data.archives import DIGEST_LENGTH, conversion_component, load_archives, load_weights
 from pipeline_src.data.fetch_params import DescribeData, DrawScenes, ExtractArchive, OwnWeights
 from pipeline_src.data.fingerprint import cache_path
 from pipeline_src.data.folder_state import folder_state
@@ -102,6 +102,7 @@ class DataJobs:
             archive,
             params=to_json(ExtractArchive(archive=archive, convert=row.convert)),
             inputs={"archive": fetch.sidecar},
+            components=(conversion_component(row.convert),) if row.convert else (),
         )
 
     def weights(self, backbone_key: str) -> PlannedJob | None:

@@ -50,8 +50,20 @@ def report_alive() -> str | None:
     return f"an earlier run was killed (process {ids}): its lock is taken away, and what it left is continued"
 
 
+def alive() -> list[str]:
+    """The processes of this machine's runs that work here, and those of other machines that may."""
+    return [path.suffix.lstrip(".") for path in _others() if not _is_dead(path)] if RUNS.is_dir() else []
+
+
+def another_works() -> bool:
+    """Whether another run of this checkout is known to work on this machine."""
+    own = {path.name for path in _HELD}
+    here = [path for path in _others() if path.stem == socket.gethostname() and path.name not in own]
+    return any(not _is_dead(path) for path in here)
+
+
 def _others() -> list[Path]:
-    return sorted(path for path in RUNS.iterdir() if path.suffix.lstrip(".").isdecimal())
+    return sorted(path for path in RUNS.glob("*.*") if path.suffix.lstrip(".").isdecimal())
 
 
 def _is_dead(path: Path) -> bool:

@@ -9,6 +9,7 @@ import atexit
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,8 @@ class PlanFile:
     warm: bool = False
     mirror: str | None = None
     accept_unverified: bool = False
+    gpu_limit: int | None = None
+    """GPUs that all jobs may have together, where the user said so: a cluster's jobs are not told."""
 
     @classmethod
     def load(cls, path: str | Path) -> "PlanFile":
@@ -65,19 +68,23 @@ class PlanFile:
             raise InputError(f"{PLAN_VARIABLE} is not set: only a running workflow starts single jobs")
         return cls.load(path), path
 
-    def publish(self, keep: bool) -> str:
+    def publish(self, keep: Callable[[], bool]) -> str:
         """Write the plan under a name of its own, name it in the environment, and return its path.
 
-        Unless it is to `keep`, since other machines read it, it is removed when this process ends.
+        It is removed when this process ends, unless `keep()` says then that other machines may read it.
         """
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         path = Path("work", self.scale, "plans", f"{moment}-{os.getpid()}.json")
         value = {"format": PLAN_FORMAT, **asdict(self)}
         write_text(path, json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
         os.environ[PLAN_VARIABLE] = str(path)
-        if not keep:
-            atexit.register(path.absolute().unlink, missing_ok=True)
+        atexit.register(_remove_unless, keep, path.absolute())
         return str(path)
+
+
+def _remove_unless(keep: Callable[[], bool], path: Path) -> None:
+    if not keep():
+        path.unlink(missing_ok=True)
 
 
 def prune(scale: str) -> None:

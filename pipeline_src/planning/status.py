@@ -25,6 +25,8 @@ READ_WHOLE = 4 * 2**20
 """Bytes up to which a result is read while planning, to compare it with its sidecar."""
 
 NOT_DONE = "not done yet"
+CODE_CHANGED = "code changed: "
+REBUILT = "is rebuilt ({} {})"
 NOT_NEEDED = "not here, and nothing needs it"
 NOT_ASKED_FOR = "made only when it is asked for"
 
@@ -151,7 +153,7 @@ def _identity_changes(job: PlannedJob, record: Sidecar) -> list[str]:
     if parameters:
         reasons.append(f"parameters changed: {', '.join(parameters)}")
     if code := explain_change(done.code or {}, job.code):
-        reasons.append(f"code changed: {'; '.join(code)}")
+        reasons.append(f"{CODE_CHANGED}{'; '.join(code)}")
     return reasons or ["identity changed"]
 
 
@@ -170,9 +172,9 @@ def _input_changes(job: PlannedJob, record: Sidecar, plan: Plan, statuses: dict[
             maker = plan.makers.get(path)
             if maker is not None and statuses[maker.key].reasons == (NOT_DONE,):
                 if not _would_be_the_same(maker, plan.lineage(path), entry):
-                    reasons.append(f"input {name} is rebuilt ({maker.step} {maker.name})")
+                    reasons.append(f"input {name} {REBUILT.format(maker.step, maker.name)}")
             elif maker is not None and not statuses[maker.key].fresh:
-                reasons.append(f"input {name} is rebuilt ({maker.step} {maker.name})")
+                reasons.append(f"input {name} {REBUILT.format(maker.step, maker.name)}")
             elif _content(path) != entry.content:
                 reasons.append(f"input {name} changed: {path}")
     return sorted(set(reasons))

@@ -12,9 +12,6 @@ from pipeline_src.reporting.figures.figure_kind import READABLE
 OWN_THREADS = "own"
 """As many threads as the job's own parameters say: they can change a result's bits."""
 
-ALL_CORES = "all"
-"""Every core: a job that measures time runs alone."""
-
 PLACE = ("device", "workers")
 TRAINING = (*PLACE, "work", "interval")
 FETCHING = ("mirror", "accept_unverified")
@@ -29,9 +26,12 @@ class Step:
     `{scale}` where each scale has its own; a step with a single job has `only` its name instead.
     `inputs` says what each input is: a job has some of them, or all. `message` names what a job does.
 
-    `memory` is in megabytes and, where it `grows`, multiplied with the attempt; `runtime` is in minutes.
-    A `parallel` step can use several GPUs, each with a process of its own. A `local` step runs where
-    Snakemake runs, also on a cluster.
+    What a machine has to grant a job: `memory` in megabytes for every process that computes, multiplied with
+    the attempt where it `grows`; `runtime` in minutes; a GPU where there is one, if the step can use one.
+    A `parallel` step can use several GPUs, each with a process of its own, and beside each process on a GPU
+    there are `loaders` that read images. An `alone` step measures time: nothing else runs beside it, on a
+    cluster nothing else on its node. A `local` step runs where Snakemake runs, also on a cluster.
+    `cluster_threads` stands for `threads` on a cluster, where a job does not wait for cores of this machine.
     """
 
     name: str
@@ -43,11 +43,14 @@ class Step:
     only: str = ""
     options: tuple[str, ...] = ()
     threads: int | str = 1
+    cluster_threads: int | None = None
     memory: int = 1000
     grows: bool = False
     runtime: int = 10
     gpu: bool = False
     parallel: bool = False
+    loaders: int = 0
+    alone: bool = False
     local: bool = False
 
     @property
@@ -117,6 +120,7 @@ SCENES = Step(
     wildcard="dataset",
     outputs={"sidecar": "data/scenes/{dataset}.json"},
     runtime=30,
+    local=True,
 )
 MANIFEST = Step(
     name="manifest",
@@ -130,6 +134,7 @@ MANIFEST = Step(
     },
     options=("workers",),
     # it uses every core that it may, but waiting for two free ones would hold up what needs its data
+    cluster_threads=4,
     memory=4000,  # COCO's 450 MB of JSON are parsed in one piece
     grows=True,
     runtime=120,
@@ -162,6 +167,7 @@ CALIBRATE = Step(
     runtime=240,
     gpu=True,
     parallel=True,
+    loaders=4,
 )
 PROBE = Step(
     name="probe",
@@ -179,6 +185,7 @@ PROBE = Step(
     grows=True,
     runtime=60,
     gpu=True,
+    loaders=4,
 )
 TRAIN = Step(
     name="train",
@@ -199,6 +206,7 @@ TRAIN = Step(
     runtime=1440,
     gpu=True,
     parallel=True,
+    loaders=4,
 )
 EVALUATE = Step(
     name="evaluate",
@@ -228,7 +236,8 @@ COST = Step(
         "cost": "results/{scale}/cost/{architecture}/cost.json",
         "timing": "results/{scale}/cost/{architecture}/timing.json",
     },
-    threads=ALL_CORES,
+    threads=OWN_THREADS,
+    alone=True,
     memory=8000,
     grows=True,
     runtime=60,
@@ -250,6 +259,7 @@ TABULATE = Step(
         "experiments": "results/{scale}/studies/{study}/experiments.csv",
         "timed": "results/{scale}/studies/{study}/experiments_timed.csv",
     },
+    local=True,
 )
 JOIN = Step(
     name="join",
@@ -263,6 +273,7 @@ JOIN = Step(
         "timed": "results/{scale}/experiments_timed.csv",
         "metrics": "results/{scale}/metrics.json",
     },
+    local=True,
 )
 TABLE = Step(
     name="table",
@@ -276,6 +287,7 @@ TABLE = Step(
         "md": "results/{scale}/tables/{table}.md",
         "tex": "results/{scale}/tables/{table}.tex",
     },
+    local=True,
 )
 SIMULATE = Step(
     name="simulate",
@@ -303,6 +315,7 @@ FIGURE = Step(
         "csv": "results/{scale}/figures/{figure}.csv",
     },
     memory=2000,
+    local=True,
 )
 REPORT = Step(
     name="report",
@@ -322,6 +335,7 @@ REPORT = Step(
         "sidecar": "results/{scale}/report.json",
         "report": "results/{scale}/report.html",
     },
+    local=True,
 )
 EXPORT_SUBMISSION = Step(
     name="export_submission",

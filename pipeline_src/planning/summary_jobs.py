@@ -9,8 +9,9 @@ from pipeline_src.planning.planned_job import Plan, PlannedJob
 from pipeline_src.planning.steps import COST, EVALUATE, JOIN, REPORT, TABLE, TABULATE, TRAIN
 from pipeline_src.planning.summary_inputs import SummaryJobs
 from pipeline_src.reporting.metric import RUN_FILES
+from pipeline_src.reporting.metric_table import headlines
 from pipeline_src.reporting.reference import printed_in
-from pipeline_src.reporting.report_params import ListedRun, MakeTable, Report, StudyPart, Tabulate
+from pipeline_src.reporting.report_params import Join, ListedRun, MakeTable, Report, StudyPart, Tabulate
 
 
 def plan_everything(params: Params) -> Plan:
@@ -74,7 +75,14 @@ class Summaries(SummaryJobs):
         return self.plan.create(
             JOIN,
             JOIN.only,
-            params={},
+            params=to_json(
+                Join(
+                    {
+                        key: headlines(self.params.task_of(self.params.studies[key]))[0].name
+                        for key in self.graph.experiments.rows
+                    }
+                )
+            ),
             inputs={
                 "experiments": [job.outputs["experiments"] for job in tidy],
                 "timed": [job.outputs["timed"] for job in tidy],

@@ -3,45 +3,18 @@
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.config.load import load_params
-from pipeline_src.config.parameter_layers import Layer
-from pipeline_src.config.yaml_nodes import Place
-from pipeline_src.config.yaml_text import as_written, read_yaml
 from pipeline_src.errors import INPUT_ERROR_EXIT, InputError
-from pipeline_src.planning.live_runs import report_alive
-from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
-from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
-from pipeline_src.planning.stale_outputs import let_be_replaced
-from pipeline_src.planning.status import NOT_DONE, Status, assess
-from pipeline_src.planning.steps import ALL_CORES, OWN_THREADS, STEPS, Step
-from pipeline_src.planning.summary_jobs import plan_everything
+from pipeline_src.planning import slurm
+from pipeline_src.planning.needs import Needs
+from pipeline_src.planning.plan_file import PlanFile, PlannedFile
+from pipeline_src.planning.planned_job import Key, PlannedJob
+from pipeline_src.planning.process import Process
+from pipeline_src.planning.steps import STEPS, Step
 from pipeline_src.provenance.job import Job, Paths
-from pipeline_src.provenance.sidecar import as_list
 from pipeline_src.running.gpus import visible_gpus
-
-LISTED_REASONS = 12
-REASON_LENGTH = 200
-"""What is said of changes when work is planned; `python -m pipeline_src plan` says all."""
-
-
-@dataclass(frozen=True)
-class Process:
-    """What the Snakefile knows of the process that reads it.
-
-    A process that is not `main` runs single jobs of one.
-    `forced`: the user has jobs run that need not. `cores` are those that Snakemake was given, and on a
-    `cluster` it runs no job itself. `ancient` is Snakemake's mark of an input whose age says nothing.
-    """
-
-    main: bool = True
-    forced: bool = False
-    cores: int = 1
-    cluster: bool = False
-    ancient: Callable[[Paths], Any] = field(default=lambda paths: paths)
 
 
 class WorkflowPlan:
@@ -80,6 +53,20 @@ class WorkflowPlan:
         """Sidecars of all jobs of a step."""
         names = self.planned.jobs.get(step, {})
         return [STEPS[step].path("sidecar", name, self.scale) for name in names]
+
+    def gpu_limit(self) -> int | None:
+        """GPUs that all jobs may have together: as Snakemake was told here, or where the plan was made."""
+        limit = self.process.gpu_limit()
+        return self.planned.gpu_limit if limit is None else limit
+
+    def prepare_slurm(self, settings: Any, asks_for_gpus: bool) -> None:
+        """Look at SLURM before the first job; what cannot work ends the program with one line."""
+        try:
+            for line in slurm.prepare(settings, asks_for_gpus):
+                print(line, file=sys.stderr)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(INPUT_ERROR_EXIT) from None
 
     def closing_line(self) -> str:
         """Where the results are; the page only exists once everything is done."""
@@ -144,26 +131,14 @@ class Rule:
     # --- what it needs --------------------------------------------------------------------------
 
     @property
-    def threads(self) -> Any:
-        """A number of threads, or a function of the wildcards."""
-        if self.step.threads == OWN_THREADS:
-            return self._own_threads
-        return self.plan_of_all.process.cores if self.step.threads == ALL_CORES else self.step.threads
+    def threads(self) -> Callable[[Any], int]:
+        """A function of the wildcards."""
+        return self.needs.threads
 
     @property
-    def gpu(self) -> int:
-        """One GPU for every job that can use one, if there are any (or if a cluster has them)."""
-        return int(self.step.gpu and bool(self.plan_of_all.gpus or self.plan_of_all.process.cluster))
-
-    @property
-    def memory(self) -> Any:
-        """Megabytes, or a function of the attempt."""
-        return self._growing_memory if self.step.grows else self.step.memory
-
-    @property
-    def runtime(self) -> int:
-        """Minutes."""
-        return self.step.runtime
+    def resources(self) -> dict[str, Any]:
+        """All of Snakemake's resources."""
+        return self.needs.resources()
 
     @property
     def local(self) -> bool:
@@ -186,12 +161,23 @@ class Rule:
             options.append("--accept-unverified")
         return shlex.join(options)
 
-    def _own_threads(self, wildcards: Any) -> int:
-        threads: int = self.plan_of_all.job(self.step, self._name(wildcards)).params["threads"]
-        return threads
+    @property
+    def needs(self) -> Needs:
+        """What the jobs need of a machine."""
+        plan = self.plan_of_all
+        return Needs(
+            step=self.step,
+            process=plan.process,
+            visible=len(plan.gpus),
+            gpu_limit=plan.gpu_limit,
+            name_of=self._name,
+            params_of=lambda name: plan.job(self.step, name).params,
+            benchmark_of=self._benchmark_file,
+        )
 
-    def _growing_memory(self, wildcards: Any, attempt: int) -> int:
-        return self.step.memory * attempt
+    def _benchmark_file(self, name: str) -> Path:
+        fields = {"scale": self.plan_of_all.scale, self.step.wildcard or "_": name}
+        return Path(self.benchmark.format(**fields))
 
     def _name(self, wildcards: Any) -> str:
         return self.step.only or str(getattr(wildcards, self.step.wildcard))
@@ -209,73 +195,25 @@ class Rule:
 def open_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -> WorkflowPlan:
     """Plan the configured scale for the Snakefile; bad parameters end the program with one line.
 
-    `overlays` are the files of `--configfile`, read here as `params.yaml` is: Snakemake itself
-    reads `5e-4` as a string. `given` are the values of `--config`, which win over them and of which
-    Snakemake leaves `true` and `5e-4` as strings.
-
-    In the main process users' folders are looked at, every job is compared with its last result, and
-    what is to be done is said on stderr; job files and the plan are written beside those of other plans.
-    The processes in which Snakemake runs single jobs read the plan that started them.
+    The main process plans as `make_plan` does. The processes in which Snakemake runs single jobs read the
+    plan that started them, and load nothing that only planning needs: a cluster's job starts two of them.
     """
     try:
         if not process.main:
             return WorkflowPlan(*PlanFile.of_this_run(), process)
-        if taken_away := report_alive():
-            print(taken_away, file=sys.stderr)
-        layers = [Layer(path, read_yaml(path)) for path in overlays]
-        if given:
-            layers.append(Layer("--config", as_written(dict(given), Place("--config", lines=False))))
-        params = load_params(overlays=layers)
-        plan = plan_everything(params)
-        statuses = assess(plan)
-        jobs: dict[str, dict[str, PlannedFile]] = {}
-        for key, planned in plan.jobs.items():
-            job = plan.as_job(planned)
-            fresh = statuses[key].fresh
-            if not fresh or process.forced:
-                job.write()
-            why = None if fresh else statuses[key].why
-            jobs.setdefault(planned.step, {})[planned.name] = PlannedFile(str(job.path), why)
-        file = PlanFile(params.scale, jobs, params.warm_start, params.mirror, params.accept_unverified)
-        prune(params.scale)
-        path = file.publish(keep=process.cluster)
-        again = [job for job in plan.jobs.values() if process.forced or not statuses[job.key].fresh]
-        let_be_replaced(
-            outputs=(output for job in again for output in job.outputs.values()),
-            inputs=(source for job in again for paths in job.inputs.values() for source in as_list(paths)),
-            younger=path,
-        )
+        from pipeline_src.planning.make_plan import make_plan
+
+        made = make_plan(given, overlays, process)
+        return WorkflowPlan(made.file, made.path, process, made.plan.jobs)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(INPUT_ERROR_EXIT) from None
-    print("\n".join(work_to_do(plan, statuses)), file=sys.stderr)
-    return WorkflowPlan(file, path, process, plan.jobs)
 
 
 def closing_line(scale: str) -> str:
     """Where the results of a scale are."""
     page = Path("results", scale, "report.html")
     return f"The report is {page}" if page.is_file() else f"Results are in {page.parent}/"
-
-
-def work_to_do(plan: Plan, statuses: Mapping[Key, Status]) -> list[str]:
-    """How much is to be done, and by name what changed since a job was last done, in lines."""
-    stale = [job for job in plan.jobs.values() if statuses[job.key].to_run]
-    lines = [f"scale {plan.scale}: {len(plan.jobs)} jobs, {len(stale)} to run"]
-    changed: dict[str, list[str]] = {}
-    for job in stale:
-        own = [r for r in statuses[job.key].reasons if r != NOT_DONE and "is rebuilt" not in r]
-        if own:
-            changed.setdefault("; ".join(own), []).append(f"{job.step} {job.name}")
-    for reason, jobs in list(changed.items())[:LISTED_REASONS]:
-        more = f" and {len(jobs) - 3} more" if len(jobs) > 3 else ""
-        short = reason if len(reason) <= REASON_LENGTH else f"{reason[:REASON_LENGTH]} ..."
-        lines.append(f"  {', '.join(jobs[:3])}{more}: {short}")
-    if len(changed) > LISTED_REASONS:
-        lines.append(f"  ... and {len(changed) - LISTED_REASONS} more; see `python -m pipeline_src plan`")
-    if not stale:
-        lines.append(closing_line(plan.scale))
-    return lines
 
 
 def _present(paths: Paths) -> Paths:

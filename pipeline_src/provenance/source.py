@@ -77,7 +77,7 @@ class Source:
     def read(cls, path: Path, kept: Path) -> "Source":
         """What a file says; from the folder `kept` where its text was parsed before.
 
-        A folder that cannot be written to only costs time.
+        A folder that cannot be written to only costs time. Raises `InputError` for a file that is no Python.
         """
         data = path.read_bytes()
         file = kept / f"{hashlib.sha256(_own_text() + data).hexdigest()[:32]}.json"
@@ -87,7 +87,13 @@ class Source:
             dynamic = [(line, call) for line, call in said["dynamic"]]
             return cls(**{**said, "imports": imports, "dynamic": dynamic})
         except (InputError, OSError, KeyError, TypeError, ValueError):
-            found = cls.of(data.decode("utf-8"))
+            try:
+                found = cls.of(data.decode("utf-8"))
+            except SyntaxError as error:
+                line = f":{error.lineno}" if error.lineno else ""
+                raise InputError(f"{path}{line}: not valid Python: {error.msg}") from None
+            except ValueError as error:
+                raise InputError(f"{path}: not valid Python: {error}") from None
         with contextlib.suppress(OSError):
             write_text(file, json.dumps(asdict(found), separators=(",", ":")))
         return found

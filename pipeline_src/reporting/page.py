@@ -59,6 +59,7 @@ class Page:
             "compared": self._compared(),
             "weights_none": self._weights_none(),
             "code_states": self._code_states(),
+            "accepted": self._accepted(),
             "studies": [self._study(study) for study in self.params.studies],
             "runs": runs,
             "scores": [
@@ -178,6 +179,20 @@ class Page:
             {"commit": commit, "dirty": dirty, "jobs": count}
             for (commit, dirty), count in states.most_common()
         ]
+
+    def _accepted(self) -> list[dict[str, Any]]:
+        """What was taken over from other code: reason, day, what changed, and how many results."""
+        sidecars = [
+            *(one for named in (self._train, self._evaluate, self._cost) for _, one in named.values()),
+            *(one for _, one in self.tables.values()),
+            *self.figures.values(),
+        ]
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for entry in [entry for sidecar in sidecars for entry in sidecar.get("accepted", [])]:
+            one = found.setdefault((entry["when"], entry["reason"]), {**entry, "jobs": 0, "changes": []})
+            one["jobs"] += 1
+            one["changes"] += [change for change in entry["changes"] if change not in one["changes"]]
+        return [found[key] for key in sorted(found)]
 
     def _compared(self) -> bool:
         """Whether a paper's numbers stand in any table."""

@@ -113,6 +113,13 @@ class Tabulate:
 
 
 @dataclass(frozen=True)
+class Join:
+    """Step `join`: the score of every study by which commits are compared."""
+
+    scores: dict[str, str]
+
+
+@dataclass(frozen=True)
 class MakeTable:
     """Step `table`. `number` is the paper's; None: a study of one's own.
 

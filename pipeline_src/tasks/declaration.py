@@ -14,7 +14,7 @@ class Task:
     have to say. `scores` and `flops` are added to what a table says of its data and of that column; empty for
     nothing. `heads` are the sections of a model that read levels of its pyramid, each with the kind of its
     component; the first one is always there. `metrics` are what its evaluation measures, in the order of the
-    long tables.
+    long tables. `most_classes` is how many its annotations can tell apart; None: any number.
     """
 
     annotations: str
@@ -24,3 +24,4 @@ class Task:
     metrics: tuple[Metric, ...]
     scores: str = ""
     flops: str = ""
+    most_classes: int | None = None

@@ -34,7 +34,7 @@ def rule_of(options: Optimizer, model: nn.Module) -> GroupRule:
     prefix, backbone = _backbone_of(model)
     if decay is not None and (backbone is None or not backbone.decays_by_depth):
         raise InputError(
-            "recipe.optimizer.layer_decay: is defined for ConvNeXt backbones only; set it to null"
+            "recipe.optimizer.layer_decay: the backbone does not say how deep parameters lie; set it to null"
         )
 
     def rule(name: str, parameter: nn.Parameter) -> tuple[float, float]:

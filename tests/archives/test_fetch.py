@@ -278,6 +278,19 @@ def test_an_unverified_file_is_taken_when_that_is_accepted(
     assert fetched.verified == ()
 
 
+def test_a_web_page_is_not_accepted_for_a_file_that_nothing_verifies(
+    server: Server, folder: Path, impatient: HttpOptions
+):
+    page = {"Content-Type": "text/html"}
+    row = row_of(server.add("/set.tar", b"<html>log in</html>", headers=page), **UNKNOWN)
+    with pytest.raises(InputError, match="answered with a web page, not with the file"):
+        fetch(row, folder, accept_unverified=True, options=impatient)
+    assert visible(folder) == set()
+    # where a checksum decides, a server may call its files what it likes
+    fetch(row_of(server.add("/set.tar", DATA, headers=page)), folder, options=impatient)
+    assert (folder / "set.tar").read_bytes() == DATA
+
+
 def test_a_candidate_of_the_wrong_kind_is_refused(server: Server, folder: Path, impatient: HttpOptions):
     def check(path: Path) -> None:
         raise InputError("not of the right kind")

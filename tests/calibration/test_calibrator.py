@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from pipeline_src.models.fusion.scale_equalizer import (
     divide_branches,
     named_concatenations,
 )
+from pipeline_src.training import stopping
 from pipeline_src.training.checkpoint import CheckpointFolder
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.stopping import SaveInterval
@@ -192,6 +194,35 @@ def test_an_interrupted_calibration_ends_with_the_same_bits(tmp_path):
             model = build(section("uper", "folded", order))
             again = calibrator(model, "folded", order, store=store, interval=SaveInterval(steps=1)).run()
         assert again == whole
+
+
+def test_a_calibration_is_saved_so_many_minutes_after_the_last_time(tmp_path, monkeypatch):
+    minutes, saved = 0, []
+    save = CheckpointFolder.save
+    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: 60.0 * minutes))
+    monkeypatch.setattr(
+        CheckpointFolder, "save", lambda self, done, state: saved.append(done) or save(self, done, state)
+    )
+
+    def a_minute_each(first):
+        nonlocal minutes
+        for images in (batches() * 3)[first:]:
+            minutes += 1
+            yield images
+
+    order = [["decoder.concat"]]
+    store = CheckpointFolder(tmp_path / "store", "job", {})
+    with store.held():
+        calibrator(
+            build(section("fcn", "folded", order)),
+            "folded",
+            order,
+            images=a_minute_each,
+            batches=9,
+            store=store,
+            interval=SaveInterval(minutes=3),
+        ).run()
+    assert saved == [3, 6]  # not after the last batch, which is followed by the result
 
 
 def test_counts_are_those_of_the_upsampled_maps():

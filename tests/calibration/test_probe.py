@@ -154,6 +154,37 @@ def test_gradients_are_those_of_a_backward_pass_by_hand():
     )
 
 
+def test_all_convolutions_that_read_a_concatenation_count():
+    """The last level of a pyramid is read by the pooling module's fusion and by each of its grids."""
+    name = "pyramid.fusions.5"
+    plain, *_ = networks("uper", [[name]], DFP)
+    loss = SegmentationLoss("labelled_pixels", 255)
+    found = probe_network(plain, [name], labelled(), loss, bn_fixed=True)[name]
+    network = copy.deepcopy(plain).eval()
+    pooling = network.decoder.ppm
+    readers = [pooling.fusion[0], *(unit[0] for unit in pooling.convs)]
+    widths = named_concatenations(network)[name].channels
+    gradients: list[list[torch.Tensor]] = [[] for _ in widths]
+    weights: list[list[torch.Tensor]] = [[] for _ in widths]
+    for images, masks in labelled():
+        network.zero_grad()
+        torch.nn.functional.cross_entropy(network(images), masks, ignore_index=255).backward()
+        for reader in readers:
+            for branch, (gradient, weight) in enumerate(
+                zip(
+                    reader.weight.grad[:, : sum(widths)].split(widths, dim=1),
+                    reader.weight.detach()[:, : sum(widths)].split(widths, dim=1),
+                    strict=True,
+                )
+            ):
+                gradients[branch].append(gradient.flatten())
+                weights[branch].append(weight.flatten())
+    for one, gradient, weight in zip(found, gradients, weights, strict=True):
+        for ours, parts in ((one.gradient, gradient), (one.weight, weight)):
+            expected = float(torch.cat(parts).square().mean().sqrt())
+            assert ours.value == pytest.approx(expected, rel=1e-9)
+
+
 def test_a_probe_changes_nothing():
     plain, *_ = networks("uper", ALL_OF["uper"], None)
     before = copy.deepcopy(plain.state_dict())

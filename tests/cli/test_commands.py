@@ -6,19 +6,32 @@ import sys
 
 import pytest
 
+from pipeline_src.cli.main import main
 from pipeline_src.cli.text import columns, duration, large
+from pipeline_src.errors import run_command
 
 
 @pytest.fixture
-def command(project):
+def command(project, monkeypatch, capsys):
+    """Run a command in this process; what it prints, or what it says where it fails."""
+
     def run(*arguments: str, status: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline_src", *arguments], cwd=project, capture_output=True, text=True
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout if status == 0 else done.stderr
+        monkeypatch.chdir(project)
+        monkeypatch.setattr(sys, "argv", ["pipeline_src", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run_command(main)
+        printed = capsys.readouterr()
+        assert (ended.value.code or 0) == status, printed.out + printed.err
+        return printed.out if status == 0 else printed.err
 
     return run
+
+
+def test_the_package_is_a_command(project):
+    line = [sys.executable, "-m", "pipeline_src", "list", "--scale", "papr"]
+    done = subprocess.run(line, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["list", "describe", "plan", "verify", "export-submission"])

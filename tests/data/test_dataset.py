@@ -1,11 +1,20 @@
+import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from pipeline_src.data.loader import SampleKey, StepSampler, epoch_order, steps_per_epoch, training_loader
+from pipeline_src.data.loader import (
+    SampleKey,
+    StepSampler,
+    batch_source,
+    epoch_order,
+    steps_per_epoch,
+    training_loader,
+)
 from pipeline_src.data.make_manifest import build_manifest
 from pipeline_src.data.readers.mask_folders import read_masks
 from pipeline_src.data.readers.voc2012 import read_voc2012
@@ -14,8 +23,9 @@ from pipeline_src.data.segmentation.labels import LabelSpace
 from pipeline_src.data.segmentation.transform_options import Augment, RandomResize
 from pipeline_src.data.segmentation.transforms import EvalTransform, TrainTransform
 from pipeline_src.errors import InputError
-from pipeline_src.files import write_json
+from pipeline_src.files import digest_file, write_json
 from pipeline_src.tasks.segmentation.manifest import MaskChecks
+from pipeline_src.training.distributed import Ranks
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 AUGMENT = Augment(resize=RandomResize([0.5, 2.0]), crop=[21, 27])
@@ -102,6 +112,22 @@ def test_bad_manifests_are_named(own_manifest, tmp_path):
         SegmentationDataset(own_manifest, "train")
 
 
+def test_an_index_that_was_edited_is_refused_although_it_names_the_same_records(own_manifest):
+    index = own_manifest.with_name("index.json")
+    value = json.loads(own_manifest.read_text())
+    recorded = {"path": str(index), "bytes": index.stat().st_size, "sha256": digest_file(index)}
+    write_json(own_manifest, {**value, "outputs": {"index": recorded}})
+    assert len(SegmentationDataset(own_manifest, "train")) > 0
+    rows = json.loads(index.read_text())
+    first, second = rows["splits"]["train"][:2]
+    first["annotation"], second["annotation"] = second["annotation"], first["annotation"]
+    write_json(index, rows)
+    with pytest.raises(
+        InputError, match=r"index\.json: does not belong to .*manifest\.json; build both again"
+    ):
+        SegmentationDataset(own_manifest, "train")
+
+
 def test_results_may_be_moved_and_a_lost_data_folder_is_named(own_manifest, tmp_path):
     moved = tmp_path / "elsewhere"
     own_manifest.parent.rename(moved)
@@ -179,10 +205,24 @@ def same(one, other):
     )
 
 
-def test_batches_are_the_samples_of_the_sampler(train_set):
-    found = load(train_set)
-    for (images, masks), batch in zip(found, StepSampler(*plain(7), seed=9, batch=2, total_steps=7)):
-        assert images.shape == (2, 3, 21, 27) and masks.shape == (2, 21, 27)
+def by_recipe(dataset, **options):
+    """The same from a recipe, as a training asks for it."""
+    recipe = SimpleNamespace(batch=options.get("batch", 2), drop_last=options.get("drop_last", True))
+    ranks = Ranks(options.get("rank", 0), options.get("world", 1), torch.device("cpu"))
+    return list(batch_source(dataset, recipe, 9, ranks, 0)(options.get("start_step", 0), 7))
+
+
+@pytest.mark.parametrize("loaded", [load, by_recipe])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"drop_last": False}, {"batch": 4, "world": 2, "rank": 1}, {"start_step": 3, "drop_last": False}],
+    ids=str,
+)
+def test_batches_are_the_samples_of_the_sampler(train_set, options, loaded):
+    found = loaded(train_set, **options)
+    expected = StepSampler(*plain(7), **{"seed": 9, "batch": 2, "total_steps": 7, **options})
+    for (images, masks), batch in zip(found, expected, strict=True):
+        assert images.shape == (len(batch), 3, 21, 27) and masks.shape == (len(batch), 21, 27)
         assert masks.dtype == torch.int64 and images.dtype == torch.float32
         for place, key in enumerate(batch):
             image, mask = train_set[key]

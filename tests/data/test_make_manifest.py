@@ -210,6 +210,14 @@ def test_images_that_two_splits_share_are_a_warning(masks_folder, build):
     assert build(root).facts["warnings"] == ["train and val share 1 images, first 'copy'"]
 
 
+def test_any_two_of_several_splits_may_share_images(masks_folder, masks_splits):
+    root = masks_folder()
+    splits = {**masks_splits, "again": masks_splits["train"]}
+    assert list(splits) == ["train", "val", "again"]
+    built = build_manifest(listings(root, splits), MaskChecks(LabelSpace.of(3, 11)))
+    assert built.facts["warnings"] == ["train and again share 3 images, first 'a'"]
+
+
 def test_images_are_shared_whatever_their_masks_show(masks_folder, build):
     """Another mask on the same image makes no other image, nor the same mask on another image the same."""
     root = masks_folder()

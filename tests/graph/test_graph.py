@@ -239,7 +239,8 @@ def test_planning_other_parameters_changes_nothing_that_a_running_workflow_reads
 def test_a_clusters_job_does_what_was_planned_whatever_was_edited_since(tmp_path):
     checkout = Checkout.copy_to(tmp_path, "[dfp]")
     plan = (
-        "from pipeline_src.planning.workflow import *; print(open_plan({}, [], Process(cluster=True)).path)"
+        "from pipeline_src.planning.workflow import *; "
+        "print(open_plan({}, [], Process(shares_plan=lambda: True)).path)"
     )
     path = checkout.run("python", "-c", plan).stdout.strip()
     (name,) = json.loads((tmp_path / path).read_text())["jobs"]["scenes"]

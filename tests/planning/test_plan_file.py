@@ -22,15 +22,15 @@ def plan_of(*files: str) -> PlanFile:
 
 
 def test_a_plan_is_read_as_it_was_written():
-    path = plan_of("a.json").publish(keep=True)
+    path = plan_of("a.json").publish(keep=lambda: True)
     assert PlanFile.of_this_run() == (plan_of("a.json"), path)
     assert os.environ[PLAN_VARIABLE] == path
 
 
 def test_planning_again_writes_another_file():
-    first = plan_of("a.json").publish(keep=True)
+    first = plan_of("a.json").publish(keep=lambda: True)
     text = Path(first).read_text()
-    second = plan_of("b.json").publish(keep=True)
+    second = plan_of("b.json").publish(keep=lambda: True)
     assert first != second and Path(first).read_text() == text
 
 
@@ -49,7 +49,7 @@ def test_what_is_no_plan_is_refused(text):
 
 def test_plans_that_cannot_be_read_stop_no_other():
     plan = plan_of("work/demo/jobs/train/kept.json")
-    plan.publish(keep=True)
+    plan.publish(keep=lambda: True)
     for name, text in (("half", '{"format'), ("other", '{"format": 99}')):
         Path(f"work/demo/plans/{name}.json").write_text(text)
     kept = Path("work/demo/jobs/train/kept.json")
@@ -61,15 +61,17 @@ def test_plans_that_cannot_be_read_stop_no_other():
     assert kept.exists() and Path("work/demo/plans/half.json").exists()
 
 
-def test_only_what_is_old_and_that_no_plan_names_is_removed():
-    folder = Path("work/demo/jobs/train")
+# a job's name has as many parts as it likes, and each but the last is a folder (`Job.path`)
+@pytest.mark.parametrize("folder", ["report", "train/dfp", "train/dfp/depth-2"])
+def test_only_what_is_old_and_that_no_plan_names_is_removed(folder):
+    folder = Path("work/demo/jobs", folder)
     folder.mkdir(parents=True)
     old = time.time() - KEPT_SECONDS - 1
     for name, moment in (("named", old), ("unnamed", old), ("young", time.time())):
         (folder / f"{name}.json").write_text("{}")
         os.utime(folder / f"{name}.json", (moment, moment))
-    plan_of(str(folder / "named.json")).publish(keep=True)
-    outdated = Path(plan_of(str(folder / "unnamed.json")).publish(keep=True))
+    plan_of(str(folder / "named.json")).publish(keep=lambda: True)
+    outdated = Path(plan_of(str(folder / "unnamed.json")).publish(keep=lambda: True))
     os.utime(outdated, (old, old))
     prune("demo")
     assert sorted(path.stem for path in folder.iterdir()) == ["named", "young"]

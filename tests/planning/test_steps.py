@@ -10,8 +10,9 @@ from snakemake.cli import parse_args
 
 from pipeline_src.errors import InputError
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile
+from pipeline_src.planning.process import Process
 from pipeline_src.planning.steps import EXPORT_SUBMISSION, STEPS
-from pipeline_src.planning.workflow import Process, WorkflowPlan
+from pipeline_src.planning.workflow import WorkflowPlan
 
 RULES = [name for name in STEPS if name != EXPORT_SUBMISSION.name]
 
@@ -30,9 +31,9 @@ def test_a_rule_names_every_input_and_output_of_its_step_and_no_path(project, na
     ]
     assert re.findall(r"\.output\(\"(\w+)\"\)", text) == list(STEPS[name].outputs)
     assert "results/" not in text and "work/" not in text and "data/" not in text
-    for part in ("log", "benchmark", "threads", "memory", "runtime", "message"):
+    for part in ("log", "benchmark", "threads", "resources", "message"):
         assert f"{name.upper()}.{part}" in text
-    assert ("gpu=" in text) == STEPS[name].gpu
+    assert ("{resources.gpu}" in text) == STEPS[name].gpu
     assert ("localrule:" in text) == STEPS[name].local
 
 
@@ -57,16 +58,6 @@ def plan(**options) -> WorkflowPlan:
     machine = {name: options.pop(name) for name in ("warm", "mirror", "accept_unverified") if name in options}
     jobs = {"train": {"a/seed-0": PlannedFile("work/demo/jobs/train/a/seed-0.0.json", "not done yet")}}
     return WorkflowPlan(PlanFile("demo", jobs, **machine), "work/demo/plans/1.json", Process(**options))
-
-
-def test_resources_are_those_of_the_table():
-    cores = plan(cores=7)
-    assert cores.rule("cost").threads == 7
-    assert cores.rule("manifest").threads == 1
-    assert cores.rule("train").memory({}, attempt=3) == 3 * STEPS["train"].memory
-    assert cores.rule("fetch").memory == STEPS["fetch"].memory
-    assert plan(cluster=True).rule("train").gpu == 1
-    assert plan(cluster=True).rule("table").gpu == 0
 
 
 def test_options_reach_the_steps_that_take_them():
@@ -95,6 +86,7 @@ def test_the_profile_of_a_cluster_is_not_overridden_by_the_default_one(project, 
     assert (cluster.executor, cluster.retries, here.retries) == ("slurm", 3, 1)
     for name in ("rerun_triggers", "rerun_incomplete", "keep_going", "show_failed_logs", "logger"):
         assert getattr(cluster, name) == getattr(here, name), name
+    assert not (cluster.set_resources or cluster.set_threads), "what a job needs stands in the table of steps"
     for text in (project / "README.md", project / "docs/cluster.md"):
         assert "snakemake --workflow-profile profiles/slurm" in text.read_text()
         assert "snakemake --profile" not in text.read_text()

@@ -109,6 +109,9 @@ def test_what_cannot_change_a_result_does_not_change_the_identity(package, file,
         ("net_a.py", "class A:", "class A(object):", "pipeline_src/net_a.py: A"),
         ("components.py", "net_a:A", "net_a:A2", "pipeline_src/components.py: COMPONENTS[net.a]"),
         ("helper.py", "import numpy", "import numpy\nimport torch", "pipeline_src/helper.py: <module>"),
+        ("helper.py", "def help_me", "def more():\n    pass\n\ndef help_me", "pipeline_src/helper.py: more"),
+        ("helper.py", "def help_me(x):\n    return x * LIMIT\n", "", "pipeline_src/helper.py: help_me"),
+        ("helper.py", "def help_me", "def help_you", "pipeline_src/helper.py: help_me, help_you"),
     ],
 )
 def test_what_can_change_a_result_is_named(package, file, old, new, named):
@@ -117,6 +120,16 @@ def test_what_can_change_a_result_is_named(package, file, old, new, named):
     after = identity(package)
     assert after["digest"] != before["digest"]
     assert explain_change(before, after) == [named]
+
+
+def test_files_that_are_used_or_no_longer_used_are_named(package):
+    before = identity(package)
+    edit(package, "step.py", "from pipeline_src.helper import help_me", "from pipeline_src.net_b import B")
+    assert explain_change(before, identity(package)) == [
+        "pipeline_src/helper.py: no longer used",
+        "pipeline_src/net_b.py: newly used",
+        "pipeline_src/step.py: main",
+    ]
 
 
 def test_what_only_talks_is_not_followed(package):

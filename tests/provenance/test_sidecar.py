@@ -102,6 +102,7 @@ def test_a_folder_is_described_by_all_its_files(job):
     (folder / "below/b").write_text("345")
     before = written(job, "x")["outputs"]["picture"]
     assert (before["path"], before["bytes"]) == ("absent.png", 5)
+    (folder / ".snakemake_timestamp").touch()
     assert written(job, "x")["outputs"]["picture"] == before
     (folder / "below/b").rename(folder / "below/c")
     after = written(job, "x")["outputs"]["picture"]

@@ -1,10 +1,12 @@
 """What a source file says: a function of its text, kept by that text, made again where it is damaged."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from pipeline_src.errors import InputError
 from pipeline_src.provenance.closure import ROOT, code_identity
 from pipeline_src.provenance.source import Source
 
@@ -124,3 +126,19 @@ def test_an_identity_from_kept_sources_is_the_same(run_python):
         "print(code_identity('pipeline_src.steps.train', ('decoder.uper',))['digest'])"
     )
     assert run_python(code).strip() == code_identity("pipeline_src.steps.train", ("decoder.uper",))["digest"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"x = 1\ndef f(:\n", ":2: not valid Python: invalid syntax"),
+        (b"if True:\nx = 1\n", ":2: not valid Python: expected an indented block"),
+        (b"x = '\xff'\n", ": not valid Python: 'utf-8' codec"),
+        (b"x = 1\0\n", ": not valid Python: "),
+    ],
+)
+def test_what_is_no_python_is_one_line_that_names_file_and_line(tmp_path, text, said):
+    file = tmp_path / "code.py"
+    file.write_bytes(text)
+    with pytest.raises(InputError, match=f"^{re.escape(str(file) + said)}"):
+        Source.read(file, tmp_path / "kept")

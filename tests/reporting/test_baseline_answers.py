@@ -126,21 +126,26 @@ CONTROLS = {"again": "no evidence", "coarse": "hurts"}
 
 
 def compared(values, controls=CONTROLS, classes=None, paper=(), comparable=False):
-    """The values of a table of these rows, and its paragraph; `classes` are IoUs by row, class and seed."""
-    lines = []
+    """The values of a table of these rows, and its paragraph.
+
+    `classes` are IoUs by class, by row or by row and seed.
+    """
+    lines, given = [], classes or {}
     for row, of_row in values.items():
         for seed, value in of_row.items():
             lines.append(("s", "t", row, f"s/{row}/{seed}", seed, "miou", value, "%", None))
-            for name, iou in (classes or {}).get(row, {"cat": 60.0, "sky": 40.0}).items():
+            usual = given.get(row, {"cat": 60.0, "sky": 40.0})
+            for name, iou in given.get((row, seed), usual).items():
                 lines.append(("s", "t", row, f"s/{row}/{seed}", seed, f"iou/{name}", iou, "%", None))
         lines.append(("s", "t", row, row, None, "flops", 3e9 if row == "good" else 2e9, "FLOP", None))
+        lines.append(("s", "t", row, row, None, "latency", 0.3 if row == "good" else 0.2, "s", "cpu"))
     rows = [
         TableRow(row, row, None if row == "plain" else "plain", [RowRun(f"s/{row}/{s}", s) for s in of_row])
         for row, of_row in values.items()
     ]
     frame = pd.DataFrame(lines, columns=TIMED_COLUMNS).astype({"seed": "Int64"})
     found = Comparison(rows, frame, list(paper), Scale("mine", comparable), Rules(), controls=controls)
-    made = found.table(["miou", "flops"])
+    made = found.table(["miou", "flops", "testing_time"])
     return made, findings(made, controls or {})
 
 
@@ -153,6 +158,7 @@ def test_the_paragraph_says_what_the_numbers_support_and_no_more():
     assert text[3].startswith("No evidence of a difference: same (")
     everything = " ".join(text)
     assert "again" not in everything.removeprefix(text[0])
+    assert "time" not in everything.replace("times the FLOPs", ""), "what another machine would not find"
     assert "with 3 seeds a difference below" in everything and "Holm" in everything
 
 
@@ -192,6 +198,13 @@ def test_a_network_that_predicts_one_class_has_collapsed():
     assert text[0].startswith("A control failed") and "coarse reads `collapsed`" in text[0]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_one_run_of_a_row_that_collapsed_is_enough(seed):
+    made, _ = compared(table(ROWS, noise=0.3), classes={("good", seed): {"cat": 0.0, "sky": 40.0}})
+    answers = {row.row: row.cells["miou"].answer for row in made.rows}
+    assert answers["good"].verdict == "collapsed" and answers["bad"].verdict == "hurts"
+
+
 def test_a_control_that_is_not_run_is_said_first():
     rows = {row: effect for row, effect in ROWS.items() if row != "again"}
     _, text = compared(table(rows, noise=0.3))
@@ -206,16 +219,19 @@ def test_a_control_that_is_not_run_is_said_first():
     assert text[0].startswith("A control failed")
 
 
-def test_masks_that_find_nothing_have_collapsed():
-    rows = [TableRow("a", "a", None, [RowRun("s/a/0", 0)]), TableRow("b", "b", "a", [RowRun("s/b/0", 0)])]
-    scores = {
-        "a": {"ap": 30.0, "mask_ap": 25.0, "mask_ap_gap": 2.0},
-        "b": {"ap": 31.0, "mask_ap": 0.0, "mask_ap_gap": 0.0},
-    }
+@pytest.mark.parametrize("nothing_at", [(0, 1), (0,), (1,)])
+def test_masks_that_find_nothing_have_collapsed(nothing_at):
+    rows = [
+        TableRow(row, row, baseline, [RowRun(f"s/{row}/{seed}", seed) for seed in range(2)])
+        for row, baseline in (("a", None), ("b", "a"))
+    ]
+    found = {"ap": 30.0, "mask_ap": 25.0, "mask_ap_gap": 2.0}
+    nothing = {"ap": 31.0, "mask_ap": 0.0, "mask_ap_gap": 0.0}
     lines = [
-        ("s", "t", row, f"s/{row}/0", 0, metric, value, "%", None)
-        for row, values in scores.items()
-        for metric, value in values.items()
+        ("s", "t", row, f"s/{row}/{seed}", seed, metric, value, "%", None)
+        for row in ("a", "b")
+        for seed in range(2)
+        for metric, value in (nothing if row == "b" and seed in nothing_at else found).items()
     ]
     frame = pd.DataFrame(lines, columns=TIMED_COLUMNS).astype({"seed": "Int64"})
     made = Comparison(rows, frame, [], Scale("mine", False), Rules(), controls={}).table(["mask_ap_gap"])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipeline_src.reporting.figures.curves import smoothed
 from pipeline_src.reporting.figures.drawing import COLOURS, series_style, styled
 from pipeline_src.reporting.figures.point_labels import label_points
 from pipeline_src.reporting.figures.predictions import side_by_side
+from pipeline_src.reporting.metric_table import METRICS
 from pipeline_src.steps.figure import make_figure
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import drawn, read_csv
@@ -99,7 +101,9 @@ def test_tradeoff_of_an_own_study_has_no_panel_of_a_paper(make_study):
     assert len(drawing.figure.axes) == 2
 
 
-def test_pareto_marks_the_rows_that_nothing_beats(make_study):
+@pytest.mark.parametrize(("better", "sign"), [("higher", -1), ("lower", 1)])
+def test_pareto_marks_the_rows_that_nothing_beats(make_study, monkeypatch, better, sign):
+    monkeypatch.setitem(METRICS, "miou", replace(METRICS["miou"], better=better))
     study = make_study(seeds=3)
     records = read_csv(made(study, "pareto").outputs["csv"])
     assert {record["cost"] for record in records} == {
@@ -109,9 +113,11 @@ def test_pareto_marks_the_rows_that_nothing_beats(make_study):
         "testing_time",
     }
     for cost in {record["cost"] for record in records}:
-        points = [(float(r["value"]), -float(r["score"]), r["row"]) for r in records if r["cost"] == cost]
+        points = [
+            (float(r["value"]), sign * float(r["score"]), r["row"]) for r in records if r["cost"] == cost
+        ]
         assert len(points) == 6
-        # cheapest first: a row is on the front if it scores above all that cost less
+        # cheapest first: a row is on the front if its score is better than that of all that cost less
         front, best = set(), np.inf
         for _, score, row in sorted(points):
             if score < best:

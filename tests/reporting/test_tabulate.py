@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.long_table import COLUMNS, TIMED_COLUMNS, read_tidy, write_tidy
-from pipeline_src.steps.join import means_by_row
+from pipeline_src.steps.join import best_rows
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import read_csv
 
@@ -203,7 +203,7 @@ def test_rows_that_make_no_sense_are_refused(make_study, change, message):
         tabulate(job)
 
 
-def test_joined_means_are_over_all_seeds_and_count_a_run_once():
+def test_the_best_rows_mean_is_over_all_seeds_and_counts_a_run_once():
     """Two tables that show one run, and three seeds of one row: none overwrites another."""
     lines = [
         {"table": table, "run": f"r/seed-{seed}", "seed": seed, "value": value}
@@ -212,4 +212,12 @@ def test_joined_means_are_over_all_seeds_and_count_a_run_once():
     ]
     lines.append({"table": "two", "run": "r/seed-3", "seed": 3, "value": 11.0})
     frame = lines_of(*({"study": "s", "row": "r", "metric": "miou", **line} for line in lines))
-    assert means_by_row(frame) == {"s": {"r": {"miou": 5.0}}}
+    lines = [
+        {"study": "s", "row": "worse", "run": "w", "seed": 0, "metric": "miou", "value": 4.9},
+        {"study": "s", "row": "worse", "run": "w", "seed": 0, "metric": "flops", "value": 1e9},
+        {"study": "t", "row": "r", "run": "t", "seed": 0, "metric": "ap", "value": 40.0},
+        {"study": "t", "row": "r", "run": "t", "seed": 0, "metric": "miou", "value": 70.0},
+    ]
+    frame = pd.concat([frame, lines_of(*({"table": "one", **line} for line in lines))])
+    asked = {"s": "miou", "t": "ap", "without a value": "miou"}
+    assert best_rows(frame, asked) == {"s": 5.0, "t": 40.0}

@@ -100,7 +100,7 @@ def test_an_unknown_step_and_a_damaged_file_are_named(job):
 
 def test_the_reason_to_run_goes_from_the_plan_into_the_sidecar(job, monkeypatch):
     plan = PlanFile("demo", {"simulate": {"test": PlannedFile(str(job), "parameters changed: seed")}})
-    monkeypatch.setenv(PLAN_VARIABLE, plan.publish(keep=True))
+    monkeypatch.setenv(PLAN_VARIABLE, plan.publish(keep=lambda: True))
     run_job(job)
     assert json.loads(Path("sidecar.json").read_text())["job"]["why"] == "parameters changed: seed"
 
@@ -191,7 +191,7 @@ def checkout(tmp_path, project, monkeypatch) -> Path:
         "from pathlib import Path; from pipeline_src.planning.planned_job import Plan;"
         "from pipeline_src.planning.steps import JOIN; plan = Plan('demo');"
         "inputs = {'experiments': ['a.csv'], 'timed': ['b.csv']};"
-        "print(plan.as_job(plan.create(JOIN, JOIN.only, params={}, inputs=inputs)).write())"
+        "print(plan.as_job(plan.create(JOIN, JOIN.only, params={'scores': {}}, inputs=inputs)).write())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return tmp_path / done.stdout.strip()
@@ -211,7 +211,7 @@ def edit(old: str, new: str) -> None:
 
 
 def test_code_that_was_edited_after_planning_is_refused_by_name(checkout):
-    edit("def means_by_row(", "def unused():\n    return 1\n\n\ndef means_by_row(")
+    edit("def best_rows(", "def unused():\n    return 1\n\n\ndef best_rows(")
     done = start(checkout)
     assert done.returncode == 2
     assert done.stderr == (
@@ -222,7 +222,7 @@ def test_code_that_was_edited_after_planning_is_refused_by_name(checkout):
 
 
 def test_a_comment_after_planning_is_no_change(checkout):
-    edit("def means_by_row(", "# a comment\ndef means_by_row(")
+    edit("def best_rows(", "# a comment\ndef best_rows(")
     done = start(checkout)
     assert "changed" not in done.stderr
 

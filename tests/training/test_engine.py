@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
+from pipeline_src.training import engine as engine_module
 from pipeline_src.training import optimizer_step as step_module
 from pipeline_src.training import stopping
 from pipeline_src.training.checkpoint import CheckpointFolder, load_checkpoint
@@ -330,6 +331,23 @@ def test_log_every_keeps_each_nth_row_and_the_last(tmp_path):
         tmp_path / "third", epochs=None, iterations=7, schedule={"kind": "constant"}, log_every=3
     )
     assert third == [every[2], every[5], every[6]]
+
+
+@pytest.mark.parametrize("every", [3, 16])
+def test_losses_that_are_fetched_rarely_are_all_in_the_log_of_a_continued_training(
+    tmp_path, monkeypatch, every
+):
+    """As on a GPU, whose losses wait for some steps: a checkpoint's log must hold them all the same."""
+    changes = {"epochs": 4, "validate_every": {"iterations": 5}}
+    whole, log, curve = trained(tmp_path / "whole", **changes)
+
+    monkeypatch.setattr(engine_module, "SETTLE_EVERY", {"cpu": every})
+    with pytest.raises(Crash):
+        train(write_job(tmp_path / "rarely", **changes), crash_at(7), save_steps=2)
+    rarely, rare_log, rare_curve = trained(tmp_path / "rarely", save_steps=2, **changes)
+    assert_equal(rarely, whole)
+    assert [row["step"] for row in rare_log] == [str(step) for step in range(1, 9)]
+    assert (rare_log, rare_curve) == (log, curve)
 
 
 # --- divergence --------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def test_a_terminal_has_a_bar_instead_of_numbers_in_every_line(clock):
 
 def test_a_failed_job_shows_the_end_of_its_log_and_no_command(tmp_path, clock):
     log = tmp_path / "train.log"
-    log.write_text("".join(f"line {number}\n" for number in range(50)) + "error: recipes.dfp.lr: no\n")
+    log.write_text("".join(f"line {number}\n" for number in range(50)) + "ValueError: no\n")
     stream = io.StringIO()
     shown = handler(stream)
     error = record(
@@ -135,8 +135,45 @@ def test_a_failed_job_shows_the_end_of_its_log_and_no_command(tmp_path, clock):
     feed(shown, job_info(1), exception, error)
     said = stream.getvalue().splitlines()
     assert said[0] == "FAILED train run-1"
-    assert said[-1] == "  error: recipes.dfp.lr: no"
+    assert said[-1] == "  ValueError: no"
     assert len(said) == 2 + job_files.ERROR_LINES and "python" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("last", ["error: recipes.dfp.lr: no", "interrupted: step 9 is saved, start again"])
+def test_of_a_failed_job_of_a_cluster_the_lines_that_matter_are_shown(tmp_path, last):
+    own, schedulers = tmp_path / "train.log", tmp_path / "12.log"
+    own.write_text(f"step 8\n{last}\n")
+    schedulers.write_text("srun: error: Killed\n" * 50)
+    stream = io.StringIO()
+    error = record(
+        LogEvent.JOB_ERROR,
+        level=logging.ERROR,
+        jobid=1,
+        rule_name="train",
+        rule_msg="SLURM-job '12' failed, SLURM status is: 'TIMEOUT'. Detailed reason unavailable.",
+        log=[str(own), str(schedulers)],
+        shellcmd="python",
+    )
+    feed(handler(stream), job_info(1), error)
+    failed = "FAILED train run-1: SLURM-job '12' failed, SLURM status is: 'TIMEOUT'"
+    assert stream.getvalue().splitlines() == [failed, f"  {own}:", f"  {last}"]
+
+
+def test_where_a_job_said_nothing_its_schedulers_log_is_shown(tmp_path):
+    own, schedulers = tmp_path / "train.log", tmp_path / "12.log"
+    own.touch()
+    schedulers.write_text("srun: error: no such node\n")
+    stream = io.StringIO()
+    error = record(
+        LogEvent.JOB_ERROR,
+        level=logging.ERROR,
+        jobid=1,
+        rule_name="train",
+        log=[str(own), str(schedulers)],
+        shellcmd="python",
+    )
+    feed(handler(stream), job_info(1), error)
+    assert stream.getvalue().splitlines()[1:] == [f"  {schedulers}:", "  srun: error: no such node"]
 
 
 def test_warnings_and_errors_are_always_shown_and_small_talk_only_before_and_after(clock):

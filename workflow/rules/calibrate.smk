@@ -21,9 +21,7 @@ rule calibrate:
         CALIBRATE.benchmark
     threads: CALIBRATE.threads
     resources:
-        gpu=CALIBRATE.gpu,
-        mem_mb=CALIBRATE.memory,
-        runtime=CALIBRATE.runtime,
+        **CALIBRATE.resources,
     params:
         python=PYTHON,
         options=CALIBRATE.options,
@@ -54,9 +52,7 @@ rule probe:
         PROBE.benchmark
     threads: PROBE.threads
     resources:
-        gpu=PROBE.gpu,
-        mem_mb=PROBE.memory,
-        runtime=PROBE.runtime,
+        **PROBE.resources,
     params:
         python=PYTHON,
         options=PROBE.options,

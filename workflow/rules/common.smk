@@ -6,5 +6,9 @@
 
 # `--cores all` must not start eight trainings on one GPU: the limit is what is visible here. A
 # limit on the command line or in a profile wins.
-if "gpu" not in workflow.global_resources and PLAN.gpus and not workflow.non_local_exec:
+if (
+    "gpu" not in workflow.global_resources
+    and PLAN.gpus
+    and not PLAN.process.on_cluster()
+):
     workflow.register_resource("gpu", len(PLAN.gpus))

@@ -19,9 +19,7 @@ rule cost:
         COST.benchmark
     threads: COST.threads
     resources:
-        gpu=COST.gpu,
-        mem_mb=COST.memory,
-        runtime=COST.runtime,
+        **COST.resources,
     params:
         python=PYTHON,
         options=COST.options,

@@ -17,8 +17,7 @@ rule fetch:
     localrule: FETCH.local
     threads: FETCH.threads
     resources:
-        mem_mb=FETCH.memory,
-        runtime=FETCH.runtime,
+        **FETCH.resources,
     params:
         python=PYTHON,
         options=FETCH.options,
@@ -44,8 +43,7 @@ rule extract:
         EXTRACT.benchmark
     threads: EXTRACT.threads
     resources:
-        mem_mb=EXTRACT.memory,
-        runtime=EXTRACT.runtime,
+        **EXTRACT.resources,
     params:
         python=PYTHON,
     message:
@@ -67,10 +65,10 @@ rule scenes:
         SCENES.log,
     benchmark:
         SCENES.benchmark
+    localrule: SCENES.local
     threads: SCENES.threads
     resources:
-        mem_mb=SCENES.memory,
-        runtime=SCENES.runtime,
+        **SCENES.resources,
     params:
         python=PYTHON,
     message:
@@ -96,8 +94,7 @@ rule manifest:
         MANIFEST.benchmark
     threads: MANIFEST.threads
     resources:
-        mem_mb=MANIFEST.memory,
-        runtime=MANIFEST.runtime,
+        **MANIFEST.resources,
     params:
         python=PYTHON,
     message:
@@ -122,8 +119,7 @@ rule weights:
     localrule: WEIGHTS.local
     threads: WEIGHTS.threads
     resources:
-        mem_mb=WEIGHTS.memory,
-        runtime=WEIGHTS.runtime,
+        **WEIGHTS.resources,
     params:
         python=PYTHON,
         options=WEIGHTS.options,

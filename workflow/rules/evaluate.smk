@@ -21,9 +21,7 @@ rule evaluate:
         EVALUATE.benchmark
     threads: EVALUATE.threads
     resources:
-        gpu=EVALUATE.gpu,
-        mem_mb=EVALUATE.memory,
-        runtime=EVALUATE.runtime,
+        **EVALUATE.resources,
     params:
         python=PYTHON,
         options=EVALUATE.options,

@@ -23,10 +23,10 @@ rule tabulate:
         TABULATE.log,
     benchmark:
         TABULATE.benchmark
+    localrule: TABULATE.local
     threads: TABULATE.threads
     resources:
-        mem_mb=TABULATE.memory,
-        runtime=TABULATE.runtime,
+        **TABULATE.resources,
     params:
         python=PYTHON,
     message:
@@ -53,10 +53,10 @@ rule join:
         JOIN.log,
     benchmark:
         JOIN.benchmark
+    localrule: JOIN.local
     threads: JOIN.threads
     resources:
-        mem_mb=JOIN.memory,
-        runtime=JOIN.runtime,
+        **JOIN.resources,
     params:
         python=PYTHON,
     message:
@@ -88,10 +88,10 @@ rule table:
         TABLE.log,
     benchmark:
         TABLE.benchmark
+    localrule: TABLE.local
     threads: TABLE.threads
     resources:
-        mem_mb=TABLE.memory,
-        runtime=TABLE.runtime,
+        **TABLE.resources,
     params:
         python=PYTHON,
     message:
@@ -116,8 +116,7 @@ rule simulate:
         SIMULATE.benchmark
     threads: SIMULATE.threads
     resources:
-        mem_mb=SIMULATE.memory,
-        runtime=SIMULATE.runtime,
+        **SIMULATE.resources,
     params:
         python=PYTHON,
     message:
@@ -156,10 +155,10 @@ rule figure:
         FIGURE.log,
     benchmark:
         FIGURE.benchmark
+    localrule: FIGURE.local
     threads: FIGURE.threads
     resources:
-        mem_mb=FIGURE.memory,
-        runtime=FIGURE.runtime,
+        **FIGURE.resources,
     params:
         python=PYTHON,
     message:
@@ -194,10 +193,10 @@ rule report:
         REPORT.log,
     benchmark:
         REPORT.benchmark
+    localrule: REPORT.local
     threads: REPORT.threads
     resources:
-        mem_mb=REPORT.memory,
-        runtime=REPORT.runtime,
+        **REPORT.resources,
     params:
         python=PYTHON,
     message:

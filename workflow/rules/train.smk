@@ -24,9 +24,7 @@ rule train:
         TRAIN.benchmark
     threads: TRAIN.threads
     resources:
-        gpu=TRAIN.gpu,
-        mem_mb=TRAIN.memory,
-        runtime=TRAIN.runtime,
+        **TRAIN.resources,
     params:
         python=PYTHON,
         options=TRAIN.options,

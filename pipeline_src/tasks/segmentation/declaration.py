@@ -15,4 +15,5 @@ SEGMENTATION = Task(
     sizes="a crop",
     heads={"decoder": "decoder", "auxiliary": "decoder"},
     metrics=SCORES,
+    most_classes=255,  # a mask has ids of eight bits, and one of them for what has no label
 )

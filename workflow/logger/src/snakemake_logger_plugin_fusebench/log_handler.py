@@ -17,7 +17,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from tqdm import tqdm
 
-from snakemake_logger_plugin_fusebench.job_files import last_lines, summary_of
+from snakemake_logger_plugin_fusebench.job_files import first_sentence, last_lines, summary_of
 from snakemake_logger_plugin_fusebench.time_to_go import Estimate, duration
 
 SILENT = {LogEvent.WORKFLOW_STARTED, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.GROUP_INFO}
@@ -159,11 +159,16 @@ class LogHandler(LogHandlerBase):
 
     def _job_error(self, record: logging.LogRecord) -> None:
         job = self.running.pop(record.jobid, None)  # type: ignore[attr-defined]
-        self._say(f"FAILED {job.said if job else record.rule_name}")  # type: ignore[attr-defined]
+        what = job.said if job else record.rule_name  # type: ignore[attr-defined]
+        said = getattr(record, "rule_msg", None)
+        self._say(f"FAILED {what}: {first_sentence(said)}" if said else f"FAILED {what}")
+        # The first is the job's own. A scheduler's log comes after it, and counts where the job said nothing.
         for log in record.log if self.common_settings.show_failed_logs else ():  # type: ignore[attr-defined]
-            self._say(f"  {log}:")
-            for line in last_lines(Path(log)):
-                self._say(f"  {line}")
+            if lines := last_lines(Path(log)):
+                self._say(f"  {log}:")
+                for line in lines:
+                    self._say(f"  {line}")
+                break
 
     def _say(self, text: str | None) -> None:
         if not text or text == "None":
