@@ -4,8 +4,10 @@ Whatever is wrong with it is an `InputError` of one line, with the file, the lin
 it is known there. Nothing takes long: size, nesting and aliases have limits.
 """
 
+import copy
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,18 @@ from pipeline_src.errors import InputError
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping that stands in a file; raises `InputError`."""
     place = Place(str(path))
-    tree = parse(_text_of(Path(path), place), place)
+    tree = copy.deepcopy(_parsed(_text_of(Path(path), place), place))
     if tree is None:
         raise InputError(f"{path}: is empty; write at least one key, such as `seeds: 3`")
     if not isinstance(tree, dict):
         raise InputError(f"{path}: must be a mapping of keys to values, not {_called(tree)}")
     return tree
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, place: Place) -> Any:
+    """Parsing takes most of the time of reading parameters, and a process may read them more than once."""
+    return parse(text, place)
 
 
 def parse(text: str, place: Place) -> Any:
