@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError, create_model
 
 from pipeline_src.config.component_contracts import BrokenContract
-from pipeline_src.config.explain import dotted, explain, one_of
+from pipeline_src.config.explain import dotted, explain, one_of, parts_of
 from pipeline_src.config.model import ModelSpec
 from pipeline_src.config.path_lengths import bad_name
 from pipeline_src.config.recipe import AUGMENTS, EvaluationSection, RecipeSection, RunRecipe
@@ -108,6 +109,10 @@ def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str
             axes.append([(axis, str(label), dict(settings)) for label, settings in values.items()])
         else:
             axes.append([(axis, _slug(value), {axis: value}) for value in values])
+        for slug, times in Counter(_slug(label) for _, label, _ in axes[-1]).items():
+            if times > 1:
+                explanation = f"{slug} would stand for {times} points; use others that differ in letters"
+                raise params.wrong(["studies", key, "vary", axis], explanation)
     seen: set[str] = set()
     for combination in itertools.product(*axes):
         labels = {axis: label for axis, label, _ in combination}
@@ -120,7 +125,8 @@ def _combinations(params: Params, key: str) -> Iterator[tuple[str, dict[str, str
                 f"{name} would stand for two points; use labels that differ in letters",
             )
         if wrong := bad_name(name.removeprefix(f"{key}/")):
-            raise params.wrong(["studies", key, "vary"], f"{wrong}: shorten labels, values or names of axes")
+            longest = max(labels, key=lambda axis: len(f"{axis}{labels[axis]}"))
+            raise params.wrong(["studies", key, "vary", longest], f"{wrong}, all axes together")
         seen.add(name)
         yield name, labels, settings
 
@@ -240,7 +246,7 @@ def key_path_of(key: str, study: Study, settings: dict[str, Any], path: str) -> 
         if path == setting or below or setting.startswith(f"{path}."):
             # a recipe or evaluation is set by its name: its keys stand elsewhere
             named = setting in ("recipe", "evaluation")
-            rest: list[str | int] = [*below.strip(".").split(".")] if below and not named else []
+            rest = [] if named else parts_of(below)
             for axis, values in study.vary.items():
                 if axis == setting:
                     return ["studies", key, "vary", axis, *rest]
@@ -248,8 +254,8 @@ def key_path_of(key: str, study: Study, settings: dict[str, Any], path: str) -> 
                     if setting in group and group.items() <= settings.items():
                         return ["studies", key, "vary", axis, label, setting, *rest]
     if path.startswith("recipe."):
-        return ["recipes", study.recipe, *path.split(".")[1:]]
-    return ["studies", key, *path.split(".")]
+        return ["recipes", study.recipe, *parts_of(path)[1:]]
+    return ["studies", key, *parts_of(path)]
 
 
 def _slug(value: Any) -> str:

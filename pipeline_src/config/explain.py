@@ -1,6 +1,7 @@
 """Validation errors as one line each: the file, the key path, what is wrong and what would be right."""
 
 import difflib
+import re
 import types
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -11,6 +12,8 @@ _KINDS = {
     "int": "an integer", "float": "a number", "string": "text", "bool": "true or false",
     "list": "a list", "dict": "a mapping", "model": "a mapping", "model_attributes": "a mapping",
 }  # fmt: skip
+
+KeyPath = tuple[str | int, ...]
 
 MOST_FINDINGS = 500
 """Of one validation: more come of one slip in a long list, and each costs time."""
@@ -23,26 +26,34 @@ def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[li
     """Yield `(key path, explanation)` for every finding, at most one for each key path.
 
     The key path has no union tags in it: it is what the user would write. Of a union's members,
-    each of which finds something, those that see a wrong shape give way to one that sees a wrong key.
+    each of which finds something, those that see a wrong shape give way to one that sees a wrong key or
+    what else is wrong with the right shape.
     """
-    findings: dict[tuple[str | int, ...], list[str]] = {}
-    values: dict[tuple[str | int, ...], Any] = {}
+    definite: dict[KeyPath, str] = {}
+    shapes: dict[KeyPath, tuple[Any, list[str]]] = {}
+    found: dict[KeyPath, None] = {}
     for finding in error.errors(include_url=False)[:MOST_FINDINGS]:
         path, annotation, parent = _locate(model, finding["loc"])
         if finding["type"].startswith("union_tag_"):
             path.append(finding["ctx"]["discriminator"].strip("'"))
         text, is_shape = _explain_one(finding, annotation, parent, path)
+        if finding["type"] == "value_error" and (below := re.match(r"([a-z_]+(?:\.[a-z_]+)+): ", text)):
+            path += parts_of(below[1])  # of options that do not go together, the key that it is about
+            text = text.removeprefix(below[0])
+        found[key := tuple(path)] = None
         if is_shape:
-            values[tuple(path)] = finding["input"]
-        findings.setdefault(tuple(path), []).append(text)
-    above = {key[:length] for key in findings for length in range(len(key))}
-    for key, texts in findings.items():
+            shapes.setdefault(key, (finding["input"], []))[1].append(text)
+        else:
+            definite.setdefault(key, text)
+    above = {key[:length] for key in found for length in range(len(key))}
+    for key in found:
         if key in above:
             continue
-        if key in values:
-            yield list(key), f"{values[key]!r} is not allowed; use {' or '.join(dict.fromkeys(texts))}"
+        if key in definite:
+            yield list(key), definite[key]
         else:
-            yield list(key), texts[0]
+            value, texts = shapes[key]
+            yield list(key), f"{value!r} is not allowed; use {' or '.join(dict.fromkeys(texts))}"
 
 
 def dotted(path: list[str | int]) -> str:
@@ -53,9 +64,15 @@ def dotted(path: list[str | int]) -> str:
     return text.lstrip(".")
 
 
+def parts_of(path: str) -> list[str | int]:
+    """The same the other way round."""
+    found = re.finditer(r"\[(\d+)\]|([^.\[\]]+)", path)
+    return [int(one[1]) if one[1] else one[2] for one in found]
+
+
 def one_of(values: Iterable[Any]) -> str:
-    """`a, b or c`."""
-    texts = [str(value) for value in values]
+    """`a, b or c`; `nothing` where there are none."""
+    texts = [str(value) for value in values] or ["nothing"]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
 
 
@@ -88,7 +105,8 @@ def _explain_one(
         return f"{context['tag']!r} is not allowed; use {one_of(known.split(', '))}", False
     if kind in ("value_error", "assertion_error"):
         return finding["msg"].removeprefix("Value error, "), False
-    return _wanted(annotation) or finding["msg"], True
+    wanted = _wanted(annotation)
+    return (finding["msg"], False) if wanted is None else (wanted, True)
 
 
 def _wanted(annotation: Any) -> str | None:
@@ -145,6 +163,7 @@ def _locate(
     path: list[str | int] = []
     annotation: Any = model
     parent: type[BaseModel] | None = None
+    keys: Any = None
     for part in location:
         member = _union_member(annotation, part)
         if member is not None:
@@ -154,7 +173,10 @@ def _locate(
         while get_origin(base) in (Union, types.UnionType):
             candidates = [m for m in get_args(base) if _accepts(m, part)]
             base, _ = _unwrap(candidates[0] if candidates else get_args(base)[0])
+        if part == "[key]":  # a key itself, which the path has already
+            return path, keys, None
         path.append(part)
+        keys = get_args(base)[0] if get_origin(base) is dict else None
         parent, annotation = _step(base, part)
     return path, annotation, parent
 
@@ -189,21 +211,19 @@ def _union_member(annotation: Any, part: str | int) -> Any | None:
     for member in get_args(base):
         inner, _ = _unwrap(member)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            if part == inner.__name__ or part in _tags(inner):
+            # a model with checks of its own is called `function-after[check(), Model]`
+            if part == inner.__name__ or part in _tags(inner) or str(part).endswith(f", {inner.__name__}]"):
                 return inner
-        elif isinstance(part, str) and part == _type_label(inner):
+        elif isinstance(part, str) and part.partition("[")[0] == _type_label(inner):
             return inner
     return None
 
 
 def _type_label(annotation: Any) -> str:
-    """How pydantic writes a non-model union member in a location, such as `list[str]`."""
+    """How pydantic begins to write a non-model union member in a location, `list` of `list[str]`."""
     if get_origin(annotation) is Literal:
-        return f"literal[{','.join(repr(value) for value in get_args(annotation))}]"
-    if get_origin(annotation) is None:
-        return getattr(annotation, "__name__", "")
-    arguments = ",".join("any" if a is Any else _type_label(_unwrap(a)[0]) for a in get_args(annotation))
-    return f"{get_origin(annotation).__name__}[{arguments}]"
+        return "literal"
+    return getattr(get_origin(annotation) or annotation, "__name__", "")
 
 
 def _tags(annotation: Any) -> list[str]:

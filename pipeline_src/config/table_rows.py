@@ -67,7 +67,8 @@ def row_label(
     def value_of(match: re.Match[str]) -> str:
         if match[1] not in values:
             path: list[str | int] = ["studies", key, "tables", 0, template_key]
-            raise params.wrong(path, f"{match[1]} is not an axis of `vary`; use {one_of(values)}")
+            use = f"use {one_of(values)}" if values else "this study has none; leave the braces out"
+            raise params.wrong(path, f"{match[1]} is not an axis of `vary`; {use}")
         return str(values[match[1]])
 
     return re.sub(r"\{([^}]+)\}", value_of, template)

@@ -15,6 +15,7 @@ from pipeline_src.config.yaml_scalars import (
     DATE,
     FLOAT,
     INT,
+    MERGE,
     NULL,
     PREFIX,
     STR,
@@ -27,9 +28,6 @@ from pipeline_src.errors import InputError
 DEEPEST = 64
 MOST_NODES = 100_000
 """Values and keys, those that aliases and `<<` repeat counted each time."""
-
-MERGE = f"{PREFIX}merge"
-"""Tag of the key `<<`, by which a mapping takes over the keys of another one."""
 
 SHOWN = 16
 """Parts of a key path that an error names: of a longer one, a parent."""

@@ -11,7 +11,8 @@ import yaml
 
 PREFIX = "tag:yaml.org,2002:"
 BOOL, INT, FLOAT, STR, NULL = (f"{PREFIX}{name}" for name in ("bool", "int", "float", "str", "null"))
-DATE, VALUE = f"{PREFIX}timestamp", f"{PREFIX}value"
+DATE, VALUE, MERGE = f"{PREFIX}timestamp", f"{PREFIX}value", f"{PREFIX}merge"
+"""`VALUE` is the tag of `=`, `MERGE` of the key `<<`, by which a mapping takes over the keys of another."""
 
 LONGEST_TEXT = 10_000
 LONGEST_KEY = 200
@@ -44,7 +45,7 @@ def surprise(tag: str, text: str, quoting: bool = True) -> str | None:
         return _float(text, quoting)
     if tag == DATE:
         return _said(text, "a date", "", [], quoting)
-    if tag == VALUE:
+    if tag in (VALUE, MERGE):
         return _said(text, "a sign of its own", "", [], quoting)
     if tag == STR and text in ("y", "Y", "n", "N"):
         reading = f"{_truth(text)} to some readers and a text"

@@ -169,7 +169,7 @@ def test_what_names_another_thing_takes_nothing_from_the_one_below(key):
         ),
         (
             {"recipes": {"dfp": {"schedule": {"kind": "step", "milestones": [3, 30]}}}},
-            "my.yaml: recipes.dfp: schedule.milestones: 30 never comes; use epochs below 30",
+            "my.yaml: recipes.dfp.schedule.milestones: 30 never comes; use epochs below 30",
         ),
         (
             {
@@ -182,7 +182,7 @@ def test_what_names_another_thing_takes_nothing_from_the_one_below(key):
                     }
                 }
             },
-            "my.yaml: recipes.dfp: schedule.milestones: 9 never comes; use iterations below 9",
+            "my.yaml: recipes.dfp.schedule.milestones: 9 never comes; use iterations below 9",
         ),
         (
             {"recipes": {"dfp": {"schedule": {"kind": "poly", "min_lr": 1.0}}}},
@@ -190,11 +190,11 @@ def test_what_names_another_thing_takes_nothing_from_the_one_below(key):
         ),
         (
             {"recipes": {"dfp": {"validate_every": {"epochs": 31}}}},
-            "my.yaml: recipes.dfp: validate_every.epochs: 31 is beyond the end; use at most 30",
+            "my.yaml: recipes.dfp.validate_every.epochs: 31 is beyond the end; use at most 30",
         ),
         (
             {"recipes": {"uper_swin": {"validate_every": {"iterations": 160001}}}},
-            "recipes.uper_swin: validate_every.iterations: 160001 is beyond the end; use at most 160000",
+            "recipes.uper_swin.validate_every.iterations: 160001 is beyond the end; use at most 160000",
         ),
         (
             {"recipes": {"uper_swin": {"log_every": 160001}}},

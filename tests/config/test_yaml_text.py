@@ -8,8 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_src.config.yaml_loader import MOST_BYTES, MOST_WRITTEN
 from pipeline_src.config.yaml_nodes import DEEPEST, MOST_NODES, Place
-from pipeline_src.config.yaml_text import MOST_BYTES, MOST_WRITTEN, as_written, parse, read_yaml
+from pipeline_src.config.yaml_text import as_written, parse, read_yaml
 from pipeline_src.errors import InputError
 
 X = Place("x.yaml")
@@ -66,10 +67,10 @@ def test_a_file_that_is_missing_or_a_folder_is_refused(tmp_path):
         ("a: {b: 1\nc: 2\n", "x.yaml:1: a: not valid YAML: a bracket is opened here and not closed by }"),
         ("a:\n\tb: 1\n", "x.yaml:2: a: not valid YAML: a tab stands here; indent with spaces"),
         ("a:\n  b: c: d\n", "x.yaml:2: a.b: not valid YAML: a colon too many"),
-        ("a:\n  b: 1\n  c 2\nd: 1\n", "x.yaml:4: a: not valid YAML: a line has no `key: value`"),
+        ("a:\n  b: 1\n  c 2\nd: 1\n", "x.yaml:3: a: not valid YAML: the line has no `key: value`"),
         ("a: @b\n", "x.yaml:1: a: not valid YAML: a text cannot begin with @; put it in quotes"),
         ("a: 'b' c\n", "x.yaml:1: a: not valid YAML: does not fit what stands before"),
-        ("a:\n   b: 1\n  c: 1\n", "x.yaml:3: not valid YAML: does not fit what stands before"),
+        ("a:\n   b: 1\n  c: 1\n", "x.yaml:3: a: not valid YAML: does not fit what stands before"),
         ("a: 1\n---\nb: 1\n", "x.yaml:2: not valid YAML: a second document begins here; keep one"),
         ('a: "C:\\data"\n', "x.yaml:1: a: not valid YAML: an unknown escape in double quotes; write \\\\ or"),
         ('a: "\\UFFFFFFFF"\n', "x.yaml:1: a: not valid YAML: an escape that names no character; mend it"),

@@ -26,9 +26,17 @@ class Finding:
     line: int | None
     text: str
 
-    def names(self, key: str) -> bool:
-        """Whether this is about a key path, or about something below it."""
-        return re.match(rf"(scales\.\w+\.)?{re.escape(key)}(: |\.|\[)", self.text) is not None
+    def is_below(self, key: str) -> bool:
+        """Whether this is about a key path or about something below it."""
+        return self._begins_with(key, r"(: |\.|\[)")
+
+    def is_about(self, key: str) -> bool:
+        """Whether this is about just this key path; an empty one is the file as a whole."""
+        return self._begins_with(key, ": ") if key else re.match(r"[\w.]+(\[\d+\])?: ", self.text) is None
+
+    def _begins_with(self, key: str, end: str) -> bool:
+        """A key of a scale stands below `scales.<scale>`."""
+        return re.match(rf"(scales\.\w+\.)?{re.escape(key)}{end}", self.text) is not None
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,10 @@ SPECIAL = [
     ),
     _head("several documents", "---\nseeds: 2\n", "", "not valid YAML: a second document begins here"),
     _head(
-        "a tab", "recipes:\n\tdfp: {batch: 2}\n", "recipes", "not valid YAML: a tab stands here; indent with"
+        "a tab",
+        "recipes:\n\tdfp: {batch: 2}\n",
+        "recipes",
+        "not valid YAML: a tab stands here; indent with",
     ),
     _head(
         "no colon", "recipes:\n  dfp:\n    batch 2\n    epochs: 3\n", "recipes.dfp", "not valid YAML: a colon"
@@ -229,7 +232,7 @@ SPECIAL = [
     _study(
         "a start from itself", "{}", "init_from", "a training cannot start from", rest="init_from: {study: s}"
     ),
-    _study("long labels", _LONG_LABELS, "vary", "names files p-xxx"),
+    _study("long labels", _LONG_LABELS, "vary.p", "names files p-xxx"),
     # names and paths
     _figure("a long subject", f"subject: {LONG}", "subject", "names files dfp_xxx"),
     _figure(
