@@ -30,4 +30,4 @@ def test_a_form_says_whether_it_is_calibrated_and_costs_something(
     (run,) = graph.experiments.runs.values()
     assert (graph.calibration(run) is not None) == calibrated
     assert ("statistics" in graph.training(run).inputs) == calibrated
-    assert (costing(run.model)["equalizer"] is not None) == in_network
+    assert (costing(graph.params, run.model)["equalizer"] is not None) == in_network

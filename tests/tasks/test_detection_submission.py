@@ -137,8 +137,9 @@ def evaluated(trained, coco, folder, monkeypatch, **changes):
 
 
 def with_test(**test):
-    """A study whose detector is tested in another way."""
-    return {"model": {"backbone": "tiny", "detector": {**DETECTOR, "test": test}}}
+    """A study whose detector is tested in another way, and on few proposals."""
+    proposals = {**DETECTOR["proposals"], "pre_nms_test": 100, "post_nms_test": 50}
+    return {"model": {"backbone": "tiny", "detector": {**DETECTOR, "proposals": proposals, "test": test}}}
 
 
 def read_by_pycocotools(archive, coco, folder):
@@ -160,7 +161,7 @@ TWO_SIZES = {
 
 @pytest.mark.parametrize("way", ["usual", "not in every image", "two sizes"])
 def test_the_archive_says_what_the_evaluation_finds(trained, coco, tmp_path, monkeypatch, way):
-    changes = TWO_SIZES if way == "two sizes" else {}
+    changes = TWO_SIZES if way == "two sizes" else with_test()
     expected = evaluated(trained, coco, tmp_path, monkeypatch, **changes)
     if way == "not in every image":
         lowest, second = sorted(expected[str(key)].score[0] for key in SIZES)[:2]

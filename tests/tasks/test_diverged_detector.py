@@ -82,7 +82,7 @@ def test_step_evaluate_refuses_finite_weights_that_overflow(data, tmp_path):
     assert not (tmp_path / "metrics.json").exists()
 
 
-def test_validation_tests_as_the_evaluation_does(data, tmp_path, monkeypatch):
+def test_validation_keeps_to_the_defaults_whatever_a_test_keeps(data, tmp_path, monkeypatch):
     asked = []
     collect = detection_data.collect_detections
 
@@ -94,4 +94,4 @@ def test_validation_tests_as_the_evaluation_does(data, tmp_path, monkeypatch):
     section = {"kind": "faster_rcnn", "fpn_channels": 16, "test": {"nms_iou": 0.3, "detections": 7}}
     job = train_job(tmp_path, data, model={"backbone": "tiny", "detector": section})
     run_job(job, "--device", "cpu", "--work", str(tmp_path / "work"))
-    assert asked and set(asked) == {(0.3, 7)}
+    assert asked and set(asked) == {(0.5, 100)}

@@ -20,7 +20,7 @@ CLASSES = ["bright", "dark"]
 DETECTOR = {
     "kind": "faster_rcnn", "fpn_channels": 16, "frozen_stages": 0, "anchors": {"scale": 4},
     "roi": {"channels": 32, "samples": 32},
-    "proposals": {"pre_nms_train": 100, "post_nms_train": 50, "pre_nms_test": 100, "post_nms_test": 50},
+    "proposals": {"pre_nms_train": 100, "post_nms_train": 50},
 }  # fmt: skip
 RECIPE = {
     "optimizer": {"kind": "sgd", "lr": 0.01, "momentum": 0.9},
@@ -111,17 +111,17 @@ def job_file(folder: Path, step: str, params: dict[str, Any], inputs: dict[str, 
 
 
 def run_params(found: Experiments) -> dict[str, Any]:
-    """What the jobs of the study's only run share."""
-    (run,) = found.runs.values()
-    data = {"num_classes": run.model["num_classes"], "ignore_index": IGNORE_INDEX}
-    return {"data": data, "model": run.model, "threads": 1, "deterministic": True}
+    """What the jobs of the study's only run share, with the network as a test is told of it."""
+    (scoring,) = found.scorings.values()
+    data = {"num_classes": scoring.model["num_classes"], "ignore_index": IGNORE_INDEX}
+    return {"data": data, "model": scoring.model, "threads": 1, "deterministic": True}
 
 
 def train_job(folder: Path, root: Path, **changes: Any) -> Path:
     """The job that trains."""
     found = experiments(root, **changes)
     (run,) = found.runs.values()
-    params = {**run_params(found), "recipe": to_json(run.recipe), "seed": 0}
+    params = {**run_params(found), "model": run.model, "recipe": to_json(run.recipe), "seed": 0}
     inputs = {"manifest": str(root / "manifest.json")}
     return job_file(folder, "train", params, inputs, "model.safetensors", "log.csv", "curve.csv")
 
