@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from pipeline_src.config.kept_trees import kept_or_parsed
 from pipeline_src.config.yaml_damage import forbidden, no_character, not_valid, wrong_character
 from pipeline_src.config.yaml_loader import MOST_BYTES, Loader, TooMuch
 from pipeline_src.config.yaml_nodes import DEEPEST, MOST_NODES, KeyPath, NodeCheck, Place, too_deep
@@ -33,8 +34,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _parsed(text: str, place: Place) -> Any:
-    """Parsing takes most of the time of reading parameters, and a process may read them more than once."""
-    return parse(text, place)
+    return kept_or_parsed(text, lambda: parse(text, place))
 
 
 def parse(text: str, place: Place) -> Any:
