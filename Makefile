@@ -75,7 +75,7 @@ graph: install-dev ## what Snakemake plans and reruns
 	$(TEST_ENV) $(BIN)/python -m pytest tests/graph -n $(WORKERS)
 
 e2e: install-dev ## the demo from a clean checkout, twice, through snakemake and dvc
-	$(TEST_ENV) $(BIN)/python -m pytest tests/e2e -n $(WORKERS) --dist loadfile
+	$(TEST_ENV) $(BIN)/python -m pytest tests/e2e -n $(WORKERS) --dist loadfile -m "not slow"
 
 .PHONY: test-slow test-gpu test-cluster
 test-slow: install-dev ## what takes too long for `make test`

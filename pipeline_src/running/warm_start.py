@@ -28,6 +28,12 @@ from typing import Any
 
 IDLE_SECONDS = 45.0
 PRELOADED = ("torch", "torchvision.transforms.v2", "timm", "safetensors.torch", "tqdm", "PIL.Image")
+ALSO_PRELOADED = (
+    "pandas", "scipy.special", "pycocotools.cocoeval", "jinja2", "matplotlib.figure",
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg",
+)  # fmt: skip
+"""Where they are installed: a machine that only trains needs none of them."""
+
 VOLATILE = ("_", "OLDPWD", "PWD", "SHLVL", "FUSEBENCH_PLAN")
 """Variables that differ between jobs or runs and change no result."""
 
@@ -120,6 +126,9 @@ def serve(path: Path) -> None:
         print(os.getpid(), file=held, flush=True)
         for name in PRELOADED:
             __import__(name)  # third-party only: this project's own code is imported by the forks
+        for name in ALSO_PRELOADED:
+            with contextlib.suppress(ImportError):
+                __import__(name)
         gc.freeze()  # what is loaded stays: a fork that collected it would first copy it, page by page
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,

@@ -16,7 +16,7 @@ DFP_STUDY = {
     "tabulate": 1, "join": 1, "table": 1, "figure": 3, "report": 1,
 }  # fmt: skip
 SMOKE = {
-    "scenes": 7, "manifest": 7, "calibrate": 31, "train": 107, "evaluate": 109, "cost": 54, "probe": 7,
+    "scenes": 7, "manifest": 7, "calibrate": 14, "train": 66, "evaluate": 68, "cost": 41, "probe": 7,
     "simulate": 1, "tabulate": 14, "join": 1, "table": 14, "figure": 19, "report": 1,
 }  # fmt: skip
 IPG_RUNS = 17
@@ -26,8 +26,8 @@ DFP = "pipeline_src/models/fusion/dfp.py"
 
 
 SE = "pipeline_src/models/fusion/scale_equalizer.py"
-WITH = 31
-"""Runs of scale smoke with scale equalizers: 26 pairs, one with two seeds."""
+WITH = 14
+"""Runs of scale smoke with scale equalizers: 9 pairs, one with two seeds, and 4 rows of the comparison."""
 
 
 @pytest.fixture(scope="module")
