@@ -9,9 +9,11 @@ from pipeline_src.cli.text import columns, duration
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
+from pipeline_src.planning.library_versions import in_words, library_changes
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
 from pipeline_src.planning.status import Status, assess
 from pipeline_src.planning.summary_jobs import plan_everything
+from pipeline_src.provenance.sidecar import Sidecar
 
 
 def run_plan(params: Params, options: argparse.Namespace) -> int:
@@ -23,6 +25,7 @@ def run_plan(params: Params, options: argparse.Namespace) -> int:
         raise InputError(f"--step {options.step!r}: no such step; use {', '.join(steps)}")
     jobs = [job for job in plan.jobs.values() if options.step in (None, job.step)]
     estimates = _seconds_by_step(plan, statuses)
+    libraries = [library_changes(Sidecar.load(job.sidecar)) for job in jobs if statuses[job.key].fresh]
     if options.json:
         print(json.dumps(_as_json(params, plan, jobs, statuses, estimates), indent=1))
         return 0
@@ -35,6 +38,8 @@ def run_plan(params: Params, options: argparse.Namespace) -> int:
     for step in steps:
         if options.step in (None, step):
             print(_step_line(step, [job for job in jobs if job.step == step], statuses, estimates.get(step)))
+    if line := in_words(libraries):
+        print(line)
     return 0
 
 

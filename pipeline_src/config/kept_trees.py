@@ -21,6 +21,8 @@ from pipeline_src.provenance.closure import ROOT
 KEPT = Path("work", "parameters")
 SMALL = 5_000
 """Characters of a text that is parsed at once."""
+MOST = 20
+"""Files that are kept."""
 
 
 def kept_or_parsed(text: str, parse: Callable[[], Any]) -> Any:
@@ -38,6 +40,8 @@ def kept_or_parsed(text: str, parse: Callable[[], Any]) -> Any:
         tree = parse()
     with contextlib.suppress(OSError):
         write_text(file, json.dumps({"tree": tree}, separators=(",", ":")))
+        for old in sorted(file.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)[:-MOST]:
+            old.unlink(missing_ok=True)
     return tree
 
 

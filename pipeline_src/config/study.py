@@ -155,6 +155,11 @@ class Params(Section):
         description="Start jobs without a GPU from a process that has imported torch already: saves seconds "
         "a job where there are many short ones. Snakemake's benchmark files then know their time only.",
     )
+    strict_environment: bool = Field(
+        default=False,
+        description="Make results again that other versions of the recorded libraries made, and let no "
+        "training go on from such a checkpoint.",
+    )
     seeds: PositiveInt = Field(default=1, description="Seeds per row: 0, 1, ..., seeds - 1.")
     max_trainings: Annotated[PositiveInt, Field(le=100_000)] = Field(
         default=5000,

@@ -39,7 +39,7 @@ class GraphBuilder:
     def __init__(self, params: Params, read_folders: bool = True) -> None:
         self.params = params
         self.experiments: Experiments = without_missing_data(params, expand(params))
-        self.plan = Plan(params.scale)
+        self.plan = Plan(params.scale, params.strict_environment)
         self.data = DataJobs(params, self.plan, read_folders)
 
     def build(self) -> Plan:
@@ -61,7 +61,14 @@ class GraphBuilder:
         return self.plan.create(
             TRAIN,
             run.name,
-            params=to_json(TrainRun(recipe=to_json(run.recipe), **self._initial(run))),
+            params=to_json(
+                TrainRun(
+                    recipe=to_json(run.recipe),
+                    strict_environment=self.params.strict_environment,
+                    **self._initial(run),
+                )
+            ),
+            not_identifying=("strict_environment",),
             inputs=inputs,
             components=self.params.spelled(components),
         )

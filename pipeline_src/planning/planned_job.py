@@ -85,10 +85,14 @@ def without_null(value: Any) -> Any:
 
 
 class Plan:
-    """All jobs of one scale, each once, in an order in which inputs come before their users."""
+    """All jobs of one scale, each once, in an order in which inputs come before their users.
 
-    def __init__(self, scale: str) -> None:
+    With `strict_environment` results of other library versions are made again.
+    """
+
+    def __init__(self, scale: str, strict_environment: bool = False) -> None:
         self.scale = scale
+        self.strict_environment = strict_environment
         self.jobs: dict[Key, PlannedJob] = {}
         self.makers: dict[str, PlannedJob] = {}
         self._origins: dict[Key, str] = {}

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline_src.data.archives import DIGEST_LENGTH
 from pipeline_src.errors import InputError
 from pipeline_src.files import content_of, digest_file
+from pipeline_src.planning.library_versions import library_changes
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob, without_null
 from pipeline_src.provenance.closure import explain_change
 from pipeline_src.provenance.sidecar import InputRecord, Sidecar, as_list, size_of
@@ -86,6 +87,7 @@ def _assess_one(job: PlannedJob, plan: Plan, statuses: dict[Key, Status]) -> Sta
             *_changed_outputs(job, record),
             *_identity_changes(job, record),
             *_input_changes(job, record, plan, statuses),
+            *_other_libraries(record, plan),
         ]
     return Status(tuple(reasons), _resume_step(job) if reasons else None)
 
@@ -178,6 +180,11 @@ def _input_changes(job: PlannedJob, record: Sidecar, plan: Plan, statuses: dict[
             elif _content(path) != entry.content:
                 reasons.append(f"input {name} changed: {path}")
     return sorted(set(reasons))
+
+
+def _other_libraries(record: Sidecar, plan: Plan) -> list[str]:
+    changes = library_changes(record) if plan.strict_environment else []
+    return [f"library versions changed: {', '.join(changes)}"] if changes else []
 
 
 def _would_be_the_same(maker: PlannedJob, lineage: str | None, entry: InputRecord) -> bool:

@@ -47,6 +47,10 @@ class InitialParameters(RunParameters):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRun(InitialParameters):
-    """Step `train`. The recipe is one of `training.recipe.Recipe` with what the run's task adds to it."""
+    """Step `train`. The recipe is one of `training.recipe.Recipe` with what the run's task adds to it.
+
+    With `strict_environment` what other library versions have begun or done is not gone on with.
+    """
 
     recipe: dict[str, Any]
+    strict_environment: bool = False

@@ -13,7 +13,7 @@ from torch import nn
 
 from pipeline_src.files import content_of
 from pipeline_src.progress import score_text
-from pipeline_src.provenance.environment import TRAINING_PACKAGES
+from pipeline_src.provenance.environment import TRAINING_PACKAGES, describe_environment
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.batchnorm import convert_sync_batchnorm
 from pipeline_src.training.checkpoint import CheckpointFolder
@@ -92,6 +92,8 @@ def train_job(job: Job, parts: Parts, options: Options) -> None:
         ranks = stack.enter_context(process_group(options.device))
         stop = stack.enter_context(StopRequest())
         inputs = {name: _content(path) for name, path in sorted(job.inputs.items())}
+        if job.params_as(TrainRun).strict_environment:
+            inputs["set of libraries"] = _libraries()
         folder = checkpoint_folder(options.work, job.scale, job.name, job.digest)
         store = CheckpointFolder(folder, job.digest, inputs)
         record = None
@@ -142,6 +144,7 @@ def _train(
             "world_size": ranks.world,
             "threads": settings["threads"],
             "workers": workers,
+            "libraries": _libraries(),
         },
     )
     trainer.run()
@@ -181,6 +184,12 @@ def _write_outputs(job: Job, store: CheckpointFolder, record: dict[str, Any], he
     job.write_sidecar(
         facts["weights"]["content"], TRAINING_PACKAGES, ", ".join(part for part in found if part), **facts
     )
+
+
+def _libraries() -> dict[str, str]:
+    """Their versions."""
+    found: dict[str, str] = describe_environment(TRAINING_PACKAGES)["packages"]
+    return found
 
 
 def _content(path: str | list[str]) -> Any:

@@ -64,3 +64,10 @@ def test_the_reader_is_all_of_what_reads_yaml():
     reader = kept_trees._reader()
     for name in ("yaml_text", "yaml_nodes", "yaml_scalars", "yaml_loader"):
         assert Path(f"pipeline_src/config/{name}.py").read_bytes() in reader
+
+
+def test_old_files_go(folder):
+    for number in range(kept_trees.MOST + 5):
+        kept_or_parsed(f"{TEXT}{number}", lambda: TREE)
+    assert len(list(folder.glob("*.json"))) == kept_trees.MOST
+    assert kept_or_parsed(f"{TEXT}{kept_trees.MOST + 4}", never) == TREE

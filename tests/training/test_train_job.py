@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from safetensors.torch import load_file, save_file
 from pipeline_src.errors import InputError
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps import train as train_step
+from pipeline_src.training import training_job
 from pipeline_src.training.initial_model import initial_model
 from pipeline_src.training.seeding import derive
 from pipeline_src.training.stopping import SaveInterval
 from pipeline_src.training.train_params import TrainRun
 from pipeline_src.training.training_job import Parts
 from pipeline_src.training.weight_files import digest_of_weights
+from tests.jobs import change_job
 from tests.training.toy_training import ToyModel, run_ranks, sidecar, toy_parts, train, write_job
 
 OUTPUTS = ("model.safetensors", "log.csv", "curve.csv")
@@ -107,6 +110,25 @@ def test_a_finished_job_writes_its_outputs_again_without_training(tmp_path, lost
     for key in ("content", "weights", "training", "seeds", "settings"):
         assert sidecar(job)[key] == said[key]
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == sorted([*OUTPUTS, "train.json"])
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_other_libraries_made_is_gone_on_with_unless_the_environment_is_strict(
+    tmp_path, monkeypatch, strict
+):
+    job = change_job(write_job(tmp_path), lambda one: one.params.update(strict_environment=strict))
+    train(job)
+    (session,) = sidecar(job)["training"]["sessions"]
+    assert session["libraries"]["torch"] == metadata.version("torch")
+    shutil.rmtree(tmp_path / "results")
+    train(job, untrainable())
+    shutil.rmtree(tmp_path / "results")
+    monkeypatch.setattr(training_job, "_libraries", lambda: {"torch": "1.0"})
+    if not strict:
+        train(job, untrainable())
+        return
+    with pytest.raises(AssertionError, match="trained again"):
+        train(job, untrainable())
 
 
 def test_a_finished_job_is_finished_for_every_rank(tmp_path):
