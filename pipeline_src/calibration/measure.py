@@ -1,4 +1,7 @@
-"""Measuring the branches of concatenations while a network runs on the data that it will be trained on."""
+"""Measuring the branches of concatenations while a network runs on the data that it will be trained on.
+
+`first_step_modes` sets the modes in which it runs: batch norm, dropout and drop-path.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -2,17 +2,16 @@
 
 import argparse
 import json
-import statistics
 from typing import Any
 
 from pipeline_src.cli.text import columns, duration
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
-from pipeline_src.files import read_json
+from pipeline_src.planning.freshness import Status, assess
 from pipeline_src.planning.library_versions import in_words, library_changes
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
-from pipeline_src.planning.status import Status, assess
 from pipeline_src.planning.summary_jobs import plan_everything
+from pipeline_src.planning.work_left import WorkLeft, median_seconds, work_left
 from pipeline_src.provenance.sidecar import Sidecar
 
 
@@ -24,7 +23,7 @@ def run_plan(params: Params, options: argparse.Namespace) -> int:
     if options.step is not None and options.step not in steps:
         raise InputError(f"--step {options.step!r}: no such step; use {', '.join(steps)}")
     jobs = [job for job in plan.jobs.values() if options.step in (None, job.step)]
-    estimates = _seconds_by_step(plan, statuses)
+    estimates = median_seconds(plan, statuses)
     libraries = [library_changes(Sidecar.load(job.sidecar)) for job in jobs if statuses[job.key].fresh]
     if options.json:
         print(json.dumps(_as_json(params, plan, jobs, statuses, estimates), indent=1))
@@ -37,7 +36,8 @@ def run_plan(params: Params, options: argparse.Namespace) -> int:
     print()
     for step in steps:
         if options.step in (None, step):
-            print(_step_line(step, [job for job in jobs if job.step == step], statuses, estimates.get(step)))
+            of_step = [job for job in jobs if job.step == step]
+            print(_step_line(step, work_left(of_step, statuses, estimates.get(step))))
     if line := in_words(libraries):
         print(line)
     return 0
@@ -75,21 +75,10 @@ def _as_json(
     }
 
 
-def _step_line(step: str, jobs: list[PlannedJob], statuses: dict[Key, Status], seconds: float | None) -> str:
-    to_run = sum(statuses[job.key].to_run for job in jobs)
-    absent = sum(not statuses[job.key].needed for job in jobs)
-    line = f"{step}: {len(jobs) - to_run - absent} cached, {to_run} to run"
-    if absent:
-        line += f", {absent} not needed"
-    if to_run and seconds is not None:
-        line += f", about {duration(to_run * seconds)} of work (median of done jobs: {duration(seconds)})"
+def _step_line(step: str, left: WorkLeft) -> str:
+    line = f"{step}: {left.cached} cached, {left.to_run} to run"
+    if left.not_needed:
+        line += f", {left.not_needed} not needed"
+    if left.seconds is not None and left.median is not None:
+        line += f", about {duration(left.seconds)} of work (median of done jobs: {duration(left.median)})"
     return line
-
-
-def _seconds_by_step(plan: Plan, statuses: dict[Key, Status]) -> dict[str, float]:
-    """Median duration of this scale's done jobs, by step."""
-    seconds: dict[str, list[float]] = {}
-    for job in plan.jobs.values():
-        if statuses[job.key].fresh:
-            seconds.setdefault(job.step, []).append(read_json(job.sidecar)["timing"]["seconds"])
-    return {step: statistics.median(values) for step, values in seconds.items()}

@@ -16,9 +16,9 @@ from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.options import to_json
+from pipeline_src.planning.freshness import assess
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.planned_job import Plan, PlannedJob
-from pipeline_src.planning.status import assess
 from pipeline_src.planning.steps import EXPORT_SUBMISSION
 from pipeline_src.tasks.task import task_of
 

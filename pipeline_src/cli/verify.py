@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from pipeline_src.config.study import Params
+from pipeline_src.planning.freshness import Status, assess
 from pipeline_src.planning.planned_job import Plan, PlannedJob
-from pipeline_src.planning.status import Status, assess
 from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.progress import track
 from pipeline_src.provenance.verify import Checked, check_record

@@ -14,9 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline_src.data.instances.outlines import unpack
 from pipeline_src.evaluation.detections import ImageDetections, ImageId, ImageTruth
+from pipeline_src.evaluation.drawn_detections import SHOWN_SCORE, drawn
 from pipeline_src.evaluation.palette import voc_palette
 from pipeline_src.evaluation.panels import draw_tiles, file_stem, save_png, tile_size
-from pipeline_src.evaluation.picture_index import INDEX_FILE, SHOWN_SCORE
+from pipeline_src.evaluation.picture_index import INDEX_FILE
 from pipeline_src.files import digest_of, write_json
 
 _TEXT = 12
@@ -99,7 +100,7 @@ def draw_boxes_panel(
     `boxes` is what `box_records` returns. Colours are VOC's; ignored objects are dashed; detections bear
     their score in percent, the best one on top.
     """
-    shown = [box for box in boxes["detections"] if box["score"] >= SHOWN_SCORE]
+    shown = drawn(boxes["detections"])
     hidden = len(boxes["detections"]) - len(shown)
     caption = f"{name}   {len(boxes['truth'])} objects, {len(shown)} detections from score {SHOWN_SCORE:g}"
     caption += f" ({hidden} below)" if hidden else ""

@@ -1,7 +1,4 @@
-"""What the pictures that step `evaluate` keeps have in common with the figures that are drawn from them."""
+"""Where step `evaluate` writes what the pictures that it keeps show, and figures read it."""
 
 INDEX_FILE = "index.json"
 """Beside the pictures: what they show."""
-
-SHOWN_SCORE = 0.5
-"""Detections below it are in the index, but not drawn."""

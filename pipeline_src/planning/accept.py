@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline_src.planning.freshness import CODE_CHANGED, REBUILT, assess
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
-from pipeline_src.planning.status import CODE_CHANGED, REBUILT, assess
 from pipeline_src.provenance.git import describe_commit
 from pipeline_src.provenance.sidecar import InputRecord, Sidecar
 

@@ -9,13 +9,13 @@ from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.yaml_nodes import Place
 from pipeline_src.config.yaml_text import as_written, read_yaml
+from pipeline_src.planning.freshness import NOT_DONE, Status, assess
 from pipeline_src.planning.live_runs import report_alive
 from pipeline_src.planning.needs import check_shares
 from pipeline_src.planning.plan_file import PlanFile, PlannedFile, prune
 from pipeline_src.planning.planned_job import Key, Plan
 from pipeline_src.planning.process import Process
 from pipeline_src.planning.stale_outputs import let_be_replaced
-from pipeline_src.planning.status import NOT_DONE, Status, assess
 from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.planning.workflow import closing_line
 from pipeline_src.provenance.sidecar import as_list

@@ -1,38 +1,24 @@
 """What SLURM is asked before jobs are handed to it, so that nothing waits for ever and nothing is done twice.
 
 Snakemake's executor asks `sacct` how its jobs are, which answers only where SLURM keeps accounts; without,
-it would wait for ever. It would also submit again what an earlier Snakemake, killed since, left in the queue.
+it would wait for ever. It would also submit again what a killed run left in the queue (`queued_jobs.py`).
 """
 
-import getpass
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import InputError
 from pipeline_src.planning.live_runs import another_works
+from pipeline_src.planning.queued_jobs import OWN_JOBS, left_jobs, refuse_left_jobs
 
 SECONDS = 60
 """How long one of SLURM's commands may take."""
 
 LONGEST_PAUSE = 180
 """Seconds that the executor may leave between two looks at its jobs."""
-
-RUN_NAME = re.compile(r"^([A-Za-z0-9_-]{1,50}_)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-"""What the executor calls the jobs of a run: a UUID, after a prefix if the user gives one."""
-
-
-@dataclass(frozen=True)
-class QueuedJob:
-    """A job in the queue: its id, its state, its name, and the folder that it was submitted from."""
-
-    id: str
-    state: str
-    name: str
-    folder: Path
 
 
 def prepare(settings: Any, asks_for_gpus: bool) -> list[str]:
@@ -60,9 +46,6 @@ def prepare(settings: Any, asks_for_gpus: bool) -> list[str]:
         )
     settings.status_command = "squeue"
     return ["this SLURM keeps no accounts: jobs are followed with squeue"]
-
-
-OWN_JOBS = (f"--user={getpass.getuser()}", "--noheader", "--format=%i|%T|%j|%Z")
 
 
 def read_configuration(said: str) -> dict[str, str]:
@@ -93,26 +76,6 @@ def seconds_of(said: str) -> int | None:
     """The number of `300 sec`; None for what is none."""
     found = re.match(r"\d+", said)
     return int(found[0]) if found else None
-
-
-def left_jobs(said: str, folder: Path) -> list[QueuedJob]:
-    """The jobs that a run of this folder has in the queue, of what `squeue` says of one's own."""
-    jobs = []
-    for line in said.splitlines():
-        number, state, name, workdir = line.strip().split("|", 3)
-        jobs.append(QueuedJob(number, state, name, Path(workdir)))
-    return [job for job in jobs if RUN_NAME.match(job.name) and job.folder.resolve() == folder.resolve()]
-
-
-def refuse_left_jobs(jobs: list[QueuedJob]) -> None:
-    """Refuse to start beside jobs of an earlier run, which would be submitted a second time."""
-    if jobs:
-        ids = " ".join(job.id for job in jobs)
-        running = sum(job.state != "PENDING" for job in jobs)
-        raise InputError(
-            f"an earlier run was killed and left {len(jobs)} jobs in the queue ({running} of them running): "
-            f"wait until they are done, or end them, which a training survives, with: scancel {ids}"
-        )
 
 
 def _ask(*command: str) -> str:

@@ -1,8 +1,8 @@
 """Code identity of a job: a digest of the code that it can reach, and of nothing else.
 
-Starting from a step's module, first-party imports are followed statically (`ast`), through
-functions too. Every module is digested without comments, formatting, docstrings and positions,
-so that only what can change a result changes the digest. The single dynamic edge is the table
+Starting from a step's module, first-party imports are followed statically, through functions too.
+What a module says is digested in `source.py`, which drops comments, formatting, docstrings and
+positions, so that only what can change a result changes the digest. The single dynamic edge is the table
 in `pipeline_src/components.py`, of which just the entries that the job names are followed and
 hashed. Any other dynamic import in a reached module is refused, because it would be invisible.
 

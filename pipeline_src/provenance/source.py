@@ -1,6 +1,7 @@
 """What one source file says, as far as the identity of a job's code needs it.
 
-It is a function of the file's text alone, and is kept by that text's digest below `work/code/`: parsing all
+Comments, formatting, docstrings and positions are dropped here, since they cannot change a result. What is
+said is a function of the file's text alone, and is kept by that text's digest below `work/code/`: parsing all
 that a job reaches takes longer than many a job. The digests do not depend on the Python version. Standard
 library only.
 """

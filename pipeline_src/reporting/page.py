@@ -1,30 +1,22 @@
 """Gathers what the HTML page shows, from the files of a scale: plain values, ready to be printed."""
 
-import base64
-import io
 import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from pipeline_src.data.read_manifest import Counted
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.options import from_json
+from pipeline_src.reporting.embed_pictures import embed_figure, embed_prediction
 from pipeline_src.reporting.long_table import describe_device
 from pipeline_src.reporting.metric import Metric
 from pipeline_src.reporting.metric_table import METRICS
 from pipeline_src.reporting.prediction_pictures import read_panels
 from pipeline_src.reporting.report_params import ListedRun, Report, StudyPart
 from pipeline_src.reporting.table import FinishedTable
-
-_SVG_LIMIT = 400_000
-"""Larger pictures (photographs inside) are embedded as PNG."""
-
-_JPEG_QUALITY = 88
 
 Facts = list[tuple[str, str]]
 
@@ -80,7 +72,7 @@ class Page:
         figures = [
             {
                 **self.figures[name]["figure"],
-                "picture": self._picture(self.figures[name]),
+                "picture": embed_figure(self.figures[name]),
                 "files": self._output_links(self.figures[name]),
             }
             for name in study.figures
@@ -106,7 +98,7 @@ class Page:
             "facts": run_facts(train, evaluate),
             "links": [(name, self._link(path)) for name, path in files if not name.endswith(".safetensors")],
             "panels": [
-                {"name": image["id"], "picture": _jpeg(image["panel"])}
+                {"name": image["id"], "picture": embed_prediction(image["panel"])}
                 for image in (read_panels(evaluate) if shown else [])
             ],
         }
@@ -226,12 +218,6 @@ class Page:
             for output in sidecar["outputs"].values()
         ]
 
-    def _picture(self, sidecar: dict[str, Any]) -> str:
-        svg = Path(sidecar["outputs"]["svg"]["path"])
-        if svg.stat().st_size <= _SVG_LIMIT:
-            return _data_uri(svg.read_bytes(), "image/svg+xml")
-        return _data_uri(Path(sidecar["outputs"]["png"]["path"]).read_bytes(), "image/png")
-
 
 def _without_seed(run: str) -> str:
     return run.rpartition("/")[0] or run
@@ -321,15 +307,3 @@ def _settings(section: dict[str, Any] | None) -> str:
 
 def _mebibytes(value: float | None) -> str | None:
     return None if value is None else f"{value / 2**20:.0f} MiB"
-
-
-def _jpeg(path: Path) -> str:
-    """A picture of a prediction, small enough to embed many."""
-    buffer = io.BytesIO()
-    with Image.open(path) as image:
-        image.convert("RGB").save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    return _data_uri(buffer.getvalue(), "image/jpeg")
-
-
-def _data_uri(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -20,7 +20,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.planning.plan_file import PlanFile
 from pipeline_src.planning.steps import STEPS
 from pipeline_src.provenance.job import Job
-from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged, watch
+from pipeline_src.running.changed_meanwhile import check_code, check_inputs, check_unchanged, watch
 from pipeline_src.running.gpus import acquire, visible_gpus
 from pipeline_src.running.machine_options import Machine, add_options
 

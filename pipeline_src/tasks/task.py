@@ -2,7 +2,7 @@
 
 A task is a folder here, with the same files in each:
 
-    data.py         TRAINING: what a training reads, as `training.training_job.Parts`
+    training.py     TRAINING: network, data, validation, objective, as `training.training_job.Parts`
     objective.py    its loss, as `training.objective.Objective`
     evaluation.py   its scores and pictures, as `evaluation.evaluate.TaskEvaluation`
     costs.py        COSTS, as `Costs` below

@@ -1,7 +1,6 @@
 """The model of a run before its first step: the same in every job of the run, trained or only looked at."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +9,8 @@ from torch import nn
 from pipeline_src.files import read_json
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.seeding import derive
+from pipeline_src.training.start_from_run import start_from_run
 from pipeline_src.training.train_params import InitialParameters
-from pipeline_src.training.weight_files import load_matching
 
 BuildModel = Callable[[dict[str, Any], str | None], nn.Module]
 """From a resolved model section and a weights file, if there is one, to a model."""
@@ -33,13 +32,5 @@ def initial_model(
         "init_from": None,
     }
     if "init_from" in job.inputs:
-        path = _weights_of_run(job.input("init_from"))
-        start["init_from"] = {"path": str(path), **load_matching(model, path)}
+        start["init_from"] = start_from_run(model, job.input("init_from"))
     return model, start
-
-
-def _weights_of_run(path: str) -> Path:
-    """The weights file that an earlier run's sidecar names, or the path itself."""
-    if Path(path).suffix != ".json":
-        return Path(path)
-    return Path(read_json(path)["outputs"]["model"]["path"])

@@ -16,10 +16,11 @@ from pipeline_src.models.backbones.resnet import ResNetPyramid
 from pipeline_src.models.detectors.boxes import BatchImages, FullPrecisionBoxCoder, anchor_generator
 from pipeline_src.models.detectors.cascade_rcnn import CascadeRCNN
 from pipeline_src.models.detectors.faster_rcnn import FasterRCNN
-from pipeline_src.models.detectors.fpn import PyramidWithFPN, roi_pool
+from pipeline_src.models.detectors.fpn import PyramidWithFPN
 from pipeline_src.models.detectors.frozen import freeze_backbone
 from pipeline_src.models.detectors.options import AnchorOptions, DetectionOptions, RoiOptions
 from pipeline_src.models.detectors.retinanet import RetinaNet
+from pipeline_src.models.detectors.roi_align import roi_pool
 from pipeline_src.models.fusion.dfp import DeepFeaturePyramid
 from pipeline_src.models.pyramid import FeaturePyramid
 from tests.models.detections import (

@@ -7,9 +7,9 @@ import pytest
 
 from pipeline_src.files import write_json, write_text
 from pipeline_src.planning import library_versions
+from pipeline_src.planning.freshness import assess
 from pipeline_src.planning.library_versions import in_words, library_changes, made_with
 from pipeline_src.planning.planned_job import Plan, PlannedJob
-from pipeline_src.planning.status import assess
 from pipeline_src.provenance.sidecar import Sidecar
 
 INSTALLED = {"torch": "2.9.0", "numpy": "2.4.0"}

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline_src.evaluation.confusion import Confusion
 from pipeline_src.files import digest_of
-from pipeline_src.planning.status import READ_WHOLE
+from pipeline_src.planning.freshness import READ_WHOLE
 from pipeline_src.provenance.sidecar import JobRecord, Sidecar
 from pipeline_src.provenance.verify import check_record
 from pipeline_src.running.recompute import check_metrics

@@ -16,8 +16,8 @@ from pipeline_src.planning.plan_file import PLAN_VARIABLE, PlanFile, PlannedFile
 from pipeline_src.planning.planned_job import Plan, PlannedJob
 from pipeline_src.planning.steps import FIGURE, JOIN, SIMULATE
 from pipeline_src.provenance.job import Job
-from pipeline_src.running import code_check
-from pipeline_src.running.code_check import check_code, check_inputs, check_unchanged, watch
+from pipeline_src.running import changed_meanwhile
+from pipeline_src.running.changed_meanwhile import check_code, check_inputs, check_unchanged, watch
 from pipeline_src.running.run_job import step_function
 from tests.jobs import change_job, run_job, write_job_file
 
@@ -46,8 +46,8 @@ def test_a_file_that_is_written_while_it_is_imported_is_refused(job, monkeypatch
     planned, file = Job.load(job), Path("code.py").absolute()
     file.write_text("x = 1")
     same = {"digest": planned.code["digest"], "modules": {"code.py": {}}}
-    monkeypatch.setattr(code_check, "code_identity", lambda *_: same)
-    monkeypatch.setattr(code_check, "ROOT", file.parent)
+    monkeypatch.setattr(changed_meanwhile, "code_identity", lambda *_: same)
+    monkeypatch.setattr(changed_meanwhile, "ROOT", file.parent)
     noon = 1_700_000_000_000_000_000
     os.utime(file, ns=(noon, noon))
     stamps = check_code(planned)
@@ -167,7 +167,7 @@ def test_of_the_code_only_what_was_imported_late_has_to_be_the_planned(job, monk
     for file in (early, late):
         file.write_text("X = 1\n")
     importlib.import_module("early_module")
-    check = watch(Job.load(job), code_check._stamps([early, late]))
+    check = watch(Job.load(job), changed_meanwhile._stamps([early, late]))
     for file in (early, late):
         file.write_text("X = 10\n")
     check()

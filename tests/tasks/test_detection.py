@@ -24,9 +24,9 @@ from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.prediction_pictures import read_panels
 from pipeline_src.steps.cost import count_cost, time_cost
 from pipeline_src.tasks.detection.costs import COSTS, made_up_batch
-from pipeline_src.tasks.detection.data import TRAINING
 from pipeline_src.tasks.detection.objective import DetectionObjective
-from pipeline_src.tasks.segmentation import data as segmentation_data
+from pipeline_src.tasks.detection.training import TRAINING
+from pipeline_src.tasks.segmentation import training as segmentation_training
 from pipeline_src.training import engine
 from pipeline_src.training.distributed import Ranks
 from pipeline_src.training.precision import Precision
@@ -115,7 +115,7 @@ def test_several_test_sizes_are_merged(trained, data, tmp_path):
 
 
 def test_batch_norms_of_detectors_are_not_synchronised():
-    assert segmentation_data.TRAINING.synchronise_bn
+    assert segmentation_training.TRAINING.synchronise_bn
     assert not TRAINING.synchronise_bn
 
 

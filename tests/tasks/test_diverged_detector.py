@@ -12,7 +12,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.evaluation.detection_pass import collect_detections
 from pipeline_src.files import digest_file
 from pipeline_src.models.detectors.build_detector import build_detector
-from pipeline_src.tasks.detection import data as detection_data
+from pipeline_src.tasks.detection import training as detection_training
 from tests.jobs import run_job
 from tests.tasks.tiny_detection import evaluate_job, experiments, run_params, train_job, write_data
 
@@ -84,13 +84,13 @@ def test_step_evaluate_refuses_finite_weights_that_overflow(data, tmp_path):
 
 def test_validation_keeps_to_the_defaults_whatever_a_test_keeps(data, tmp_path, monkeypatch):
     asked = []
-    collect = detection_data.collect_detections
+    collect = detection_training.collect_detections
 
     def watched(*arguments, **options):
         asked.append((options["iou"], options["limit"]))
         return collect(*arguments, **options)
 
-    monkeypatch.setattr(detection_data, "collect_detections", watched)
+    monkeypatch.setattr(detection_training, "collect_detections", watched)
     section = {"kind": "faster_rcnn", "fpn_channels": 16, "test": {"nms_iou": 0.3, "detections": 7}}
     job = train_job(tmp_path, data, model={"backbone": "tiny", "detector": section})
     run_job(job, "--device", "cpu", "--work", str(tmp_path / "work"))

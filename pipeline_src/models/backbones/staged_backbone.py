@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.create_timm import check_args, create_network, load_weights, refuse_missing
+from pipeline_src.models.backbones.padding import pad_to_patches
 from pipeline_src.models.backbones.segments import Segment, minimum_side, strides_after
 from pipeline_src.models.backbones.table import BackboneArchitecture, lookup, lookup_architecture
 from pipeline_src.models.blocks import ChannelLayerNorm
@@ -151,13 +151,8 @@ class StagedBackbone(FeaturePyramid):
     def step(self, index: int, x: Tensor) -> Tensor:
         """Run one segment on `x` `(N, C, H, W)`, without the norm of the level that it may end."""
         segment = self.segments[index]
-        # Zeros on the right and bottom up to a whole number of patches ("corner" padding in
-        # MMSegmentation), so that every family gives ceil(size / stride) pixels. Convolutions that
-        # pad themselves need none.
         if not segment.dilated and segment.factor > 1 and not self.pads_itself:
-            bottom, right = -x.shape[-2] % segment.factor, -x.shape[-1] % segment.factor
-            if bottom or right:
-                x = F.pad(x, (0, right, 0, bottom))
+            x = pad_to_patches(x, segment.factor)
         return self._run_segment(index, x)
 
     @staticmethod

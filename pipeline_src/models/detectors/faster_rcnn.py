@@ -10,9 +10,10 @@ from torchvision.models.detection.roi_heads import RoIHeads
 
 from pipeline_src.models.detectors.boxes import BatchImages, FullPrecisionBoxCoder
 from pipeline_src.models.detectors.detector import Detector, RegionDetector
-from pipeline_src.models.detectors.fpn import PyramidWithFPN, roi_pool
+from pipeline_src.models.detectors.fpn import PyramidWithFPN
 from pipeline_src.models.detectors.options import RegionDetectorOptions, check_roi_levels
 from pipeline_src.models.detectors.proposals import region_proposal_network
+from pipeline_src.models.detectors.roi_align import roi_pool
 from pipeline_src.models.pyramid import FeaturePyramid
 from pipeline_src.options import Fraction, checked, option
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool, LastLevelP6P7
-from torchvision.ops.poolers import LevelMapper
 
 from pipeline_src.models.detectors.boxes import full_precision
-from pipeline_src.models.detectors.options import RoiOptions, check_levels, check_roi_levels, fpn_strides
+from pipeline_src.models.detectors.options import check_levels, fpn_strides
 from pipeline_src.models.pyramid import FeaturePyramid
 
 
@@ -72,20 +71,6 @@ class PyramidWithFPN(nn.Module):
         maps = dict(zip(self.pyramid.levels, self.pyramid(images), strict=True))
         fused = self.fpn(OrderedDict((str(level), maps[level]) for level in self.levels))
         return OrderedDict((name, full_precision(fused[name])) for name in fused)
-
-
-def roi_pool(backbone: PyramidWithFPN, options: RoiOptions) -> MultiScaleRoIAlign:
-    """RoIAlign from `options.levels` of `backbone` at their real strides (`InputError` for a level it lacks).
-
-    torchvision infers strides and levels from the first batch that a pooler sees and keeps them; a small
-    or odd first image, a dilated stage or a resumed training would then pool from elsewhere.
-    """
-    check_roi_levels(options.levels, backbone.levels)
-    strides = [backbone.strides[backbone.levels.index(level)] for level in options.levels]
-    pool = MultiScaleRoIAlign([str(level) for level in options.levels], options.size, options.sampling_ratio)
-    pool.scales = [1.0 / stride for stride in strides]
-    pool.map_levels = LevelMapper(options.levels[0], options.levels[-1])
-    return pool
 
 
 def _extra_block(extra: str, channels: int) -> ExtraFPNBlock | None:

@@ -9,7 +9,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from pipeline_src.models.detectors.boxes import BatchImages
 from pipeline_src.models.detectors.detector import Work
 from pipeline_src.models.detectors.faster_rcnn import FasterRCNN, FasterRCNNOptions
-from pipeline_src.models.detectors.fpn import roi_pool
+from pipeline_src.models.detectors.roi_align import roi_pool
 from pipeline_src.models.pyramid import FeaturePyramid
 from pipeline_src.options import PositiveInt, checked, option
 

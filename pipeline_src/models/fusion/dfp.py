@@ -35,7 +35,7 @@ class DeepFeaturePyramid(WrappingPyramid):
 
     `depth`: 1 to 5; at 5 the image itself is resized. 0 is the network at one scale with an encoder on its
     last level: what the other depths are, without their pyramid. `scales`: any positive factors; the largest
-    decides the size of the fused maps. `split`: see `dfp_rules.split_index`. `encoder`: `shared` or
+    decides the size of the fused maps. `split`: see `dfp_options.split_index`. `encoder`: `shared` or
     `per_branch` weights of the encoders. `fusion`: `concat` or `sum` of the encoded branches. `align_corners`
     is that of the upsampling before it.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline_src.data.instances.outlines import unpack
-from pipeline_src.evaluation.picture_index import SHOWN_SCORE
+from pipeline_src.evaluation.drawn_detections import SHOWN_SCORE, drawn
 from pipeline_src.files import digest_file
 from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, frame_of
 from pipeline_src.reporting.figures.figure_kind import FigureKind, Inputs
@@ -80,9 +80,8 @@ class DetectionsFigure(FigureKind):
 
 
 def _shown(detections: list[dict[str, Any]], objects: int) -> list[dict[str, Any]]:
-    certain = [box for box in detections if box["score"] >= SHOWN_SCORE]
     best = sorted(detections, key=lambda box: -box["score"])[:objects]
-    return certain or [{**box, "uncertain": True} for box in best]
+    return drawn(detections) or [{**box, "uncertain": True} for box in best]
 
 
 def _colour(label: int) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.files import write_json, write_text
+from pipeline_src.planning.freshness import assess, changed_keys
 from pipeline_src.planning.planned_job import Plan, PlannedJob
-from pipeline_src.planning.status import assess, changed_keys
 
 CODE = {
     "digest": "c0",
@@ -244,7 +244,7 @@ def test_a_result_that_was_changed_is_made_again(text):
 
 
 def test_of_a_large_result_the_size_is_compared(monkeypatch):
-    monkeypatch.setattr("pipeline_src.planning.status.READ_WHOLE", 3)
+    monkeypatch.setattr("pipeline_src.planning.freshness.READ_WHOLE", 3)
     plan = chain()
     run(plan)
     path = Path(plan.jobs["make", "x"].outputs["value"])
@@ -293,6 +293,6 @@ def test_a_result_that_cannot_be_read_is_made_again(monkeypatch):
     def refuse(path: str) -> str:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("pipeline_src.planning.status.digest_file", refuse)
+    monkeypatch.setattr("pipeline_src.planning.freshness.digest_file", refuse)
     os.utime(last, (1, 1))  # not looked at before
     assert f"changed since it was made: {last}" in reasons(plan)["use"]

@@ -1,4 +1,4 @@
-"""Whether a job runs the code and reads the results that were planned, from its start to its record."""
+"""Whether code or inputs changed while a job waited or ran: refuses all that is not as it was planned."""
 
 import sys
 from collections.abc import Callable, Iterable

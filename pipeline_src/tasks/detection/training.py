@@ -1,4 +1,4 @@
-"""What a training of a detector reads: images with boxes, and their scores in validation."""
+"""What a training of a detector is: images with boxes, validation, objective, batch norm, headline score."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a training of a segmentation network reads: images with masks, and their scores in validation."""
+"""What a training of a segmentation network is: images with masks, validation, objective, headline score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

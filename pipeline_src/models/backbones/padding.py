@@ -1,0 +1,13 @@
+"""Padding of a map before a down-sampling that does not pad itself (decision 0008)."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def pad_to_patches(x: Tensor, side: int) -> Tensor:
+    """`x` `(N, C, H, W)` with zeros on the right and bottom up to a whole number of patches of `side` pixels.
+
+    This is "corner" padding in MMSegmentation. With it every family gives ceil(size / stride) pixels.
+    """
+    bottom, right = -x.shape[-2] % side, -x.shape[-1] % side
+    return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
