@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pipeline_src.cli.accept import run_accept
 from pipeline_src.cli.config_values import tree_of
+from pipeline_src.cli.crate import run_export_crate
 from pipeline_src.cli.describe import run_describe
 from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
@@ -74,6 +75,15 @@ def parser() -> argparse.ArgumentParser:
         "--digests-only", action="store_true", help="compare files with their records; make nothing again"
     )
     verify.set_defaults(run=run_verify)
+    crate = commands.add_parser(
+        "export-crate",
+        parents=[shared],
+        help="results with all records as one archive, a Workflow Run RO-Crate, to publish or to keep",
+    )
+    crate.add_argument("--out", metavar="FILE", help="the archive (default: results/SCALE/crate.zip)")
+    crate.add_argument("--with-weights", action="store_true", help="pack trained weights as well")
+    crate.add_argument("--partial", action="store_true", help="export what is done, though jobs are to run")
+    crate.set_defaults(run=run_export_crate)
     export = commands.add_parser(
         "export-submission",
         parents=[shared],

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,26 @@ def test_verify_makes_tables_again_and_finds_what_was_forged_with_its_record(smo
     assert faults == [f"FAULT {RESULTS}/tables/dfp_table1.md: made again it is another file"]
     table.write_text(before[0])
     sidecar.write_text(before[1])
+
+
+def test_a_crate_packs_all_records_and_says_what_each_job_did(smoke):
+    output = smoke.run("python", "-m", "pipeline_src", "export-crate", "--config", "select=[dfp]")
+    assert re.search(rf"{RESULTS}/crate.zip: 29 jobs, \d+ files", output)
+    with zipfile.ZipFile(smoke.path(f"{RESULTS}/crate.zip")) as archive:
+        names = set(archive.namelist())
+        graph = {one["@id"]: one for one in json.loads(archive.read("ro-crate-metadata.json"))["@graph"]}
+        packed = {name for name, one in graph.items() if "File" in one["@type"]}
+        assert packed | {"ro-crate-metadata.json"} == {name for name in names if not name.endswith("/")}
+        for name in packed:
+            assert (
+                archive.getinfo(name).file_size == int(graph[name].get("contentSize", 0))
+                or name == "Snakefile"
+            )
+    assert {"Snakefile", "params.yaml", "workflow/rules/data.smk", f"{RESULTS}/report.html"} <= packed
+    assert not [name for name in packed if name.endswith(".safetensors")]
+    assert {"@id": f"#{RESULTS}/runs/dfp/depth-2/seed-1/model.safetensors"} in graph[
+        "#train/dfp/depth-2/seed-1"
+    ]["result"]
 
 
 def test_snakemakes_own_report_is_made(smoke):
