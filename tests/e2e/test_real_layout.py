@@ -95,6 +95,7 @@ def test_an_archive_comes_from_a_mirror_verified_and_extracted(clone, tmp_path):
 OVERLAY = """
 scale: mine
 select: [mine]
+warm_start: true
 scales: {mine: {scale_note: a test}}
 compute: {threads: 1}
 cost: {crop: [32, 32], repeats: 1, warmup: 1, threads: 1}
@@ -198,7 +199,7 @@ def test_a_broken_record_is_named_before_training(mine, damage, expected):
     run, data = mine
     kept = {path: path.read_bytes() for path in [*data.glob("images/*"), *data.glob("masks/*")]}
     damage(data)
-    output = run("--cores", "2", "--retries", "0", status=1)
+    output = run("--cores", "2", status=1)  # what is wrong with data is not tried again
     errors = [line for line in output.splitlines() if line.strip().startswith("error: ")]
     assert len(errors) == 1
     assert expected in errors[0]
