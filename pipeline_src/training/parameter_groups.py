@@ -3,6 +3,7 @@
 A rule names, for every parameter, its multipliers of the learning rate and of the weight decay.
 """
 
+import logging
 from collections.abc import Callable
 
 from torch import nn
@@ -10,6 +11,8 @@ from torch import nn
 from pipeline_src.errors import InputError
 from pipeline_src.models.backbones.staged_backbone import StagedBackbone
 from pipeline_src.training.optimizer_options import Optimizer
+
+logger = logging.getLogger(__name__)
 
 GroupRule = Callable[[str, nn.Parameter], tuple[float, float]]
 """(parameter name, parameter) -> (multiplier of the learning rate, multiplier of the weight decay)."""
@@ -28,6 +31,8 @@ def rule_of(options: Optimizer, model: nn.Module) -> GroupRule:
     `rate ** (layers + 1 - depth)` by the backbone's `parameter_depth`, and 1 outside it, where the output
     norms belong (MMSegmentation's `stage_wise` rule for ConvNeXt).
 
+    A text of `no_decay` that is part of no name is a warning: networks that share a recipe need not have it.
+
     Raises `InputError` for `layer_decay` on a backbone whose parameters have no depth.
     """
     decay = options.layer_decay
@@ -36,6 +41,11 @@ def rule_of(options: Optimizer, model: nn.Module) -> GroupRule:
         raise InputError(
             "recipe.optimizer.layer_decay: the backbone does not say how deep parameters lie; set it to null"
         )
+
+    names = [name for name, _ in model.named_parameters()]
+    for text in options.no_decay:
+        if not any(text in name for name in names):
+            logger.warning("recipe.optimizer.no_decay: %r is part of no parameter's name here", text)
 
     def rule(name: str, parameter: nn.Parameter) -> tuple[float, float]:
         spared = any(text in name for text in options.no_decay)

@@ -258,3 +258,11 @@ def test_a_backbone_is_known_inside_a_pyramid_and_a_detector():
     assert rates[f"{prefix}.net.stem.0.weight"] == pytest.approx(0.9**7)
     assert rates[f"{prefix}.net.stages.2.blocks.1.norm.weight"] == pytest.approx(0.9**4)
     assert {rate for name, rate in rates.items() if f"{prefix}.net." not in name} == {1.0}
+
+
+def test_a_text_without_weight_decay_that_no_name_has_is_said(caplog):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    build_optimizer(model, adamw(no_decay=["0.bias", "norn"]))
+    assert [record.getMessage() for record in caplog.records] == [
+        "recipe.optimizer.no_decay: 'norn' is part of no parameter's name here"
+    ]
