@@ -43,6 +43,10 @@ def disk_problem(error: Exception) -> str | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
         return f"{file}the disk is full; make room and start again, what was saved is continued"
+    if number == errno.EFBIG or "File too large" in str(error):
+        return f"{file}the file is larger than the disk or a limit (`ulimit -f`) allows; nothing was replaced"
+    if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
+        return "no folder for temporary files can be written; make room there, or set TMPDIR to another one"
     if number == errno.EROFS or "Read-only file system" in str(error):
         return f"{file}the disk is read-only; results, work and data must be writable"
     return None

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,25 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         fsync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a new folder beside `target`; on success it replaces `target`, which is moved aside first.
+
+    When the block raises, `target` is untouched and nothing is left behind: a folder is never half new.
+    """
+    target = Path(target)
+    new, old = (target.with_name(f".{target.name}.{name}-{os.getpid()}") for name in ("new", "old"))
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if target.exists():
+            os.replace(target, old)
+        os.replace(new, target)
+    finally:
+        for one in (new, old):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

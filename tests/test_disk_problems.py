@@ -15,6 +15,11 @@ from pipeline_src.errors import disk_problem
         (OSError(errno.ENOSPC, "No space left on device", "work/a.pt"), "work/a.pt: the disk is full"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full"),
+        (OSError(errno.EFBIG, "File too large", "a.pt"), "a.pt: the file is larger than the disk or a limit"),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+            "no folder for temporary files can be written",
+        ),
         (OSError(errno.EROFS, "Read-only file system", "results"), "results: the disk is read-only"),
     ],
 )

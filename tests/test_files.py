@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.files import atomic_path, content_of, digest_of, read_json, write_json, write_text
+from pipeline_src.files import (
+    atomic_folder,
+    atomic_path,
+    content_of,
+    digest_of,
+    read_json,
+    write_json,
+    write_text,
+)
 
 
 def test_content_is_on_the_disk_before_the_rename_and_the_folder_after(
@@ -71,3 +79,19 @@ def test_content_is_what_a_record_says_not_when(tmp_path: Path) -> None:
     write_json(tmp_path / "d.json", {"seconds": 2.0})
     assert content_of(tmp_path / "c.json") != content_of(tmp_path / "d.json")
     assert read_json(tmp_path / "c.json") == {"seconds": 1.0}
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "pictures"
+    with atomic_folder(target) as new:
+        (new / "a").write_text("1")
+    assert [path.name for path in target.iterdir()] == ["a"]
+    with pytest.raises(KeyError), atomic_folder(target) as new:
+        (new / "b").write_text("2")
+        raise KeyError
+    assert [path.name for path in target.iterdir()] == ["a"]
+    with atomic_folder(target) as new:
+        (new / "b").write_text("2")
+        assert (target / "a").read_text() == "1"
+    assert [path.name for path in target.iterdir()] == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]

@@ -1,6 +1,5 @@
 """The evaluation of a trained run, of any task: from a job to metrics.json, pictures and a sidecar."""
 
-import shutil
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -8,7 +7,7 @@ import torch
 
 from pipeline_src.evaluation.evaluate_params import EvaluateRun
 from pipeline_src.evaluation.load_trained import load_trained
-from pipeline_src.files import digest_of, write_json
+from pipeline_src.files import atomic_folder, digest_of, write_json
 from pipeline_src.progress import score_text
 from pipeline_src.provenance.job import Job
 from pipeline_src.training.determinism import configure, describe_device, peak_memory
@@ -52,10 +51,10 @@ def evaluate_run(job: Job, task: type[TaskEvaluation], device: torch.device, wor
     evaluation = task(job)
     model = load_trained(run.model, job.input("train"), device, evaluation.build)
     folder = Path(job.outputs["overlays"])
-    shutil.rmtree(folder, ignore_errors=True)
-    said, index = evaluation.measure(model, folder, device, workers)
-    metrics = {"content": digest_of(said), **said}
-    write_json(job.outputs["metrics"], metrics)
+    with atomic_folder(folder) as new:
+        said, index = evaluation.measure(model, new, device, workers)
+        metrics = {"content": digest_of(said), **said}
+        write_json(job.outputs["metrics"], metrics)
     job.write_sidecar(
         digest_of([metrics["content"], index["content"]]),
         task.packages,

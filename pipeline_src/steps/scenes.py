@@ -5,8 +5,6 @@ written under another name and renamed when it is complete.
 """
 
 import hashlib
-import os
-import shutil
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -15,7 +13,7 @@ from pipeline_src.components import load
 from pipeline_src.data.fetch_params import DrawScenes
 from pipeline_src.data.scenes.generator import SceneSettings, generate_scenes
 from pipeline_src.data.scenes.scene import Scene
-from pipeline_src.files import digest_file
+from pipeline_src.files import atomic_folder, digest_file
 from pipeline_src.progress import track
 from pipeline_src.provenance.job import Job
 
@@ -27,16 +25,11 @@ def make_scenes(job: Job) -> None:
     write = load(f"scenes.{drawn.layout}")
     sidecar = Path(job.outputs["sidecar"])
     root = sidecar.with_suffix("")
-    partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
-    partial.mkdir(parents=True)
-    try:
+    with atomic_folder(root) as partial:
         count = write(_scenes(settings, drawn.images), partial)
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         content = _content(partial, files)
         size = sum(path.stat().st_size for path in files)
-        _replace(partial, root)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     job.write_sidecar(
         content,
         packages=("numpy", "pillow"),
@@ -76,12 +69,3 @@ def _content(root: Path, files: list[Path]) -> str:
     for path in files:
         hasher.update(f"{path.relative_to(root).as_posix()}\0{digest_file(path)}\n".encode())
     return hasher.hexdigest()
-
-
-def _replace(new: Path, target: Path) -> None:
-    """Put the finished folder in place; an older one is moved aside first, so that none is ever half new."""
-    old = target.with_name(f".{target.name}.old-{os.getpid()}")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
-    shutil.rmtree(old, ignore_errors=True)
