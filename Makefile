@@ -57,7 +57,8 @@ demo: install ## the whole graph on generated data, minutes on two cores
 
 .PHONY: test lint types unit graph e2e
 test: install-dev ## lint, types, unit, numerics, graph, crash and end-to-end tests
-	@$(MAKE) --no-print-directory lint types unit graph e2e
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types
+	@$(MAKE) --no-print-directory unit graph e2e
 
 lint: install-dev ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
