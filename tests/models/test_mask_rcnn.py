@@ -89,6 +89,13 @@ def test_parameters_are_torchvisions() -> None:
     assert sum(parameter.numel() for parameter in plain.parameters()) == 44_401_393 + norms
 
 
+@pytest.mark.parametrize("size", [(65, 97), (80, 100), (96, 128)])
+def test_an_image_counts_as_large_as_it_is_padded_to(size: tuple[int, int]) -> None:
+    found, whole = (describe_detector(section("faster_rcnn"), one) for one in (size, (96, 128)))
+    assert {**found, "crop": None} == {**whole, "crop": None}
+    assert found["crop"] == list(size)
+
+
 def test_the_mask_branch_counts_in_the_costs() -> None:
     plain = describe_detector(section("faster_rcnn"), (96, 128))
     masks = describe_detector(section("mask_rcnn"), (96, 128))
