@@ -183,3 +183,4 @@ def test_columns_align_and_numbers_are_readable():
     assert columns([["a", "bb"], ["ccc", "d"]]) == ["a    bb", "ccc  d"]
     assert [duration(s) for s in (5, 95, 7300)] == ["5 s", "1 min 35 s", "2 h 1 min"]
     assert [large(v) for v in (12, 1500, 23_508_032, 4.27e10)] == ["12", "1.50 k", "23.51 M", "42.70 G"]
+    assert [large(v) for v in (999, 1000, 999_994, 999_996)] == ["999", "1.00 k", "999.99 k", "1.00 M"]
