@@ -115,6 +115,6 @@ def size_text(count: int) -> str:
     value = float(count)
     for prefix in "kMGTP":
         value /= 1000
-        if value < 1000 or prefix == "P":
+        if round(value, 1) < 1000 or prefix == "P":
             break
     return f"{value:.1f} {prefix}B"

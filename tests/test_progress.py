@@ -46,6 +46,7 @@ def test_bytes_are_counted_in_larger_units(capsys, clock):
         shown.update(3_000_000_000)
     assert capsys.readouterr().err == "fetch a.tar: 3.0 GB, 75.0 MB/s\n"
     assert [size_text(count) for count in (999, 1000, 1_900_000)] == ["999 B", "1.0 kB", "1.9 MB"]
+    assert [size_text(count) for count in (999_949, 999_950, 999_999_999)] == ["999.9 kB", "1.0 MB", "1.0 GB"]
 
 
 def test_other_ranks_are_silent(capsys, clock):

@@ -23,6 +23,6 @@ def duration(seconds: float) -> str:
 def large(value: float) -> str:
     """`23508032` as `23.51 M`."""
     for factor, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= factor:
+        if round(abs(value) / factor * 1000, 2) >= 1000:  # what would be 1000.00 of the next smaller one
             return f"{value / factor:.2f} {letter}"
     return f"{value:g}"

@@ -48,6 +48,11 @@ def check_inputs(job: Job) -> None:
             )
         made |= {one.path: (path, one) for one in sidecar.outputs.values()}
     for read in [one for name in job.inputs for one in job.input_list(name)]:
+        if read in made and not Path(read).exists():
+            raise InputError(
+                f"job {job.step} {job.name}: {read} is missing, though {made[read][0]} describes it; "
+                "start the workflow again"
+            )
         if read in made and FileRecord.of(read) != made[read][1]:
             raise InputError(
                 f"job {job.step} {job.name}: {read} is not the file that {made[read][0]} describes; "

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from pipeline_src.errors import Interrupted
 from pipeline_src.provenance.job import Job
 from pipeline_src.steps.calibrate import calibrate_job
+from pipeline_src.training.stopping import StopRequest
 from tests.calibration.networks import section
 from tests.jobs import change_job, write_job_file
 from tests.training.real_training import CLASSES, write_real_job
@@ -71,3 +74,14 @@ def calibrate_on_a_rank(job: str, work: str) -> str:
     loaded = Job.load(job)
     calibrate_job(loaded, "cpu", 0, Path(work))
     return loaded.outputs["statistics"]
+
+
+def stop_calibrating_on_a_rank(job: str, work: str) -> str:
+    """The same, for a calibration that is asked to stop at once; returns what it says then."""
+    asked = property(lambda self: "SIGTERM", lambda self, value: None)
+    with mock.patch.object(StopRequest, "requested", asked, create=True):
+        try:
+            calibrate_on_a_rank(job, work)
+        except Interrupted as stop:
+            return str(stop)
+    return "was not stopped"

@@ -20,6 +20,7 @@ from tests.calibration.real_calibration import (
     calibrate_job_file,
     calibrate_on_a_rank,
     model_section,
+    stop_calibrating_on_a_rank,
     train_job_file,
 )
 from tests.jobs import change_job
@@ -57,6 +58,14 @@ def test_the_file_says_what_was_measured_and_how(calibrated, manifest):
 
 def test_calibrating_again_gives_the_same_bytes(tmp_path, manifest, calibrated):
     assert calibrate(tmp_path, manifest, model_section()).read_bytes() == calibrated.read_bytes()
+
+
+def test_more_images_than_there_are_are_all_of_them(tmp_path, manifest, calibrated):
+    model = model_section()
+    model["equalizer"]["images"] = 100
+    found, usual = read_json(calibrate(tmp_path, manifest, model)), read_json(calibrated)
+    assert (found["batches"], found["images"]) == (3, 6)
+    assert found["concatenations"] == usual["concatenations"]
 
 
 def test_fewer_images_and_fixed_batch_norm(tmp_path, manifest):
@@ -100,6 +109,18 @@ def test_two_ranks_continue_what_one_process_began(tmp_path, manifest, calibrate
     for one, other in zip(whole["decoder.concat"], parts["decoder.concat"], strict=True):
         assert one["count"] == other["count"]
         assert (one["mean"], one["std"]) == pytest.approx((other["mean"], other["std"]), rel=1e-5)
+
+
+def test_two_ranks_continue_what_two_ranks_began(tmp_path, manifest):
+    whole, stopped = (
+        calibrate_job_file(tmp_path / name, manifest, model_section()) for name in ("whole", "stopped")
+    )
+    run_ranks(calibrate_on_a_rank, 2, str(whole), str(tmp_path / "work-of-whole"))
+    said = run_ranks(stop_calibrating_on_a_rank, 2, str(stopped), str(tmp_path / "work"))
+    assert ["batch 1 of 3 is saved" in one for one in said] == [True, True]
+    run_ranks(calibrate_on_a_rank, 2, str(stopped), str(tmp_path / "work"))
+    statistics = [tmp_path / name / "statistics.json" for name in ("whole", "stopped")]
+    assert statistics[0].read_bytes() == statistics[1].read_bytes()
 
 
 def test_two_ranks_measure_what_one_process_measures(tmp_path, manifest):

@@ -73,8 +73,9 @@ def test_closed_forms_are_the_papers_and_the_limit():
     assert closed["interior"] == pytest.approx({"2": 0.3906, "4": 0.4307, "8": 0.4410}, abs=6e-5)
 
 
-def test_measured_factors_are_near_the_closed_form():
-    found = simulate(replace(PARAMS, maps=[2, 64, 32, 32], points=2, ratios=[2, 4], confirm=0))
+@pytest.mark.parametrize("maps", [[2, 64, 32, 32], [2, 512, 4, 32], [2, 512, 32, 4]])
+def test_measured_factors_are_near_the_closed_form(maps):
+    found = simulate(replace(PARAMS, maps=maps, points=2, ratios=[2, 4], confirm=0))
     for point in found["points"]:
         assert point["before"] == pytest.approx(point["variance"], rel=0.02)
         for ratio, after in point["after"].items():

@@ -3,12 +3,19 @@
 import json
 import subprocess
 import sys
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+from pipeline_src.planning.status import Status
 
+from pipeline_src.cli import verify
+from pipeline_src.cli.config_values import tree_of
 from pipeline_src.cli.main import main
+from pipeline_src.cli.plan import _step_line
 from pipeline_src.cli.text import columns, duration, large
 from pipeline_src.errors import run_command
+from pipeline_src.provenance.verify import Checked
 
 
 @pytest.fixture
@@ -131,7 +138,49 @@ def test_config_values_reach_nested_keys(command):
     assert json.loads(found)["recipe"]["batch"] == 6
 
 
+def test_a_config_value_may_hold_an_equals_sign():
+    assert tree_of("mirror=https://there.org/get?a=1&b=2") == {"mirror": "https://there.org/get?a=1&b=2"}
+    assert tree_of("recipes.dfp.batch=6") == {"recipes": {"dfp": {"batch": 6}}}
+
+
+def test_every_job_of_a_step_is_counted_once():
+    states = {"cached": 3, "run": 2, "not needed": 1}
+    known = {
+        "cached": Status(),
+        "run": Status(("not done yet",)),
+        "not needed": Status(("gone",), needed=False),
+    }
+    jobs = [SimpleNamespace(key=(state, n)) for state, count in states.items() for n in range(count)]
+    line = _step_line("train", jobs, {job.key: known[job.key[0]] for job in jobs}, 90.0)
+    took = "about 3 min 0 s of work (median of done jobs: 1 min 30 s)"
+    assert line == f"train: 3 cached, 2 to run, 1 not needed, {took}"
+    here = [job for job in jobs if job.key[0] == "cached"]
+    assert _step_line("train", here, {job.key: known["cached"] for job in here}, 90.0) == (
+        "train: 3 cached, 0 to run"
+    )
+
+
+def test_verify_says_the_same_in_words_and_as_json():
+    found = [Checked(files=2, bytes=3_000_000, absent=4), Checked(files=5, bytes=600_000, absent=3)]
+    again = Counter({"table": 8, "metrics": 9})
+    assert verify._as_text("demo", found, again, []) == [
+        "scale demo: 2 records, 7 files with 3.6 MB compared",
+        "7 inputs are not here and were not compared",
+        "made again and compared: 8 table, 9 metrics",
+    ]
+    assert verify._as_json(found, again, [SimpleNamespace(step="train", name="x")], ["damaged"]) == {
+        "records": 2,
+        "files": 7,
+        "bytes": 3_600_000,
+        "inputs_not_here": 7,
+        "made_again": {"table": 8, "metrics": 9},
+        "to_run": ["train x"],
+        "faults": ["damaged"],
+    }
+
+
 def test_columns_align_and_numbers_are_readable():
     assert columns([["a", "bb"], ["ccc", "d"]]) == ["a    bb", "ccc  d"]
     assert [duration(s) for s in (5, 95, 7300)] == ["5 s", "1 min 35 s", "2 h 1 min"]
     assert [large(v) for v in (12, 1500, 23_508_032, 4.27e10)] == ["12", "1.50 k", "23.51 M", "42.70 G"]
+    assert [large(v) for v in (999, 1000, 999_994, 999_996)] == ["999", "1.00 k", "999.99 k", "1.00 M"]

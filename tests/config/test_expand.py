@@ -191,6 +191,24 @@ def test_an_equalizer_that_has_no_place_is_refused(equalizer, message):
         experiments({"studies": {"dfp": {"model": {"equalizer": equalizer}}}, "select": ["dfp"]})
 
 
+@pytest.mark.parametrize(
+    ("images", "accumulate", "fits"), [(2, 4, True), (1, 4, False), (8, 1, True), (7, 1, False)]
+)
+def test_images_to_calibrate_on_are_at_least_those_of_a_micro_batch(images, accumulate, fits):
+    equalizer = {"form": "folded", "images": images}
+    study = {
+        **_study(),
+        "model": {"backbone": "resnet50", "decoder": {"kind": "fcn"}, "equalizer": equalizer},
+    }
+    recipe = {"batch": 8, "accumulate": accumulate}
+    tree = {"studies": {"mine": study}, "select": ["mine"], "recipes": {"dfp": recipe}}
+    if fits:
+        assert {run.model["equalizer"]["images"] for run in experiments(tree).runs.values()} == {images}
+    else:
+        with pytest.raises(InputError, match=f"{images} images are fewer than a batch of {8 // accumulate};"):
+            experiments(tree)
+
+
 def test_two_figures_of_one_file_are_refused():
     figure = {"kind": "curves", "subject": "branch_scales_encoders", "title": "t"}
     with pytest.raises(InputError, match=r"'scale_eq_branch_scales_encoders' is the file of .* as well"):

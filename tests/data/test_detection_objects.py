@@ -51,6 +51,20 @@ def test_every_object_has_one_size_and_medium_is_what_coco_calls_so():
     assert (counts["small"], counts["medium"], counts["large"]) == (1, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("records", "rest"), [(1, ""), (9, ""), (10, ""), (11, " and 1 more"), (25, " and 15 more")]
+)
+def test_a_warning_names_ten_records_and_counts_the_others(records, rest):
+    summary = BoxSummary("val", 2)
+    for number in range(records):
+        found = CheckedBoxes(CheckedFile("a.png"), CheckedFile("a.xml"), clipped=2 if number else 3)
+        summary.add(DetectionRecord(f"r{number}", "a.png", "a.xml"), found)
+    (warning,) = summary.warnings()
+    assert warning.startswith(f"val: {2 * records + 1} boxes reach outside their image and were clipped")
+    named = ", ".join(f"r{number}" for number in range(min(records, 10)))
+    assert warning.endswith(f"in {records} records: {named}{rest}")
+
+
 def test_a_box_is_clipped_or_skipped_or_neither():
     """Counted one by one, in whole pixels."""
     width, height = 7, 5

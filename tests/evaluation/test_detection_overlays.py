@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline_src.evaluation import detection_overlays
 from pipeline_src.evaluation.detection_overlays import DetectionOverlayWriter, box_records, draw_boxes_panel
 from pipeline_src.evaluation.detections import Detections, GroundTruth
 from pipeline_src.evaluation.palette import voc_palette
@@ -65,6 +66,30 @@ def test_the_same_boxes_make_the_same_bytes(tmp_path):
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
     assert first["content"] != write_pictures(tmp_path / "c", ["b", "d"], seed=1)[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [
+        ([0.9, 0.5, 0.49, 0.1, 0.0], "2 objects, 2 detections from score 0.5 (3 below)"),
+        ([0.9, 0.6, 0.5], "2 objects, 3 detections from score 0.5"),
+        ([], "2 objects, 0 detections from score 0.5"),
+    ],
+)
+def test_the_caption_counts_the_detections_that_are_shown_and_those_that_are_not(monkeypatch, scores, text):
+    captions = []
+    draw_tiles = detection_overlays.draw_tiles
+    monkeypatch.setattr(
+        detection_overlays,
+        "draw_tiles",
+        lambda tiles, caption, *rest, **options: (
+            captions.append(caption) or draw_tiles(tiles, caption, *rest, **options)
+        ),
+    )
+    box = {"bbox": [4.0, 3.0, 15.0, 7.0], "label": 1}
+    boxes = {"truth": [box, box], "detections": [{**box, "score": score} for score in scores]}
+    draw_boxes_panel(np.zeros((20, 30, 3), dtype=np.uint8), boxes, "a", NAMES)
+    assert captions == [f"a   {text}"]
 
 
 def panel_of(rgb, objects, found):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline_src.evaluation.palette import colourise, index_image, voc_palette
-from pipeline_src.evaluation.panels import spread_evenly
+from pipeline_src.evaluation.panels import draw_tiles, spread_evenly
 from pipeline_src.evaluation.segmentation_overlays import OverlayWriter
 
 CLASSES = ["background", "aeroplane", "bicycle"]
@@ -113,6 +113,39 @@ def test_the_content_changes_with_a_prediction(tmp_path):
     first, _ = write_scenes(tmp_path / "a", [0, 1], ["x", "y"], seed=0)
     second, _ = write_scenes(tmp_path / "b", [0, 1], ["x", "y"], seed=1)
     assert first["content"] != second["content"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "y"},
+        {"classes": [*CLASSES, "bird"]},
+        {"truth": np.full((4, 6), 2, np.uint8)},
+        {"prediction": np.full((4, 6), 2, np.int32)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_content_changes_with_each_thing_that_a_panel_shows(tmp_path, change):
+    def content(folder, name="x", classes=CLASSES, truth=None, prediction=None):
+        writer = OverlayWriter(folder, [0], classes, MEAN, STD, ignore_index=255)
+        truth = np.zeros((4, 6), np.uint8) if truth is None else truth
+        prediction = np.ones((4, 6), np.int32) if prediction is None else prediction
+        writer(0, name, np.zeros((3, 4, 6), np.float32), truth, prediction)
+        return writer.finish()["content"]
+
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert content(tmp_path / "a") != content(tmp_path / "c", **change)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 20])
+def test_names_of_classes_that_need_several_lines_all_stand_in_the_picture(count):
+    names = [(number, f"a class with a long name {number}") for number in range(1, count + 1)]
+    tile = Image.new("RGB", (480, 20), "white")
+    pixels = np.asarray(draw_tiles([("tile", tile), ("tile", tile)], "", names, ignore_index=255))
+    for class_id, name in names:
+        assert (pixels == voc_palette()[class_id]).all(axis=-1).sum() >= 14 * 14, name
+    lines = -(-count // 4)  # as many as fit beside each other: the picture is 984 pixels wide
+    assert pixels.shape[0] == 2 * 22 + 20 + 22 * lines + 2 * 8
 
 
 def test_many_classes_wrap_below_the_panel(tmp_path):

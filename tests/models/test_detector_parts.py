@@ -83,6 +83,23 @@ def test_fpn_on_deep_levels_has_the_strides_that_it_says(keep: bool, extra: str)
         assert feature_map.shape == (1, 8, math.ceil(512 / stride), math.ceil(768 / stride))
 
 
+class Sum(nn.Module):
+    def forward(self, lateral: Tensor, above: Tensor) -> Tensor:
+        return lateral + above
+
+
+@pytest.mark.parametrize("extra", ["none", "pool", "p6p7"])
+def test_merges_that_add_change_nothing_of_an_fpn_and_of_the_levels_above_it(extra: str) -> None:
+    backbone = PyramidWithFPN(Deep(keep=False), [3, 4, 5], 8, extra)
+    images = torch.rand(2, 3, 96, 80, generator=torch.Generator().manual_seed(1))
+    plain = backbone(images)
+    backbone.fpn.merges = nn.ModuleList([Sum(), Sum()])
+    merged = backbone(images)
+    assert list(merged) == list(plain)
+    for name, expected in plain.items():
+        torch.testing.assert_close(merged[name], expected)
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_regions_are_pooled_as_torchvision_does_at_sizes_where_it_infers_rightly(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

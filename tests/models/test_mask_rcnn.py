@@ -1,5 +1,6 @@
 """Our Mask R-CNN with torchvision's weights gives torchvision's losses, gradients, boxes and masks."""
 
+import copy
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import FrozenBatchNorm2d
 
 from pipeline_src.data.instances.outlines import unpack
+from pipeline_src.evaluation.divergence import NotFinite, finite_heads
 from pipeline_src.evaluation.paste_masks import outlined
 from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.profiling.describe_detector import describe_detector
@@ -87,6 +89,23 @@ def test_parameters_are_torchvisions() -> None:
     )
     norms = sum(p.numel() for m in plain.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
     assert sum(parameter.numel() for parameter in plain.parameters()) == 44_401_393 + norms
+
+
+def test_masks_that_are_not_finite_are_not_taken_for_empty_ones(pair: Pair) -> None:
+    ours = copy.deepcopy(pair[1]).eval()
+    images, _ = with_masks(0)
+    with finite_heads(ours), torch.no_grad():
+        assert len(ours(images)[0]["masks"])
+        ours.roi_heads.mask_predictor.mask_fcn_logits.bias[1] = float("nan")
+        with pytest.raises(NotFinite, match=r"an output of roi_heads\.mask_predictor is not finite"):
+            ours(images)
+
+
+@pytest.mark.parametrize("size", [(65, 97), (80, 100), (96, 128)])
+def test_an_image_counts_as_large_as_it_is_padded_to(size: tuple[int, int]) -> None:
+    found, whole = (describe_detector(section("faster_rcnn"), one) for one in (size, (96, 128)))
+    assert {**found, "crop": None} == {**whole, "crop": None}
+    assert found["crop"] == list(size)
 
 
 def test_the_mask_branch_counts_in_the_costs() -> None:

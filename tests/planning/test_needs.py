@@ -111,6 +111,14 @@ def test_what_ran_before_asks_for_what_it_took_and_half_as_much_again(measured, 
     assert asked("train", name, folder=measured, attempt=2)["mem_mb"] == 2 * megabytes
 
 
+@pytest.mark.parametrize("gpus", [2, 4])
+def test_what_one_process_took_says_nothing_of_several(measured, gpus):
+    several = {"visible": 4, "granted": {"train": gpus}, "folder": measured}
+    assert asked("train", "seed-0", **several)["mem_mb"] == gpus * STEPS["train"].memory
+    alone = {**several, "granted": {"train": 1}}
+    assert asked("train", "seed-0", **alone)["mem_mb"] == 6000
+
+
 def test_the_loaders_of_the_table_are_those_that_a_training_starts():
     assert f"{STEPS['train'].loaders} if ranks.device.type" in inspect.getsource(training_job)
 

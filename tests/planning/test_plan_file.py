@@ -61,6 +61,19 @@ def test_plans_that_cannot_be_read_stop_no_other():
     assert kept.exists() and Path("work/demo/plans/half.json").exists()
 
 
+@pytest.mark.parametrize(("days", "stays"), [(1, True), (89, True), (91, False)])
+def test_plans_and_the_jobs_that_no_plan_names_stay_for_ninety_days(days, stays):
+    plan = Path(plan_of("work/demo/jobs/train/other.json").publish(keep=lambda: True))
+    job = Path("work/demo/jobs/train/mine.json")
+    job.parent.mkdir(parents=True)
+    job.write_text("{}")
+    then = time.time() - days * 24 * 60 * 60
+    for path in (plan, job):
+        os.utime(path, (then, then))
+    prune("demo")
+    assert (plan.exists(), job.exists()) == (stays, stays)
+
+
 # a job's name has as many parts as it likes, and each but the last is a folder (`Job.path`)
 @pytest.mark.parametrize("folder", ["report", "train/dfp", "train/dfp/depth-2"])
 def test_only_what_is_old_and_that_no_plan_names_is_removed(folder):

@@ -81,7 +81,7 @@ def test_the_gap_reaches_from_val_to_train(tmp_path):
 def test_a_row_that_finds_nothing_has_no_gap_to_speak_of(tmp_path):
     drawing = gap(tmp_path, {**MASK_AP, "ipg": {"mask_ap": [0.0, 0.0], "mask_ap_gap": [0.0, 0.0]}})
     _, ipg = drawing.records.to_dict("records")
-    assert ipg["collapsed"] and ipg["difference"] is None
+    assert ipg["collapsed"] and ipg["difference"] is ipg["low"] is ipg["high"] is None
     scores, _ = drawing.figure.axes
     assert [text.get_text() for text in scores.get_yticklabels()] == ["plain", "ipg (collapsed)"]
     assert "collapsed" in " ".join(drawing.notes)

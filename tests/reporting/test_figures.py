@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -15,11 +16,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pipeline_src.errors import InputError
+from pipeline_src.reporting.baseline_answers import COLLAPSED, NO_EVIDENCE, Answer
+from pipeline_src.reporting.figures import pareto
 from pipeline_src.reporting.figures.curves import smoothed
 from pipeline_src.reporting.figures.drawing import COLOURS, series_style, styled
 from pipeline_src.reporting.figures.point_labels import label_points
 from pipeline_src.reporting.figures.predictions import side_by_side
 from pipeline_src.reporting.metric_table import METRICS
+from pipeline_src.reporting.table import CostCell
 from pipeline_src.steps.figure import make_figure
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import drawn, read_csv
@@ -126,6 +130,28 @@ def test_pareto_marks_the_rows_that_nothing_beats(make_study, monkeypatch, bette
         assert {r["row"] for r in records if r["cost"] == cost and r["on_front"] == "True"} == front
     interval = [(float(r["low"]), float(r["score"]), float(r["high"])) for r in records]
     assert all(high - score == pytest.approx(score - low) and high > score for low, score, high in interval)
+
+
+@pytest.mark.parametrize(
+    ("fallen", "front"),
+    [("", "cheap middle best"), ("best", "cheap middle"), ("cheap", "middle best"), ("middle", "cheap best")],
+)
+def test_a_row_that_collapsed_is_on_no_front_and_keeps_no_other_from_it(fallen, front):
+    places = {"cheap": (1.0, 50.0), "middle": (2.0, 60.0), "best": (3.0, 70.0)}
+    if fallen:  # it would beat all others if it counted
+        places[fallen] = (0.5, 90.0)
+
+    def line(name, cost, score):
+        verdict = COLLAPSED if name == fallen else NO_EVIDENCE
+        cell = SimpleNamespace(mean=score, interval=None, n=3, answer=Answer(verdict))
+        value = CostCell(cost, None, None, None, None, None, None, "", name)
+        return SimpleNamespace(row=name, score=lambda column: cell, cells={"flops": value})
+
+    table = SimpleNamespace(rows=[line(name, *place) for name, place in places.items()])
+    score, cost = SimpleNamespace(better="higher"), SimpleNamespace(key="flops", unit="GFLOPs")
+    points = pareto._points(table, score, cost)
+    assert " ".join(point["row"] for point in points if point["on_front"]) == front
+    assert [point["row"] for point in points if point["collapsed"]] == fallen.split()
 
 
 def test_pareto_draws_what_its_table_says(make_study):

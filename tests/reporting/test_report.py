@@ -12,6 +12,8 @@ import jinja2
 import pytest
 
 from pipeline_src.errors import InputError
+from pipeline_src.reporting.page import Page
+from pipeline_src.reporting.report_params import Report
 from pipeline_src.steps.figure import make_figure
 from pipeline_src.steps.report import make_report
 from pipeline_src.steps.table import make_table
@@ -212,10 +214,13 @@ def test_objects_are_counted_where_the_data_has_boxes(make_study):
     assert "75.00 %" in page and "20.0 %" in page and because in page
 
 
-def test_predictions_are_shown_once_per_row(make_study):
+def test_predictions_are_shown_once_per_row_and_are_those_of_its_first_seed(make_study):
     study = make_study(seeds=3)
-    _, links, _ = made(study)
+    _, links, job = made(study)
     assert sum(source.startswith("data:image/jpeg") for source in links.sources) == 6 * 2
+    runs = Page(job.params_as(Report), job.inputs, Path(job.outputs["report"]).parent).context()["runs"]
+    assert len(runs) == 6 * 3
+    assert [len(run["panels"]) for run in runs] == [0 if run["seed"] else 2 for run in runs]
 
 
 def test_text_from_files_cannot_become_markup(make_study):

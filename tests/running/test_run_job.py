@@ -143,6 +143,15 @@ def test_a_result_that_was_changed_since_is_refused(chain):
         check_inputs(plan.as_job(reader))
 
 
+def test_a_result_that_was_removed_since_is_named_in_one_line(chain):
+    plan, reader = chain
+    Path(reader.inputs["simulation"]).unlink()
+    with pytest.raises(
+        InputError, match=r"figure x: \S*simulation\.json is missing, though \S*sidecar\.json"
+    ):
+        check_inputs(plan.as_job(reader))
+
+
 def test_an_input_that_is_made_again_while_a_job_runs_leaves_no_record(chain, monkeypatch):
     plan, reader = chain
     file = Path(reader.inputs["simulation"])

@@ -16,6 +16,7 @@ from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.resolve import model_components
 from pipeline_src.errors import InputError
+from pipeline_src.evaluation.coco_ap import COCO_METRICS
 from pipeline_src.models.detectors.build_detector import build_detector
 from pipeline_src.options import from_json
 from pipeline_src.profiling.cost_params import MeasureCost
@@ -23,9 +24,11 @@ from pipeline_src.profiling.describe_detector import PROPOSALS, describe_detecto
 from pipeline_src.provenance.job import Job
 from pipeline_src.reporting.prediction_pictures import read_panels
 from pipeline_src.steps.cost import count_cost, time_cost
+from pipeline_src.tasks.detection import training as detection_training
 from pipeline_src.tasks.detection.costs import COSTS, made_up_batch
 from pipeline_src.tasks.detection.objective import DetectionObjective
-from pipeline_src.tasks.detection.training import TRAINING
+from pipeline_src.tasks.detection.training import READING, TRAINING
+from pipeline_src.tasks.instances.training import READING as INSTANCE_READING
 from pipeline_src.tasks.segmentation import training as segmentation_training
 from pipeline_src.training import engine
 from pipeline_src.training.distributed import Ranks
@@ -208,6 +211,25 @@ def test_a_detectors_cost_is_measured_at_its_last_training_size(data):
     assert architecture.setting["crop"] == [64, 96]
     (scoring,) = found.scorings.values()
     assert scoring.evaluation.scales == [[96, 64]]
+
+
+@pytest.mark.parametrize(("reading", "prefix"), [(READING, ""), (INSTANCE_READING, "mask_")])
+def test_scores_of_a_validation_are_fractions_as_those_of_the_evaluation(
+    data, tmp_path, monkeypatch, reading, prefix
+):
+    percent = {**dict.fromkeys(COCO_METRICS, 40.0), "ap": 62.5, "ap50": 100.0, "ap_large": None}
+    asked = []
+    monkeypatch.setattr(
+        detection_training, "collect_detections", lambda *given, **options: ("found", "there")
+    )
+    monkeypatch.setattr(detection_training, "coco_scores", lambda *given: asked.append(given) or percent)
+    job = Job.load(train_job(tmp_path, data))
+    boxes = replace(reading, dataset=READING.dataset)
+    validate = boxes.open_data(job, Ranks(0, 1, CPU), 0).validate
+    scores = validate(nn.Identity())
+    assert asked == [("found", "there", reading.shapes)]
+    assert list(scores) == [f"{prefix}{name}" for name in COCO_METRICS if name != "ap_large"]
+    assert (scores[f"{prefix}ap"], scores[f"{prefix}ap50"], scores[f"{prefix}ar1"]) == (0.625, 1.0, 0.4)
 
 
 class FindsNothing(nn.Module):

@@ -110,7 +110,9 @@ PSP = {"kind": "psp", "pool_scales": [1, 2, 3, 6]}
     ("changes", "decoder", "refused"),
     [
         ({"batch": 1}, PSP, "recipe.batch: 1 leaves 1 sample in a micro-batch.* 1x1 pooling .* at least 2$"),
+        ({"batch": 1}, {"kind": "psp", "pool_scales": [6, 3, 2, 1]}, "recipe.batch: 1 "),
         ({"batch": 1}, {"kind": "uper", "pool_scales": [1]}, "recipe.batch: 1 "),
+        ({"batch": 1}, {"kind": "uper", "pool_scales": [2, 1]}, "recipe.batch: 1 "),
         ({"batch": 1}, {"kind": "aspp"}, "recipe.batch: 1 "),
         ({"batch": 3, "accumulate": 3}, {"kind": "sep_aspp"}, "recipe.batch: 3 .* use at least 6$"),
         (

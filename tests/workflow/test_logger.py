@@ -81,6 +81,17 @@ def test_a_line_says_what_a_job_found_how_many_are_left_and_for_how_long(tmp_pat
     ]
 
 
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["file", "terminal"])
+def test_what_a_job_found_is_said_once_though_others_end_that_say_nothing(clock, stream):
+    shown = handler(stream)
+    feed(shown, record(LogEvent.RUN_INFO, "", stats={"train": 1, "all": 1, "total": 3}))
+    feed(shown, job_info(1), *finished(1, 1, 3))
+    feed(shown, job_info(2, rule="all", sidecar="no-record.csv"), *finished(2, 2, 3))
+    feed(shown, *finished(7, 3, 3))  # one of which nothing was known
+    assert stream.getvalue().count("train run-1") == 1
+    assert "all run-2" not in stream.getvalue()
+
+
 def test_jobs_that_run_side_by_side_shorten_the_time_to_go(clock):
     estimate = time_to_go.Estimate()
     estimate.start({"train": 10}, clock.now)

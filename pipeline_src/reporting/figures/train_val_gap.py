@@ -48,8 +48,8 @@ class Gap(FigureKind):
             val, gap = (row.cells[name] for name in ("mask_ap", "mask_ap_gap"))
             if not isinstance(val, ScoreCell) or not isinstance(gap, ScoreCell):
                 continue
-            low, high = gap.gain_interval or (None, None)
             collapsed = val.mean == 0 or (gap.answer is not None and gap.answer.verdict == COLLAPSED)
+            low, high = (None if collapsed else gap.gain_interval) or (None, None)
             records.append(
                 {
                     "row": row.row, "val": val.mean, "train": _sum(val.mean, gap.mean),
