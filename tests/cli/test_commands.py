@@ -7,7 +7,6 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from pipeline_src.planning.status import Status
 
 from pipeline_src.cli import verify
 from pipeline_src.cli.config_values import tree_of
@@ -15,6 +14,7 @@ from pipeline_src.cli.main import main
 from pipeline_src.cli.plan import _step_line
 from pipeline_src.cli.text import columns, duration, large
 from pipeline_src.errors import run_command
+from pipeline_src.planning.freshness import Status
 from pipeline_src.provenance.verify import Checked
 
 
