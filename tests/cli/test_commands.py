@@ -14,7 +14,7 @@ from pipeline_src.cli.main import main
 from pipeline_src.cli.plan import _step_line
 from pipeline_src.cli.text import columns, duration, large
 from pipeline_src.errors import run_command
-from pipeline_src.planning.freshness import Status
+from pipeline_src.planning.work_left import WorkLeft
 from pipeline_src.provenance.verify import Checked
 
 
@@ -143,21 +143,10 @@ def test_a_config_value_may_hold_an_equals_sign():
     assert tree_of("recipes.dfp.batch=6") == {"recipes": {"dfp": {"batch": 6}}}
 
 
-def test_every_job_of_a_step_is_counted_once():
-    states = {"cached": 3, "run": 2, "not needed": 1}
-    known = {
-        "cached": Status(),
-        "run": Status(("not done yet",)),
-        "not needed": Status(("gone",), needed=False),
-    }
-    jobs = [SimpleNamespace(key=(state, n)) for state, count in states.items() for n in range(count)]
-    line = _step_line("train", jobs, {job.key: known[job.key[0]] for job in jobs}, 90.0)
+def test_a_line_says_what_is_left_of_a_step():
     took = "about 3 min 0 s of work (median of done jobs: 1 min 30 s)"
-    assert line == f"train: 3 cached, 2 to run, 1 not needed, {took}"
-    here = [job for job in jobs if job.key[0] == "cached"]
-    assert _step_line("train", here, {job.key: known["cached"] for job in here}, 90.0) == (
-        "train: 3 cached, 0 to run"
-    )
+    assert _step_line("train", WorkLeft(3, 2, 1, 90.0)) == f"train: 3 cached, 2 to run, 1 not needed, {took}"
+    assert _step_line("train", WorkLeft(3, 0, 0, 90.0)) == "train: 3 cached, 0 to run"
 
 
 def test_verify_says_the_same_in_words_and_as_json():
