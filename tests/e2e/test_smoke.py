@@ -191,8 +191,9 @@ def test_verify_makes_tables_again_and_finds_what_was_forged_with_its_record(smo
 
 
 def test_a_crate_packs_all_records_and_says_what_each_job_did(smoke):
-    output = smoke.run("python", "-m", "pipeline_src", "export-crate", "--config", "select=[dfp]")
-    assert re.search(rf"{RESULTS}/crate.zip: 29 jobs, \d+ files", output)
+    output = smoke.run("python", "-m", "pipeline_src", "export-crate")
+    trained = list(smoke.path(RESULTS).rglob("train.json"))
+    assert re.search(rf"{RESULTS}/crate.zip: \d+ jobs, \d+ files", output)
     with zipfile.ZipFile(smoke.path(f"{RESULTS}/crate.zip")) as archive:
         names = set(archive.namelist())
         graph = {one["@id"]: one for one in json.loads(archive.read("ro-crate-metadata.json"))["@graph"]}
@@ -205,6 +206,7 @@ def test_a_crate_packs_all_records_and_says_what_each_job_did(smoke):
             )
     assert {"Snakefile", "params.yaml", "workflow/rules/data.smk", f"{RESULTS}/report.html"} <= packed
     assert not [name for name in packed if name.endswith(".safetensors")]
+    assert len([name for name in graph if name.startswith("#train/")]) == len(trained) == 66
     assert {"@id": f"#{RESULTS}/runs/dfp/depth-2/seed-1/model.safetensors"} in graph[
         "#train/dfp/depth-2/seed-1"
     ]["result"]
