@@ -62,10 +62,13 @@ def kind_of(process: psutil.Process) -> str:
 
 
 def run_until_done(clone: Clone, kills: int, seed: int, longest: float) -> Counter[str]:
-    """Start the workflow again and again, each time with one kill, then without; what was killed, by kind."""
+    """Run the workflow, and kill one of its processes every few seconds; what was killed, by kind.
+
+    A workflow that ends by that is started again, and at last once more without kills.
+    """
     rng = random.Random(seed)
     killed: Counter[str] = Counter()
-    for _ in range(kills):
+    while killed.total() < kills:
         run = subprocess.Popen(
             COMMAND,
             cwd=clone.root,
@@ -73,9 +76,11 @@ def run_until_done(clone: Clone, kills: int, seed: int, longest: float) -> Count
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(rng.uniform(0.3, longest))
-        victims = processes(clone)
-        if victims and run.poll() is None:
+        while killed.total() < kills and run.poll() is None:
+            time.sleep(rng.uniform(0.3, longest))
+            victims = processes(clone)
+            if not victims or run.poll() is not None:
+                continue
             victim = rng.choice(sorted(victims, key=lambda one: one.pid))
             try:
                 kind = kind_of(victim)
@@ -83,7 +88,8 @@ def run_until_done(clone: Clone, kills: int, seed: int, longest: float) -> Count
                 killed[kind] += 1
             except psutil.Error:
                 pass  # it ended by itself
-        run.wait(600)
+        if run.wait(900) == 0:
+            break
     clone.run(*COMMAND)
     return killed
 
@@ -101,12 +107,14 @@ def check(tmp_path: Path, studies: str, kills: int, seed: int, longest: float) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-def test_25_kills_of_any_process(tmp_path, seed):
-    killed = check(tmp_path, "[dfp, scale_eq_decoders, ipg_voc]", kills=25, seed=seed, longest=15)
+def test_50_kills_of_any_process(tmp_path, seed):
+    killed = check(tmp_path, "all", kills=50, seed=seed, longest=5)
     print(f"killed: {dict(killed)}")
-    assert sum(killed.values()) >= 15 and killed["snakemake"] >= 2 and len(killed) >= 4
+    assert killed.total() >= 25 and killed["snakemake"] >= 2 and len(killed) >= 5
 
 
 @pytest.mark.slow
 def test_a_few_kills(tmp_path):
-    check(tmp_path, "[deepfuse_semantic]", kills=3, seed=2, longest=8)
+    killed = check(tmp_path, "[dfp]", kills=5, seed=2, longest=4)
+    print(f"killed: {dict(killed)}")
+    assert killed
