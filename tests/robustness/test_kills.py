@@ -17,6 +17,8 @@ from tests.e2e.conftest import BIN, Clone, make_clone
 COMMAND = (str(BIN / "snakemake"), "--cores", "2", "--set-threads", "cost=1")
 TIMED = re.compile(r"experiments_timed\.csv|timing\.json|report\.(html|json)|tradeoff|pareto|^tables/")
 """What holds times, or shows some; of tables the columns without times are compared."""
+STAMP = ".snakemake_timestamp"
+"""Snakemake's own mark in a folder, which a kill may keep it from setting."""
 
 
 def small_clone(root: Path, studies: str) -> Clone:
@@ -36,7 +38,7 @@ def results(clone: Clone) -> dict[str, Any]:
         if isinstance(said, dict) and "environment" in said:
             content = said.get("untimed_content", said["content"])
             found[name] = None if TIMED.search(name) and "untimed_content" not in said else content
-        elif path.is_file() and not TIMED.search(name):
+        elif path.is_file() and path.name != STAMP and not TIMED.search(name):
             found[name] = path.read_bytes()
     return found
 
@@ -98,6 +100,7 @@ def check(tmp_path: Path, studies: str, kills: int, seed: int, longest: float) -
     undisturbed, disturbed = (small_clone(tmp_path / name / "clone", studies) for name in ("one", "two"))
     undisturbed.run(*COMMAND)
     killed = run_until_done(disturbed, kills, seed, longest)
+    print(f"killed: {dict(killed)}")
     expected, found = results(undisturbed), results(disturbed)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
@@ -109,12 +112,9 @@ def check(tmp_path: Path, studies: str, kills: int, seed: int, longest: float) -
 @pytest.mark.parametrize("seed", [0, 1])
 def test_50_kills_of_any_process(tmp_path, seed):
     killed = check(tmp_path, "all", kills=50, seed=seed, longest=5)
-    print(f"killed: {dict(killed)}")
     assert killed.total() >= 25 and killed["snakemake"] >= 2 and len(killed) >= 5
 
 
 @pytest.mark.slow
 def test_a_few_kills(tmp_path):
-    killed = check(tmp_path, "[dfp]", kills=5, seed=2, longest=4)
-    print(f"killed: {dict(killed)}")
-    assert killed
+    assert check(tmp_path, "[dfp]", kills=5, seed=2, longest=4)
