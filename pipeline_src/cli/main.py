@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 from pipeline_src.cli.accept import run_accept
 from pipeline_src.cli.config_values import tree_of
@@ -9,6 +10,7 @@ from pipeline_src.cli.crate import run_export_crate
 from pipeline_src.cli.describe import run_describe
 from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
+from pipeline_src.cli.price import run_price
 from pipeline_src.cli.submission import run_export_submission
 from pipeline_src.cli.verify import run_verify
 from pipeline_src.config.load import load_params
@@ -58,6 +60,14 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--step", help="only jobs of this step, such as train")
     plan.set_defaults(run=run_plan)
+    price = commands.add_parser(
+        "price", parents=[shared], help="what the jobs to run will cost: device hours, bytes to fetch, memory"
+    )
+    price.add_argument("--all-scales", action="store_true", help="a line for each scale")
+    price.add_argument(
+        "--measure", action="store_true", help="time a few steps of networks that nothing is known of"
+    )
+    price.set_defaults(run=run_price)
     taken = commands.add_parser(
         "accept",
         parents=[shared],
@@ -107,11 +117,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; raises `InputError` for bad parameters."""
     options = parser().parse_args(arguments)
+    options.load = partial(_params, options)
     result: int = options.run(_params(options), options)
     return result
 
 
-def _params(options: argparse.Namespace) -> Params:
+def _params(options: argparse.Namespace, scale: str | None = None) -> Params:
     overlays = [Layer(path, read_yaml(path)) for path in options.configfile]
     overlays += [Layer("--config", tree_of(setting)) for setting in options.config]
-    return load_params(overlays=overlays, scale=options.scale)
+    return load_params(overlays=overlays, scale=scale or options.scale)

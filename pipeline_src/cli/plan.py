@@ -4,20 +4,23 @@ import argparse
 import json
 from typing import Any
 
+from pipeline_src.cli.price import graph_price, price_lines
 from pipeline_src.cli.text import columns, duration
 from pipeline_src.config.study import Params
 from pipeline_src.errors import InputError
 from pipeline_src.planning.freshness import Status, assess
+from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.library_versions import in_words, library_changes
 from pipeline_src.planning.planned_job import Key, Plan, PlannedJob
-from pipeline_src.planning.summary_jobs import plan_everything
+from pipeline_src.planning.summary_jobs import Summaries
 from pipeline_src.planning.work_left import WorkLeft, median_seconds, work_left
 from pipeline_src.provenance.sidecar import Sidecar
 
 
 def run_plan(params: Params, options: argparse.Namespace) -> int:
     """Print every job's state; nothing is written."""
-    plan = plan_everything(params)
+    graph = GraphBuilder(params)
+    plan = Summaries(graph).build()
     statuses = assess(plan)
     steps = list(dict.fromkeys(job.step for job in plan.jobs.values()))
     if options.step is not None and options.step not in steps:
@@ -40,6 +43,8 @@ def run_plan(params: Params, options: argparse.Namespace) -> int:
             print(_step_line(step, work_left(of_step, statuses, estimates.get(step))))
     if line := in_words(libraries):
         print(line)
+    if options.step is None:
+        print("\n".join(["", *price_lines(graph_price(graph, statuses))]))
     return 0
 
 

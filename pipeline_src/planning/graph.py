@@ -41,6 +41,7 @@ class GraphBuilder:
         self.experiments: Experiments = without_missing_data(params, expand(params))
         self.plan = Plan(params.scale, params.strict_environment)
         self.data = DataJobs(params, self.plan, read_folders)
+        self._ranks = _ranks(self.experiments)
 
     def build(self) -> Plan:
         """Plan everything up to the metrics and costs of every row."""
@@ -71,6 +72,7 @@ class GraphBuilder:
             not_identifying=("strict_environment",),
             inputs=inputs,
             components=self.params.spelled(components),
+            rank=self._ranks.get(run.name, 0),
         )
 
     def calibration(self, run: Run) -> PlannedJob | None:
@@ -84,6 +86,7 @@ class GraphBuilder:
             params=to_json(CalibrateRun(recipe=_taken(StartRecipe, run), **self._initial(run))),
             inputs=self._initial_inputs(run),
             components=self.params.spelled(model_components(run.model)),
+            rank=self._ranks.get(run.name, 0),
         )
 
     def probe(self, run: Run) -> PlannedJob | None:
@@ -141,6 +144,7 @@ class GraphBuilder:
             components=self.params.spelled(
                 (*model_components(run.model), f"evaluation.{task_of(run.model)}")
             ),
+            rank=self._ranks.get(run.name, 0),
         )
 
     def cost(self, architecture: Architecture) -> PlannedJob:
@@ -167,3 +171,18 @@ class GraphBuilder:
 def _taken(kind: type[Recipe], run: Run) -> Recipe:
     """What a job before a run's first step takes of the run's recipe."""
     return from_json(kind, to_json(run.recipe), part=True)
+
+
+def _ranks(experiments: Experiments) -> dict[str, int]:
+    """How many seeds of a row stand before each run; a run that others start from comes before them."""
+    ranks: dict[str, int] = {}
+    for rows in experiments.rows.values():
+        for row in rows:
+            for run, seed in zip(row.runs, row.seeds, strict=True):
+                ranks[run] = min(seed, ranks.get(run, seed))
+    for one in experiments.runs.values():
+        before, rank = one.init_from, ranks.get(one.name, 0)
+        while before is not None:
+            ranks[before] = min(rank, ranks.get(before, rank))
+            before = experiments.runs[before].init_from
+    return ranks

@@ -60,7 +60,7 @@ def make_plan(given: Mapping[str, Any], overlays: list[str], process: Process) -
         if not fresh or process.forced:
             job.write()
         why = None if fresh else statuses[key].why
-        jobs.setdefault(planned.step, {})[planned.name] = PlannedFile(str(job.path), why)
+        jobs.setdefault(planned.step, {})[planned.name] = PlannedFile(str(job.path), why, planned.rank)
     file = PlanFile(
         params.scale,
         jobs,

@@ -27,10 +27,11 @@ KEPT_SECONDS = 90 * 24 * 3600
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """The job file of a job, and why the job has to run; None where it need not."""
+    """The job file of a job, why the job has to run (None where it need not), and its rank in its step."""
 
     file: str
     why: str | None
+    rank: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class PlannedJob:
     names; both, with the step's code, make `digest`. `inputs` and `outputs` are paths. `not_identifying`
     names parameters that only say where to look or what to check: they do not identify the work.
     `note` says of a user's folder what changed in it. A job that is made `on_demand` runs only where its
-    result is asked for.
+    result is asked for. Of jobs of a step, those of a lower `rank` start first: the first seeds of all rows.
     """
 
     step: str
@@ -35,6 +35,7 @@ class PlannedJob:
     not_identifying: tuple[str, ...] = ()
     note: str = ""
     on_demand: bool = False
+    rank: int = 0
 
     @property
     def key(self) -> Key:
@@ -112,6 +113,7 @@ class Plan:
         not_identifying: tuple[str, ...] = (),
         note: str = "",
         on_demand: bool = False,
+        rank: int = 0,
         file_names: dict[str, str] | None = None,
     ) -> PlannedJob:
         """Plan a job of a step and return it, or the same one where it is planned already.
@@ -131,6 +133,7 @@ class Plan:
                 not_identifying=not_identifying,
                 note=note,
                 on_demand=on_demand,
+                rank=rank,
             )
         )
 

@@ -32,6 +32,7 @@ class Step:
     there are `loaders` that read images. An `alone` step measures time: nothing else runs beside it, on a
     cluster nothing else on its node. A `local` step runs where Snakemake runs, also on a cluster.
     `cluster_threads` stands for `threads` on a cluster, where a job does not wait for cores of this machine.
+    Of jobs that could start, those of the highest `priority` do, less a job's own rank.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Step:
     loaders: int = 0
     alone: bool = False
     local: bool = False
+    priority: int = 0
 
     @property
     def module(self) -> str:
@@ -81,6 +83,10 @@ class Step:
         return f"work/{{scale}}/{folder}/{job}.{suffix}"
 
 
+BRINGS_DATA, OF_A_RUN = 2000, 1000
+"""Priorities: what brings data here comes first, so that the first seeds of all rows can be trained before
+the second seed of any; costs and summaries fill what is free."""
+
 DATA = {
     "manifest": "what the data set's files hold, checked",
     "sources": "the records of what brings its files here",
@@ -103,6 +109,7 @@ FETCH = Step(
     memory=500,
     runtime=720,
     local=True,
+    priority=BRINGS_DATA,
 )
 EXTRACT = Step(
     name="extract",
@@ -112,6 +119,7 @@ EXTRACT = Step(
     inputs={"archive": "the record of the fetched archive"},
     outputs={"sidecar": "data/extracted/{archive}.json"},
     runtime=240,
+    priority=BRINGS_DATA,
 )
 SCENES = Step(
     name="scenes",
@@ -121,6 +129,7 @@ SCENES = Step(
     outputs={"sidecar": "data/scenes/{dataset}.json"},
     runtime=30,
     local=True,
+    priority=BRINGS_DATA,
 )
 MANIFEST = Step(
     name="manifest",
@@ -138,6 +147,7 @@ MANIFEST = Step(
     memory=4000,  # COCO's 450 MB of JSON are parsed in one piece
     grows=True,
     runtime=120,
+    priority=BRINGS_DATA,
 )
 WEIGHTS = Step(
     name="weights",
@@ -149,6 +159,7 @@ WEIGHTS = Step(
     memory=500,
     runtime=120,
     local=True,
+    priority=BRINGS_DATA,
 )
 CALIBRATE = Step(
     name="calibrate",
@@ -168,6 +179,7 @@ CALIBRATE = Step(
     gpu=True,
     parallel=True,
     loaders=4,
+    priority=OF_A_RUN,
 )
 PROBE = Step(
     name="probe",
@@ -207,6 +219,7 @@ TRAIN = Step(
     gpu=True,
     parallel=True,
     loaders=4,
+    priority=OF_A_RUN,
 )
 EVALUATE = Step(
     name="evaluate",
@@ -225,6 +238,7 @@ EVALUATE = Step(
     grows=True,
     runtime=120,
     gpu=True,
+    priority=OF_A_RUN,
 )
 COST = Step(
     name="cost",

@@ -141,6 +141,11 @@ class Rule:
         return self.needs.resources()
 
     @property
+    def priority(self) -> Callable[[Any], int]:
+        """A function of the wildcards: the step's priority, less the job's rank."""
+        return lambda wildcards: max(self.step.priority - self._entry(wildcards).rank, 0)
+
+    @property
     def local(self) -> bool:
         """Whether the jobs run where Snakemake runs, also on a cluster."""
         return self.step.local

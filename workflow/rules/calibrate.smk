@@ -19,6 +19,7 @@ rule calibrate:
         CALIBRATE.log,
     benchmark:
         CALIBRATE.benchmark
+    priority: CALIBRATE.priority
     threads: CALIBRATE.threads
     resources:
         **CALIBRATE.resources,

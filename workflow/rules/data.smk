@@ -14,6 +14,7 @@ rule fetch:
         FETCH.log,
     benchmark:
         FETCH.benchmark
+    priority: FETCH.priority
     localrule: FETCH.local
     threads: FETCH.threads
     resources:
@@ -41,6 +42,7 @@ rule extract:
         EXTRACT.log,
     benchmark:
         EXTRACT.benchmark
+    priority: EXTRACT.priority
     threads: EXTRACT.threads
     resources:
         **EXTRACT.resources,
@@ -65,6 +67,7 @@ rule scenes:
         SCENES.log,
     benchmark:
         SCENES.benchmark
+    priority: SCENES.priority
     localrule: SCENES.local
     threads: SCENES.threads
     resources:
@@ -92,6 +95,7 @@ rule manifest:
         MANIFEST.log,
     benchmark:
         MANIFEST.benchmark
+    priority: MANIFEST.priority
     # what is wrong with a data set is wrong the second time, too
     retries: 0
     threads: MANIFEST.threads
@@ -118,6 +122,7 @@ rule weights:
         WEIGHTS.log,
     benchmark:
         WEIGHTS.benchmark
+    priority: WEIGHTS.priority
     localrule: WEIGHTS.local
     threads: WEIGHTS.threads
     resources:

@@ -19,6 +19,7 @@ rule evaluate:
         EVALUATE.log,
     benchmark:
         EVALUATE.benchmark
+    priority: EVALUATE.priority
     threads: EVALUATE.threads
     resources:
         **EVALUATE.resources,

@@ -22,6 +22,7 @@ rule train:
         TRAIN.log,
     benchmark:
         TRAIN.benchmark
+    priority: TRAIN.priority
     threads: TRAIN.threads
     resources:
         **TRAIN.resources,
