@@ -3,6 +3,7 @@
 from pipeline_src.config.experiments import Row
 from pipeline_src.config.study import Params, Study, Table
 from pipeline_src.options import to_json
+from pipeline_src.planning.compared_ideas import compared_ideas
 from pipeline_src.planning.figure_jobs import FigureJobs
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.planned_job import Plan, PlannedJob
@@ -157,6 +158,7 @@ class Summaries(SummaryJobs):
                     architectures=list(experiments.architectures),
                     assumptions=self.assumptions_of_papers(experiments.rows),
                     rules=self.params.verdicts.given(),
+                    ideas=compared_ideas(self.params, experiments.runs.values()),
                 )
             ),
             inputs={

@@ -230,7 +230,17 @@ class Comparison:
             verdict=verdict.verdict,
             reason=verdict.reason,
             architecture=row.architecture if value is not None else None,
+            noisy=ratio is not None and (self._noisy(row.name, source) or self._noisy(reference, source)),
         )
+
+    def _noisy(self, row: str, source: Source) -> bool:
+        """Whether the repeated times of a row lie further apart than the rules allow, beside their median."""
+        median = self._costs.get((row, source.name))
+        quartiles = [self._costs.get((row, quartile.name)) for quartile in source.spread]
+        if not median or len(quartiles) != 2 or None in quartiles:
+            return False
+        low, high = (float(value or 0) for value in quartiles)
+        return (high - low) / median > self.rules.noise
 
     def _quartiles(self, row: TableRow, source: Source) -> list[float] | None:
         found = [self._costs.get((row.name, quartile.name)) for quartile in source.spread]

@@ -3,15 +3,20 @@
 import os
 import re
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from pipeline_src.data.read_manifest import Counted
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json
 from pipeline_src.options import from_json
+from pipeline_src.reporting.by_class import ByClass, by_class
 from pipeline_src.reporting.embed_pictures import embed_figure, embed_prediction
-from pipeline_src.reporting.long_table import describe_device
+from pipeline_src.reporting.first_screen import first_screen
+from pipeline_src.reporting.long_table import describe_device, read_tidy
 from pipeline_src.reporting.metric import Metric
 from pipeline_src.reporting.metric_table import METRICS
 from pipeline_src.reporting.prediction_pictures import read_panels
@@ -52,6 +57,17 @@ class Page:
             "weights_none": self._weights_none(),
             "code_states": self._code_states(),
             "accepted": self._accepted(),
+            "first": first_screen(
+                (table, sidecar["job"]["params"].get("controls", {}))
+                for table, sidecar in self.tables.values()
+            ),
+            "ideas": self.params.ideas,
+            "classes": self._by_class(),
+            "data_warnings": [
+                (manifest["dataset"], warning)
+                for _, manifest in self._read("manifests")
+                for warning in manifest.get("warnings", [])
+            ],
             "studies": [self._study(study) for study in self.params.studies],
             "runs": runs,
             "scores": [
@@ -78,6 +94,25 @@ class Page:
             for name in study.figures
         ]
         return {"key": study.study, "title": study.title, "tables": tables, "figures": figures}
+
+    def _by_class(self) -> dict[str, ByClass]:
+        """For tables without a paper whose rows are all tested on one data set: the scores by class."""
+        found: dict[str, ByClass] = {}
+        for name, (table, _) in self.tables.items():
+            runs = [run for row in table.rows for run in row.runs]
+            tested = {self._evaluate[run][1]["inputs"]["manifest"]["path"] for run in runs}
+            if len(tested) != 1 or any(column.published for column in table.columns):
+                continue
+            manifest = read_json(tested.pop())
+            split = manifest["splits"][self._evaluate[runs[0]][1].get("split", "val")]
+            one = by_class(table, self._experiments, split, manifest["classes"])
+            if one is not None:
+                found[name] = one
+        return found
+
+    @cached_property
+    def _experiments(self) -> pd.DataFrame:
+        return read_tidy(self._paths("experiments"))
 
     def _run(self, run: ListedRun) -> dict[str, Any]:
         (train_path, train), (evaluate_path, evaluate) = self._train[run.name], self._evaluate[run.name]

@@ -27,6 +27,9 @@ class Rules:
     ratio: PositiveFloat = option(0.10, "Tolerance on cost ratios, relative.")
     confidence: float = option(0.95, "Level of the t-intervals.", gt=0, lt=1)
     minimum_seeds: int = option(3, "With fewer seeds the verdict is `inconclusive`.", ge=2)
+    noise: PositiveFloat = option(
+        0.2, "Distance of the quartiles of repeated times, over their median, above which a ratio is `noisy`."
+    )
 
 
 DIFFERENCE = "difference"
@@ -193,7 +196,10 @@ class ListedRun:
 
 @dataclass(frozen=True)
 class Report:
-    """Step `report`: the page of a scale; every run and architecture once."""
+    """Step `report`: the page of a scale; every run and architecture once.
+
+    `ideas` are the names of what the studies compare, each with a sentence on what it is.
+    """
 
     title: str
     scale: Scale
@@ -202,3 +208,4 @@ class Report:
     architectures: list[str]
     assumptions: list[Assumption]
     rules: Rules
+    ideas: list[tuple[str, str]] = field(default_factory=list)

@@ -78,7 +78,8 @@ class ScoreCell:
 class CostCell:
     """A cost of an architecture: the value, its quartiles, and its ratio to the baseline row's.
 
-    `difference` is our ratio minus the paper's.
+    `difference` is our ratio minus the paper's. `noisy`: the repeated times behind the ratio scatter by more
+    than the rules allow.
     """
 
     mean: float | None
@@ -90,6 +91,7 @@ class CostCell:
     verdict: str | None
     reason: str
     architecture: str | None
+    noisy: bool = False
 
 
 @dataclass(frozen=True)

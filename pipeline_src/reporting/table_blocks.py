@@ -165,7 +165,7 @@ def _cost_block(table: Values, column: Column, row_header: str) -> Block:
         if scatter:
             line.append(_text(interval(cell.quartiles, digits)))
         line += [
-            _text(number(cell.ratio, 2)),
+            _text(number(cell.ratio, 2) + (" noisy" if cell.noisy else "")),
             _text(number(cell.paper, column.paper_digits)),
             _text(number(cell.paper_ratio, 2)),
             _text(number(cell.difference, 2, True)),

@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline_src.reporting.page import anchor
+from pipeline_src.reporting.table import Block
 
 PACKAGE_FILES = ["report.html.jinja"]
 
@@ -21,9 +22,26 @@ def render_page(context: dict[str, Any]) -> str:
     )
     environment.globals["anchor"] = anchor
     environment.filters["slug"] = _verdict_class
+    environment.filters["seed"] = _seed
+    environment.filters["reasons"] = _reasons
     return environment.get_template(PACKAGE_FILES[0]).render(context)
 
 
 def _verdict_class(verdict: str | None) -> str:
     """CSS class of a verdict: its first word, since the rest varies (scale, number of seeds)."""
     return (verdict or "none").split()[0]
+
+
+def _seed(run: str) -> str:
+    """The seed that a run's name ends in, or the name's last part."""
+    return run.rpartition("/")[2].removeprefix("seed-")
+
+
+def _reasons(block: Block) -> list[tuple[str, str, list[str]]]:
+    """Verdict, reason, and the rows that have both, of the verdicts of a block that state a reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in block.rows:
+        for cell in row:
+            if cell.verdict is not None and cell.reason:
+                found.setdefault((cell.verdict, cell.reason), []).append(row[0].text)
+    return [(verdict, reason, rows) for (verdict, reason), rows in found.items()]

@@ -307,6 +307,7 @@ class FakeStudy:
             {
                 "tables": [str(self.root / "tables" / f"{self.table}.json")] if tables else [],
                 "figures": [str(self.root / "figures" / f"{name}.json") for name in names],
+                **({"experiments": self.long_tables()["experiments"]} if tables else {}),
                 "train": of("train.json"),
                 "evaluate": of("evaluate.json"),
                 "cost": self.costs("sidecar.json"),

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ from pipeline_src.steps.table import make_table
 from pipeline_src.steps.tabulate import tabulate
 from tests.reporting.made_up_study import REPOSITORY
 
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 FIGURES = ("tradeoff", "curves", "predictions")
 FEW = ("curves",)
 """Where a test does not look at the figures."""
@@ -151,7 +154,7 @@ def test_two_studies_with_rows_of_one_name_both_show_pictures(make_study):
     job = study.report_job(tables=False)
     make_report(job)
     page = Path(job.outputs["report"]).read_text()
-    assert page.count("data:image/jpeg") == 6 * 2
+    assert page.count("data:image/webp") == 6 * 2
 
 
 def test_the_list_of_runs_shows_the_scores_that_matter_to_its_tasks(make_study):
@@ -217,7 +220,7 @@ def test_objects_are_counted_where_the_data_has_boxes(make_study):
 def test_predictions_are_shown_once_per_row_and_are_those_of_its_first_seed(make_study):
     study = make_study(seeds=3)
     _, links, job = made(study)
-    assert sum(source.startswith("data:image/jpeg") for source in links.sources) == 6 * 2
+    assert sum(source.startswith("data:image/webp") for source in links.sources) == 6 * 2
     runs = Page(job.params_as(Report), job.inputs, Path(job.outputs["report"]).parent).context()["runs"]
     assert len(runs) == 6 * 3
     assert [len(run["panels"]) for run in runs] == [0 if run["seed"] else 2 for run in runs]
@@ -259,3 +262,99 @@ def test_captions_of_the_workflows_report_are_valid(name):
     docutils.core.publish_string(
         rendered, writer="html5", settings_overrides={"halt_level": 2, "report_level": 5}
     )
+
+
+class Tables(HTMLParser):
+    """Every table of a page: whether it has a caption, and its header cells with their scopes."""
+
+    def __init__(self):
+        super().__init__()
+        self.captions, self.scopes = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "table":
+            self.captions.append(0)
+        if tag == "caption":
+            self.captions[-1] += 1
+        if tag == "th":
+            self.scopes.append(dict(attrs).get("scope"))
+
+
+@pytest.mark.parametrize("paper", [True, False])
+def test_every_table_has_a_caption_and_every_header_a_scope(make_study, paper):
+    page, _, _ = made(make_study(seeds=3), paper=paper)
+    tables = Tables()
+    tables.feed(page)
+    assert len(tables.captions) > 5 and set(tables.captions) == {1}
+    assert set(tables.scopes) <= {"col", "row", "rowgroup"}
+
+
+def test_the_answers_come_before_all_else(make_study):
+    page, _, _ = made(make_study(seeds=3), paper=False)
+    places = [page.index(f'id="{name}"') for name in ("answers", "study-dfp", "data", "runs")]
+    assert places == sorted(places)
+    first = page[places[0] : places[1]]
+    assert first.count('class="verdict') == 5  # every row but the baseline
+    assert 'href="#table-dfp_table1"' in first
+
+
+def test_the_reason_of_a_verdict_is_written_under_its_table(make_study):
+    _, links, job = made(make_study(seeds=3, comparable=True))
+    table = json.loads(Path(job.inputs["tables"][0]).read_text())["table"]
+    text = " ".join(" ".join(links.text).split())
+    cells = [cell for block in table["blocks"] for row in block["rows"] for cell in row]
+    reasons = {cell["reason"] for cell in cells if cell["verdict"] and cell["reason"]}
+    assert reasons
+    for reason in reasons:
+        assert reason in text
+
+
+def test_warnings_about_the_data_stand_at_the_top(make_study):
+    study = make_study()
+    manifest = study.root / "data/voc2012/manifest.json"
+    value = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**value, "warnings": ["class 'bird' has no pixel in train"]}))
+    page, _, _ = made(study)
+    assert (
+        page.index("Look at the data first")
+        < page.index("has no pixel in train")
+        < page.index('id="answers"')
+    )
+
+
+def test_ideas_are_described_in_a_sentence(make_study):
+    _, links, _ = made(make_study(), ideas=[["Deep Feature Pyramid", "It does this."]])
+    assert "It does this." in links.text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.parametrize("paper", [True, False])
+def test_a_browser_shows_the_page_without_scrolling_sideways(make_study, tmp_path, paper):
+    page, _, _ = made(make_study(seeds=3), figures=FIGURES, paper=paper)
+    wide, narrow = (laid_out(page, tmp_path, width) for width in (1280, 390))
+    assert wide["page"] <= 1280 and not wide["scrolled"], wide
+    assert narrow["page"] <= narrow["window"], narrow
+    assert wide["answers"] < 900, "the answers are not on the first screen"
+
+
+def laid_out(page, folder, width):
+    """What a browser makes of a page: widths of window and page, tables that scroll, where answers end."""
+    measure = """<script>addEventListener("load", () => {
+      const tables = [...document.querySelectorAll(".scroll")];
+      const wide = tables.filter(one => one.scrollWidth > one.clientWidth + 1);
+      const answers = document.querySelector("#answers table").getBoundingClientRect().bottom;
+      const found = {page: document.documentElement.scrollWidth, window: innerWidth, answers,
+                     scrolled: wide.map(one => one.querySelector("caption").innerText)};
+      document.body.innerHTML = "<pre>" + JSON.stringify(found) + "</pre>"; })</script></body>"""
+    file = folder / f"page-{width}.html"
+    file.write_text(page.replace("</body>", measure))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
+    picture = folder / f"page-{width}.png"
+    profile = f"--user-data-dir={folder / 'profile'}"
+    for output in ("--dump-dom", f"--screenshot={picture}"):
+        line = [BROWSER, *options, profile, output, file.as_uri()]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+        if output == "--dump-dom":
+            found = json.loads(re.search(r"<pre>(.*)</pre>", done.stdout)[1])
+    assert picture.stat().st_size > 0
+    return found

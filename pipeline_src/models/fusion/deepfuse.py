@@ -26,7 +26,11 @@ SQUEEZE = 4
 
 @dataclass(frozen=True)
 class DeepFuseOptions:
-    """DeepFuse as we read its abstract: a merge of two maps with residual bottlenecks behind it."""
+    """DeepFuse as we read its abstract.
+
+    Where two maps are summed, a trained block takes the sum's place: a merge with residual bottlenecks behind
+    it.
+    """
 
     combine: Literal["sum", "concat", "gated_product"] = option(
         "sum",

@@ -20,7 +20,10 @@ DOWNSAMPLINGS = 5
 
 @dataclass(frozen=True)
 class DFPOptions:
-    """Deep Feature Pyramid."""
+    """Deep Feature Pyramid.
+
+    The end of the network runs on its own feature map at several scales, and the results are fused.
+    """
 
     depth: Annotated[int, Bounds(ge=0, le=5)] = option(
         REQUIRED,

@@ -40,7 +40,11 @@ FORMS = {
 
 @dataclass(frozen=True)
 class EqualizerOptions:
-    """Scale equalizers (Scale Equalization, section 3.2)."""
+    """Scale equalizers (Scale Equalization, section 3.2).
+
+    Each branch of a concatenation is divided by its standard deviation, measured before the training, so
+    that no branch begins louder than another.
+    """
 
     form: Literal["folded", "module", "up_bn"] = option(
         REQUIRED, "; ".join(f"`{name}`: {form.meaning}" for name, form in FORMS.items()) + "."

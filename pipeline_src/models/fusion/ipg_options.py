@@ -22,7 +22,10 @@ STEM_CHANNELS = 64
 
 @dataclass(frozen=True)
 class IPGOptions:
-    """Image Pyramid Guidance."""
+    """Image Pyramid Guidance.
+
+    Shrunken copies of the image are fed into chosen stages, to bring detail back that deep features lost.
+    """
 
     fusion: Literal["sum", "product", "concat"] = option(
         "sum", "How an image's feature is fused into a stage's (section 3.5)."
