@@ -61,6 +61,7 @@ COMPONENTS = {
     "reader.coco_json": "pipeline_src.data.readers.coco:CocoJsonReader",
     "reader.voc_detection": "pipeline_src.data.readers.voc_detection:VocDetectionReader",
     "reader.voc_xml": "pipeline_src.data.readers.voc_detection:VocXmlReader",
+    "reader.yolo": "pipeline_src.data.readers.yolo:YoloReader",
     "reader.cityscapes_instances": "pipeline_src.data.readers.cityscapes_instances:CityscapesInstancesReader",
     "reader.coco_instances": "pipeline_src.data.readers.coco_instances:CocoInstancesReader",
     "reader.coco_json_instances": "pipeline_src.data.readers.coco_instances:CocoJsonInstancesReader",

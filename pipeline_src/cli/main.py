@@ -8,6 +8,7 @@ from pipeline_src.cli.accept import run_accept
 from pipeline_src.cli.config_values import tree_of
 from pipeline_src.cli.crate import run_export_crate
 from pipeline_src.cli.describe import run_describe
+from pipeline_src.cli.init import add_init
 from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
 from pipeline_src.cli.price import run_price
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_init(commands)
     listing = commands.add_parser("list", parents=[shared], help="runs and the table rows that they serve")
     listing.set_defaults(run=run_list)
     describe = commands.add_parser(
@@ -117,6 +119,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; raises `InputError` for bad parameters."""
     options = parser().parse_args(arguments)
+    if hasattr(options, "run_alone"):  # it needs no parameters
+        status: int = options.run_alone(options)
+        return status
     options.load = partial(_params, options)
     result: int = options.run(_params(options), options)
     return result

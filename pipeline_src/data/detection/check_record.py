@@ -11,6 +11,7 @@ from pipeline_src.data.check_file import Checked, CheckedFile, check_size, is_ro
 from pipeline_src.data.detection.objects import Objects, fit_to_image
 from pipeline_src.data.detection.records import DetectionRecord
 from pipeline_src.data.detection.voc_xml import parse_voc_xml
+from pipeline_src.data.detection.yolo_txt import parse_yolo
 
 
 @dataclass
@@ -35,9 +36,16 @@ def check_record(labels: Mapping[str, int], root: Path, record: DetectionRecord)
         data = read_bytes(root, found.annotation, "annotation", found.problems)
         if data is None:
             return found
-        parsed = parse_voc_xml(data, record.annotation, labels, record.pixels)
-        found.problems += parsed.problems
-        size, annotated = parsed.size, tuple(parsed.objects)
+        if record.form == "yolo":
+            # fractions are of the image, whose size only the image knows
+            objects, problems = parse_yolo(
+                data, record.annotation, len(labels), image.size if image else (1, 1)
+            )
+        else:
+            parsed = parse_voc_xml(data, record.annotation, labels, record.pixels)
+            size, objects, problems = parsed.size, parsed.objects, parsed.problems
+        found.problems += problems
+        annotated = tuple(objects)
     if image is None:
         return found
     found.rotated = is_rotated(image)

@@ -8,7 +8,7 @@ count from 1; 0 is the background, as torchvision's detectors have it. Standard 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class DetectionRecord:
     """One image: its id, its file and the file that describes it, relative to the data set's root.
 
     A reader of a file for all images gives `objects` and the `size` (width, height) that it states; a
-    reader of one XML file per image leaves both None, and the check parses it. `pixels` says how that
-    XML counts: True, as VOC does, from 1 and with the last pixel included; False, by borders from 0.
+    reader of one file per image leaves both None, and the check parses it, as its `form` says. `pixels` says
+    how an XML counts: True, as VOC does, from 1 and with the last pixel included; False, by borders from 0.
     """
 
     id: str
@@ -43,6 +43,7 @@ class DetectionRecord:
     objects: tuple[AnnotatedObject, ...] | None = None
     size: tuple[int, int] | None = None
     pixels: bool = True
+    form: Literal["voc_xml", "yolo"] = "voc_xml"
 
     @property
     def files(self) -> tuple[str, ...]:

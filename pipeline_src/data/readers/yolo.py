@@ -1,0 +1,96 @@
+"""Reader of images and labels in YOLO's layout (`format: yolo`). Standard library only: nothing is opened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.data.detection.records import DetectionRecord
+from pipeline_src.data.readers.box_reader import BoxReader
+from pipeline_src.data.records import IMAGE_SUFFIXES, SplitListing, list_folder, read_list, take
+from pipeline_src.options import REQUIRED, PositiveInt, option
+
+
+def read_yolo(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing[DetectionRecord]:
+    """List one split below `roots[0]`.
+
+    `spec` has `images` and `labels` (folders) and optionally `list` (text file with one stem, file name or
+    path of an image a line; default: every image of the folder, sorted) and `limit`. A label file has its
+    image's stem; an image without one has no objects.
+
+    Raises `InputError` when a folder or the list is missing. What is wrong with single records is in
+    `problems`.
+    """
+    root = roots[0]
+    images: dict[str, list[str]] = {}
+    for name in list_folder(root / spec["images"]):
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            images.setdefault(Path(name).stem, []).append(name)
+    labels = {
+        Path(name).stem: name
+        for name in list_folder(root / spec["labels"])
+        if Path(name).suffix.lower() == ".txt" and name != "classes.txt"
+    }
+    listed = (
+        [_stem(entry) for entry in read_list(root / spec["list"])] if spec.get("list") else sorted(images)
+    )
+    records, problems = [], []
+    for stem in listed:
+        names = images.get(stem, [])
+        if len(names) != 1:
+            where = f" (listed in {spec['list']})" if spec.get("list") else ""
+            what = f"{' and '.join(names)} share one stem; keep one" if names else f"no image{where}"
+            problems.append(f"{split} record {stem!r}: {what} in {spec['images']}")
+            continue
+        image = (Path(spec["images"]) / names[0]).as_posix()
+        if stem in labels:
+            label = (Path(spec["labels"]) / labels[stem]).as_posix()
+            records.append(DetectionRecord(stem, image, label, form="yolo"))
+        else:
+            records.append(DetectionRecord(stem, image, image, objects=()))
+    unused = [] if spec.get("list") else sorted(labels.keys() - images.keys())
+    return SplitListing(
+        root=root,
+        records=take(records, spec.get("limit")),
+        sources=yolo_sources(roots, spec),
+        problems=tuple(problems),
+        warnings=(
+            (f"{split}: {len(unused)} label files have no image, first {unused[0]}.txt",) if unused else ()
+        ),
+    )
+
+
+def yolo_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders and the list file of a split, relative to the root."""
+    return (spec["images"], spec["labels"], *([spec["list"]] if spec.get("list") else []))
+
+
+def _stem(entry: str) -> str:
+    """Of a line of a list, which may be a path, as YOLO's own lists are."""
+    name = entry.replace("\\", "/").rpartition("/")[2]
+    return Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+
+
+@dataclass(frozen=True)
+class YoloOptions:
+    """Your own images and boxes in YOLO's format: a text file of labels for each image."""
+
+    classes: list[str] = option(REQUIRED, "Names of the objects, in order of their numbers.", min_length=1)
+
+
+@dataclass(frozen=True)
+class YoloSplit:
+    """A split of your own data, as paths below `source.root`."""
+
+    images: str = option(REQUIRED, "Folder of the images.")
+    labels: str = option(REQUIRED, "Folder of the label files, one per image, with the same stem.")
+    list: str | None = option(None, "Text file with one image a line; null: the whole folder.")
+    limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+
+
+class YoloReader(BoxReader):
+    """A user's own images and labels in YOLO's format."""
+
+    Options, Split = YoloOptions, YoloSplit
+    read = staticmethod(read_yolo)
+    sources = staticmethod(yolo_sources)
