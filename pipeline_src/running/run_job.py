@@ -22,6 +22,7 @@ from pipeline_src.planning.steps import STEPS
 from pipeline_src.provenance.job import Job
 from pipeline_src.running.changed_meanwhile import check_code, check_inputs, check_unchanged, watch
 from pipeline_src.running.gpus import acquire, visible_gpus
+from pipeline_src.running.leftovers import remove_leftovers
 from pipeline_src.running.machine_options import Machine, add_options
 
 
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.gpus > 1 and STEPS[job.step].parallel:
             line = torchrun(options.gpus, given)
             os.execvpe(line[0], line, os.environ)
+    if int(os.environ.get("RANK", 0)) == 0:
+        remove_leftovers(job.outputs.values())
     function = step_function(job)
     check_unchanged(job, stamps)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -98,6 +98,13 @@ def test_an_unknown_step_and_a_damaged_file_are_named(job):
         run_job("half.json")
 
 
+def test_a_job_begins_by_removing_what_a_killed_one_left(job):
+    left = Path(".simulation.json.abcdefgh.json")
+    left.write_text("half")
+    run_job(job)
+    assert not left.exists() and Path("simulation.json").is_file()
+
+
 def test_the_reason_to_run_goes_from_the_plan_into_the_sidecar(job, monkeypatch):
     plan = PlanFile("demo", {"simulate": {"test": PlannedFile(str(job), "parameters changed: seed")}})
     monkeypatch.setenv(PLAN_VARIABLE, plan.publish(keep=lambda: True))
