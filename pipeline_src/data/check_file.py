@@ -27,6 +27,8 @@ DECODE_ERRORS = (
     Image.DecompressionBombError,
 )
 _ORIENTATION = 0x0112
+_PNG_BITS = 24
+"""Place of the bits a channel in a PNG file."""
 
 
 @dataclass
@@ -83,15 +85,41 @@ def open_file(root: Path, file: CheckedFile, what: str, problems: list[str]) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
+            lost = _lost(image, data)
             image.load()
     except DECODE_ERRORS as error:
         reason = "it is empty" if not data else " ".join(str(error).split()) or type(error).__name__
         if "cannot identify" in reason:
             reason = "it is not in a known image format"
+        if isinstance(error, Image.DecompressionBombError):
+            reason = f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it into tiles"
         problems.append(f"{what} {file.name} cannot be decoded: {reason}")
+        return None
+    if lost:
+        problems.append(f"{what} {file.name} {lost}")
         return None
     file.size = image.size
     return image
+
+
+def _lost(image: Image.Image, data: bytes) -> str | None:
+    """What of an image would be lost without a word when it is decoded; None where nothing is."""
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1 and image.format != "MPO":  # a phone's photograph with a preview beside it
+        return f"has {pages} pages or frames, of which one would be used; save that one alone"
+    bits, bands, extra = 8, 0, ()
+    if image.format == "PNG" and len(data) > _PNG_BITS:
+        bits = data[_PNG_BITS]
+    elif image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        bits, bands, extra = max(tags.get(258, (8,))), tags.get(277, 1), tags.get(338, ())
+    if bits > 8 and image.mode in IMAGE_MODES:
+        return (
+            f"has {bits} bits a channel, of which 8 would be used; scale its values to 0..255 and save it so"
+        )
+    if bands > 4 or (bands == 4 and image.mode != "CMYK" and not {1, 2} & set(extra)):
+        return f"has {bands} bands, of which 3 would be used; save the three that count as RGB"
+    return None
 
 
 def read_bytes(root: Path, file: CheckedFile, what: str, problems: list[str]) -> bytes | None:

@@ -23,6 +23,11 @@ from pipeline_src.files import digest_file, digest_of, write_text
 from pipeline_src.options import to_json
 from pipeline_src.progress import track
 
+_TURNED = (
+    "carry a rotation (EXIF), which is not applied; turn the pixels of image and annotation and save them, "
+    "or, where annotations fit the pixels as they are stored, set `rotation: ignore` in the split"
+)
+
 POOL_FROM = 200
 """Below so many records, starting processes takes longer than reading the files."""
 
@@ -126,7 +131,9 @@ def build_manifest(
             sizes.append(found.image.size)
             rotated += [record.id] if found.rotated else []
         warnings += summary.warnings()
-        if rotated:
+        if rotated and listing.rotated_is_wrong:
+            problems += [f"{name} record {rotated[0]!r}: {len(rotated)} images of the split {_TURNED}"]
+        elif rotated:
             warnings.append(
                 f"{name}: {len(rotated)} images carry a rotation (EXIF), which is not applied; "
                 f"first {rotated[0]!r}"
@@ -141,6 +148,7 @@ def build_manifest(
         if found_columns := summary.columns():
             columns[name] = found_columns
     _raise_problems(problems, problems_path)
+    warnings += [text for name, found in rows.items() for text in _doubled(name, found)]
     warnings += _overlaps(rows)
     if before is not None and fingerprint(root, sources) != before:
         raise InputError(f"{root}: files changed while they were read; start again when that is done")
@@ -240,6 +248,18 @@ def _overlaps(rows: Mapping[str, list[dict[str, Any]]]) -> list[str]:
             if shared:
                 found.append(f"{first} and {second} share {len(shared)} images, first {shared[0]!r}")
     return found
+
+
+def _doubled(name: str, rows: list[dict[str, Any]]) -> list[str]:
+    """A warning where one image stands in a split under several ids: it counts as often."""
+    ids: dict[str, list[str]] = {}
+    for row in rows:
+        ids.setdefault(row["files"][0], []).append(row["id"])
+    doubled = [found for found in ids.values() if len(found) > 1]
+    if not doubled:
+        return []
+    first = " and ".join(map(repr, doubled[0][:2]))
+    return [f"{name}: {len(doubled)} images stand there under several ids, first {first}"]
 
 
 def _raise_problems(problems: list[str], problems_path: Path | None) -> None:

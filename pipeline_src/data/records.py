@@ -6,7 +6,9 @@ the files that it names, and training sees nothing else of a data set. Standard 
 
 import hashlib
 import os
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -54,7 +56,8 @@ class SplitListing(Generic[AnyRecord]):
 
     `root` is the folder that the records' paths are relative to. `sources` are the folders and list
     files (relative to `root`) whose content decides the listing: what a fingerprint is taken of.
-    `problems` are findings that make the split unusable, `warnings` are worth a line.
+    `problems` are findings that make the split unusable, `warnings` are worth a line. `rotated_is_wrong`:
+    images that ask to be turned make it unusable, since nobody can tell whether their annotations are.
     """
 
     root: Path
@@ -62,6 +65,7 @@ class SplitListing(Generic[AnyRecord]):
     sources: tuple[str, ...]
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    rotated_is_wrong: bool = False
 
 
 def read_list(path: Path) -> list[str]:
@@ -75,21 +79,88 @@ def read_list(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
+SYSTEM_FILES = frozenset({"Icon\r", "Thumbs.db", "ehthumbs.db", "desktop.ini"})
+"""What operating systems leave in folders; hidden files are left out, too."""
+
+_UNUSABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, halves of characters, and line ends: no index can hold them."""
+
+
 def list_folder(path: Path) -> list[str]:
-    """Sorted names of the files in a folder without hidden ones; a missing folder is an `InputError`."""
+    """Sorted names of the files in a folder, without hidden ones and those of operating systems.
+
+    Raises `InputError` for a folder that is missing, a link that leads nowhere, and a name that no list
+    and no index can hold.
+    """
+    names = []
     try:
         with os.scandir(path) as entries:
-            names = sorted(
-                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()
-            )
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name in SYSTEM_FILES:
+                    continue
+                if entry.is_file():
+                    names.append(entry.name)
+                elif entry.is_symlink() and not Path(entry.path).exists():
+                    raise InputError(
+                        f"{path}: {entry.name} is a link to {Path(entry.path).readlink()}, which is not there"
+                    )
     except FileNotFoundError:
         raise InputError(f"{path}: no such folder") from None
     except OSError as error:
         raise InputError(f"{path}: the folder cannot be read ({error.strerror})") from None
     for name in names:
-        if not name.isprintable():  # also what is not UTF-8: such names can stand in no index
+        if any(unicodedata.category(letter) in _UNUSABLE for letter in name):
             raise InputError(f"{path}: file name {name!a} cannot be used; rename it")
-    return names
+    return sorted(names)
+
+
+class FilesByStem:
+    """The files of a folder with certain endings, in any case, found by stem.
+
+    Letters that look the same are the same, however they are composed (Unicode's NFC and NFD): a list or a
+    mask may come from another system than the images.
+    """
+
+    def __init__(self, names: Iterable[str], suffixes: tuple[str, ...]) -> None:
+        self.names: dict[str, list[str]] = {}
+        self._stems: dict[str, str] = {}
+        for name in names:
+            path = Path(name)
+            if path.suffix.lower() in suffixes:
+                stem = same_letters(path.stem)
+                self.names.setdefault(stem, []).append(name)
+                self._stems[same_letters(name)] = stem
+
+    def stem_of(self, entry: str) -> str | None:
+        """The stem that a line of a list means: a stem, a file name, a path, or one of these before a column.
+
+        None where there is no such file.
+        """
+        first = re.split(r"[\t,;]|\s+(?=\S+$)", entry.strip(), maxsplit=1)[0].strip()
+        for line in dict.fromkeys((entry, first)):
+            for text in dict.fromkeys((line, line.replace("\\", "/").rpartition("/")[2])):
+                name = same_letters(text)
+                if name in self._stems:
+                    return self._stems[name]
+                # a list made for images of another file type, such as 0001.png where 0001.jpg is there
+                bare = (
+                    name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+                )
+                for stem in (name, bare):
+                    if stem in self.names:
+                        return stem
+        return None
+
+
+def same_letters(text: str) -> str:
+    """The text in the form in which letters that look the same are equal."""
+    return unicodedata.normalize("NFC", text)
+
+
+def image_named(stem: str, images: FilesByStem) -> str:
+    """The file of an image by its stem, or what it would be called: its check says that it is missing."""
+    found = images.names.get(stem, [])
+    return found[0] if found else f"{stem}.jpg"
 
 
 def relative_path(path: Path, root: Path) -> str:

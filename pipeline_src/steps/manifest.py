@@ -5,15 +5,22 @@ Writes the index of records, then manifest.json, whose `content` is what trainin
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.components import load
 from pipeline_src.data.fetch_params import DescribeData
 from pipeline_src.data.fingerprint import DigestCache, cache_path
 from pipeline_src.data.make_manifest import build_manifest
+from pipeline_src.data.read_manifest import Counted
 from pipeline_src.errors import InputError
 from pipeline_src.files import read_json, write_json
+from pipeline_src.options import from_json
 from pipeline_src.provenance.job import Job
+
+SHOWN = 5
+"""Classes that a warning names."""
 
 
 def make_manifest(job: Job, workers: int | None = None) -> None:
@@ -37,20 +44,44 @@ def make_manifest(job: Job, workers: int | None = None) -> None:
         built = build_manifest(listings, checks, workers or _available_cores(), problems_path, cache)
     except InputError as error:
         raise InputError(f"data set {data.dataset!r}: {error}") from None
-    for warning in built.facts["warnings"]:
+    warned = built.facts["warnings"]
+    warned += absent_classes(built.facts["splits"], data.classes or [])
+    for warning in warned:
         print(f"warning: data set {data.dataset!r}: {warning}", file=sys.stderr)
     write_json(job.outputs["index"], built.index)
     job.write_sidecar(
         built.content,
         packages=("numpy", "pillow"),
         summary=", ".join(f"{facts['images']} {name}" for name, facts in built.facts["splits"].items())
-        + " images",
+        + " images"
+        + _in_short(warned),
         dataset=data.dataset,
         format=data.format,
         index=job.outputs["index"],
         classes=data.classes or [str(label) for label in range(data.num_classes)],
         **built.facts,
     )
+
+
+def absent_classes(splits: Mapping[str, dict[str, Any]], classes: Sequence[str]) -> list[str]:
+    """A warning for the classes that no split has anything of: names or ids may have been mixed up."""
+    counted = [from_json(Counted, facts["counted"]) for facts in splits.values()]
+    absent = [
+        name
+        for place, name in enumerate(classes)
+        if place >= counted[0].first and not any(one.by_class[place - one.first] for one in counted)
+    ]
+    if not absent:
+        return []
+    shown = ", ".join(absent[:SHOWN]) + (f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else "")
+    return [f"no split has any {counted[0].what} of {shown}; are the classes in the order of the ids?"]
+
+
+def _in_short(warnings: Sequence[str]) -> str:
+    """For the line that a run shows of this job: the first warning, and how many there are."""
+    if not warnings:
+        return ""
+    return f"; warning: {warnings[0]}" + (f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else "")
 
 
 def _roots(job: Job, data: DescribeData) -> list[Path]:

@@ -264,7 +264,8 @@ def test_every_record_whose_boxes_were_changed_is_named_and_the_content_does_not
     assert facts["clipped"] == {"boxes": 25, "images": 25, "records": dict.fromkeys(names, 1)}
     assert facts["zero_area"] == {"boxes": 50, "images": 25, "records": dict.fromkeys(names, 2)}
     lines = built.facts["warnings"]
-    assert len(lines) == 2 and all(line.endswith(" and 15 more") for line in lines)
+    assert len(lines) == 3 and all(line.endswith(" and 15 more") for line in lines[:2])
+    assert "25 of 25 boxes reach outside their image; are their last two numbers corners" in lines[2]
     unclipped = boxes(35)
     assert unclipped.facts["splits"]["train"]["clipped"] == {"boxes": 0, "images": 0, "records": {}}
     assert unclipped.content == built.content

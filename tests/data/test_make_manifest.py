@@ -240,7 +240,7 @@ def test_masks_without_images_are_a_warning(masks_folder, build):
     assert build(root).facts["warnings"] == ["train: 1 masks in trainannot have no image, first 'b'"]
 
 
-def test_rotation_in_exif_is_told_with_the_size_mismatch_that_it_explains(masks_folder, build):
+def test_rotation_in_exif_is_told_with_the_size_mismatch_that_it_explains(masks_folder, build, masks_splits):
     root = masks_folder()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -248,6 +248,9 @@ def test_rotation_in_exif_is_told_with_the_size_mismatch_that_it_explains(masks_
     square = Image.new("RGB", mask.size)
     (root / "train/a.png").unlink()
     square.save(root / "train/a.jpg", exif=exif)
+    assert "train record 'a': 1 images of the split carry a rotation (EXIF)" in refusal(build, root)
+    for spec in masks_splits.values():
+        spec["rotation"] = "ignore"
     assert build(root).facts["warnings"] == [
         "train: 1 images carry a rotation (EXIF), which is not applied; first 'a'"
     ]

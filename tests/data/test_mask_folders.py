@@ -78,10 +78,42 @@ def test_list_entry_without_image_is_named(folder):
     assert listing.problems == ("train record 'zz': no image in img (listed in train.txt)",)
 
 
-def test_list_entry_with_a_folder_is_refused(folder):
+@pytest.mark.parametrize(
+    "line", ["img/a.png", "a.png", "a", "a 1", "a.png -1", "/img/a.png /lab/a.png", "a.jpg\t1"]
+)
+def test_a_line_of_a_list_may_be_a_name_a_path_or_have_a_column(folder, line):
+    root = folder("img/a.png", "lab/a.png", "img/b 1.png", "lab/b 1.png")
+    (root / "train.txt").write_text(f"{line}\nb 1\n")
+    listing = read(root, list="train.txt")
+    assert not listing.problems
+    assert [record.image for record in listing.records] == ["img/a.png", "img/b 1.png"]
+
+
+def test_names_pair_however_their_letters_are_composed(folder):
+    composed, decomposed = "\u00e9", "e\u0301"
+    root = folder(f"img/{decomposed}.png", f"lab/{composed}.png")
+    (root / "train.txt").write_text(f"{composed}\n", encoding="utf-8")
+    for listing in (read(root), read(root, list="train.txt")):
+        assert not listing.problems and not listing.warnings
+        assert [(one.image, one.mask) for one in listing.records] == [
+            (f"img/{decomposed}.png", f"lab/{composed}.png")
+        ]
+
+
+def test_what_systems_leave_is_no_image_and_odd_names_are_names(folder):
+    odd = "Shot at 1.00\u202fPM.png"
+    root = folder(f"img/{odd}", f"lab/{odd}", "img/Icon\r", "img/Thumbs.db", "img/.DS_Store")
+    assert [one.image for one in read(root).records] == [f"img/{odd}"]
+    (root / "img/line\nend.png").touch()
+    with pytest.raises(InputError, match="cannot be used; rename it"):
+        read(root)
+
+
+def test_a_link_to_nothing_is_named(folder):
     root = folder("img/a.png", "lab/a.png")
-    (root / "train.txt").write_text("img/a.png\n")
-    assert "holds a path; give stems or file names" in read(root, list="train.txt").problems[0]
+    (root / "img/b.png").symlink_to("gone.png")
+    with pytest.raises(InputError, match=r"b\.png is a link to gone\.png, which is not there"):
+        read(root)
 
 
 def test_two_files_of_one_stem_are_refused_unless_the_list_says_which(folder):

@@ -68,7 +68,7 @@ def test_missing_split_names_the_folder_and_what_is_expected(copy, kind):
 def test_set_without_an_image_is_named(copy):
     for path in (copy / "images/training").iterdir():
         path.unlink()
-    assert "images/training: holds no .jpg image; split 'train' needs" in refusal(copy)
+    assert "images/training: holds no image; split 'train' needs" in refusal(copy)
 
 
 def test_images_without_a_mask_are_one_problem(copy):

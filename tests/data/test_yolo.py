@@ -76,4 +76,4 @@ def test_a_list_may_hold_paths_as_yolos_own_do(root):
     assert [record.id for record in listing.records] == ["c", "a", "b"]
     (root / "train.txt").write_text("d.png\n")
     listing = read_yolo([root], "train", {**SPEC, "list": "train.txt"})
-    assert listing.problems == ("train record 'd': no image (listed in train.txt) in images",)
+    assert listing.problems == ("train record 'd.png': no image (listed in train.txt) in images",)

@@ -19,6 +19,9 @@ from pipeline_src.errors import InputError
 CROWD, DIFFICULT = 1, 2
 """Bits of `flags`."""
 
+THINNEST = 1e-3
+"""Pixels; a thinner box has no area: float32 may not tell its borders apart once its image is resized."""
+
 _TYPES = {"boxes": "<f4", "labels": "<u2", "areas": "<f4", "flags": "u1"}
 
 
@@ -111,7 +114,7 @@ def fit_to_image(annotated: Sequence[AnnotatedObject], size: tuple[int, int]) ->
 def has_area(annotated: Sequence[AnnotatedObject], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Which objects have a box with area within an image of `size` (width, height), `(n,)`."""
     boxes = _clipped(annotated, size)[1]
-    return np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    return np.asarray((boxes[:, 2:] - boxes[:, :2] >= THINNEST).all(axis=1))
 
 
 def _clipped(

@@ -91,7 +91,20 @@ class DetectionTrainTransform:
             image, moved["boxes"] = F.horizontal_flip(image), flip_boxes(moved["boxes"], new_size[1])
             if "masks" in target:
                 moved["masks"] = moved["masks"].flip(-1)
-        return normalise(image, self.mean, self.std), moved
+        return normalise(image, self.mean, self.std), _with_area(moved)
+
+
+def _with_area(target: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The objects whose boxes still have area; what is known of the whole image stays."""
+    boxes = target["boxes"]
+    kept = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    if bool(kept.all()):
+        return target
+    return {name: value[kept] if name in PER_OBJECT else value for name, value in target.items()}
+
+
+PER_OBJECT = ("boxes", "labels", "area", "iscrowd", "difficult", "masks")
+"""What a target has of every object."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,15 @@ from typing import Annotated, Any, Literal
 from pipeline_src.data.label_tables import ADE20K_CLASSES
 from pipeline_src.data.readers.mask_reader import MaskReader
 from pipeline_src.data.readers.pairing import with_masks
-from pipeline_src.data.records import Record, SplitListing, list_folder, take
+from pipeline_src.data.records import (
+    IMAGE_SUFFIXES,
+    FilesByStem,
+    Record,
+    SplitListing,
+    image_named,
+    list_folder,
+    take,
+)
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 
@@ -31,11 +39,14 @@ def read_ade20k(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> S
     """
     root = ade20k_root(roots)
     images, masks = ade20k_sources(roots, spec)
-    stems = [Path(name).stem for name in list_folder(root / images) if name.endswith(".jpg")]
-    if not stems:
-        raise InputError(f"{root / images}: holds no .jpg image; split {split!r} needs ADE20K's images there")
+    listed = FilesByStem(list_folder(root / images), IMAGE_SUFFIXES)
+    if not listed.names:
+        raise InputError(f"{root / images}: holds no image; split {split!r} needs ADE20K's images there")
     found = {f"{masks}/{name}" for name in list_folder(root / masks) if name.endswith(".png")}
-    records = [Record(stem, f"{images}/{stem}.jpg", f"{masks}/{stem}.png") for stem in stems]
+    records = [
+        Record(stem, f"{images}/{image_named(stem, listed)}", f"{masks}/{stem}.png")
+        for stem in sorted(listed.names)
+    ]
     unused = sorted(found - {record.mask for record in records})
     records, problems = with_masks(split, records, found, masks)
     return SplitListing(

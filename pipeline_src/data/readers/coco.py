@@ -89,19 +89,20 @@ def _read(
     finder = _Finder(split, root, annotations, content, spec.get("classes"))
     records = [
         DetectionRecord(
-            id=str(image["id"]),
+            id=_key(image["id"]),
             image=f"{images}/{image['file_name']}",
             annotation=annotations,
-            objects=tuple(finder.objects.get(image["id"], ())),
-            size=finder.sizes[image["id"]],
+            objects=tuple(finder.objects.get(_key(image["id"]), ())),
+            size=finder.sizes[_key(image["id"])],
         )
-        for image in sorted(finder.images, key=lambda image: (str(type(image["id"])), image["id"]))
+        for image in sorted(finder.images, key=lambda image: _rank(image["id"]))
     ]
     return SplitListing(
         root=root,
         records=take(records, spec.get("limit")),
         sources=(images, annotations) if "set" in spec else coco_json_sources([root], spec),
         problems=tuple(finder.problems),
+        rotated_is_wrong="set" not in spec and spec.get("rotation", "refuse") == "refuse",
     )
 
 
@@ -142,34 +143,42 @@ class _Finder:
     ) -> None:
         self.split, self.path, self.file = split, root / file, file
         self.problems: list[str] = []
-        self.labels, self.unused = self._categories(content["categories"], classes)
-        self.sizes: dict[Any, tuple[int, int] | None] = {}
+        used = {_key(entry.get("category_id")) for entry in content["annotations"]}
+        self.labels, self.unused = self._categories(content["categories"], classes, used)
+        self.sizes: dict[str, tuple[int, int] | None] = {}
         self.images = list(self._images(content["images"]))
-        self.objects: dict[Any, list[AnnotatedObject]] = {image["id"]: [] for image in self.images}
+        self.objects: dict[str, list[AnnotatedObject]] = {_key(image["id"]): [] for image in self.images}
         for entry in content["annotations"]:
             found = self._object(entry)
             if isinstance(found, str):
                 self._problem(entry.get("image_id"), f"annotation {entry.get('id')!r} of {self.file} {found}")
             else:
-                self.objects[entry["image_id"]].append(found)
+                self.objects[_key(entry["image_id"])].append(found)
 
     def _problem(self, image_id: Any, text: str) -> None:
-        self.problems.append(f"{self.split} record {str(image_id)!r}: {text}")
+        self.problems.append(f"{self.split} record {_key(image_id)!r}: {text}")
 
     def _categories(
-        self, entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None
-    ) -> tuple[dict[Any, int], dict[Any, str]]:
-        """Labels by category id, and the names of the categories that are not among the classes."""
-        names: dict[Any, str] = {}
-        for entry in entries:
-            key, name = entry.get("id"), entry.get("name")
-            if not _is_id(key) or not isinstance(name, str):
+        self, entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None, used: set[str]
+    ) -> tuple[dict[str, int], dict[str, str]]:
+        """Labels by category id, and the names of the categories that are not among the classes.
+
+        A category without annotations gives way to one of its name: tools put a whole project's name there.
+        """
+        names: dict[str, str] = {}
+        for entry in sorted(entries, key=lambda entry: _key(entry.get("id")) not in used):
+            given, name = entry.get("id"), entry.get("name")
+            if not _is_id(given) or not isinstance(name, str):
                 raise InputError(f"{self.path}: category {entry!r} needs an id and a name")
+            key = _key(given)
+            if key not in names and name in names.values() and key not in used:
+                continue
             if key in names or name in names.values():
                 raise InputError(
-                    f"{self.path}: category {key!r} ({name!r}) is defined twice; ids and names are unique"
+                    f"{self.path}: category {given!r} ({name!r}) is defined twice; ids and names are unique"
                 )
             names[key] = name
+        names = {key: names[key] for key in map(_key, (entry.get("id") for entry in entries)) if key in names}
         order = list(names.values()) if classes is None else list(classes)[1:]
         if not set(order) & set(names.values()):
             raise InputError(
@@ -187,11 +196,11 @@ class _Finder:
             key = entry.get("id")
             if not _is_id(key) or not isinstance(entry.get("file_name"), str):
                 self._problem(key, f"image {key!r} of {self.file} needs an id and a file_name")
-            elif str(key) in seen:
+            elif _key(key) in seen:
                 self._problem(key, f"image id {key!r} stands twice in {self.file}; an image has its own id")
             else:
-                seen.add(str(key))
-                self.sizes[key] = self._size(entry)
+                seen.add(_key(key))
+                self.sizes[_key(key)] = self._size(entry)
                 yield entry
 
     def _size(self, image: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -214,15 +223,16 @@ class _Finder:
 
     def _object(self, entry: Mapping[str, Any]) -> AnnotatedObject | str:
         """The object of an annotation, or what is wrong with it."""
-        if not _is_id(entry.get("image_id")) or entry["image_id"] not in self.objects:
+        if not _is_id(entry.get("image_id")) or _key(entry["image_id"]) not in self.objects:
             return f"is of image {entry.get('image_id')!r}, which the file does not define"
-        category = entry.get("category_id")
-        if not _is_id(category) or category not in self.labels:
-            if _is_id(category) and category in self.unused:
+        given_category = entry.get("category_id")
+        category = _key(given_category)
+        if not _is_id(given_category) or category not in self.labels:
+            if _is_id(given_category) and category in self.unused:
                 return f"is of category {self.unused[category]!r}, which is not among the classes"
-            known = sorted({*self.labels, *self.unused})
-            ids = ", ".join(map(str, known[:12])) + (" ..." if len(known) > 12 else "")
-            return f"has category_id {category!r}, which the file does not define; it defines {ids}"
+            known = sorted({*self.labels, *self.unused}, key=lambda key: (not key.isdecimal(), key.zfill(20)))
+            ids = ", ".join(known[:12]) + (" ..." if len(known) > 12 else "")
+            return f"has category_id {given_category!r}, which the file does not define; it defines {ids}"
         box = entry.get("bbox")
         numbers = [_number(value) for value in box] if isinstance(box, list) else []
         given = [number for number in numbers if number is not None]
@@ -259,7 +269,20 @@ def _number(value: Any) -> float | None:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    """A text or a whole number, which a table program may have written as a float."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return (whole or isinstance(value, str)) and not isinstance(value, bool)
+
+
+def _key(value: Any) -> str:
+    """An id as text: 7, 7.0 and "7" are one, for a file may write it in one way here and in another there."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _rank(value: Any) -> tuple[str, Any]:
+    """Where an image stands in the order of ids: numbers by size, then texts by letters."""
+    number = int(value) if isinstance(value, float) else value
+    return str(type(number)), number
 
 
 @dataclass(frozen=True)
@@ -327,6 +350,9 @@ class CocoJsonSplit:
     images: str = option(REQUIRED, "Folder that the file names of the annotations start from.")
     annotations: str = option(REQUIRED, "Annotation file in COCO's JSON format.")
     limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+    rotation: Literal["refuse", "ignore"] = option(
+        "refuse", "Images with a rotation (EXIF): `refuse`; `ignore`, if annotations fit the stored pixels."
+    )
 
 
 class CocoJsonReader(BoxReader):

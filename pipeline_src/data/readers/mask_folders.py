@@ -4,13 +4,23 @@ A split is an image folder, a mask folder and, optionally, a list of stems or fi
 its image's stem, plus `mask_suffix` where there is one. Standard library only: nothing is opened.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline_src.data.readers.mask_reader import MaskReader
-from pipeline_src.data.records import IMAGE_SUFFIXES, Record, SplitListing, list_folder, read_list, take
+from pipeline_src.data.readers.reader import Finding
+from pipeline_src.data.records import (
+    IMAGE_SUFFIXES,
+    FilesByStem,
+    Record,
+    SplitListing,
+    list_folder,
+    read_list,
+    same_letters,
+    take,
+)
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, PositiveInt, option
 
@@ -34,18 +44,19 @@ def read_masks(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Sp
     """
     root = roots[0]
     suffix = spec.get("mask_suffix") or ""
-    images = _stems(list_folder(root / spec["images"]), IMAGE_SUFFIXES)
+    image_names = list_folder(root / spec["images"])
     mask_names = list_folder(root / spec["masks"])
-    masks = _stems(mask_names, MASK_SUFFIXES)
+    masks = FilesByStem(mask_names, MASK_SUFFIXES)
     if (root / spec["images"]).resolve() == (root / spec["masks"]).resolve():
         if not suffix:
             raise InputError(
                 f"{root / spec['images']}: split {split!r} has its images and masks in one folder; "
                 "give the mask_suffix that tells them apart"
             )
-        images = {stem: names for stem, names in images.items() if not stem.endswith(suffix)}
+        image_names = [name for name in image_names if not Path(name).stem.endswith(suffix)]
+    images = FilesByStem(image_names, IMAGE_SUFFIXES)
     finder = _Finder(split, spec, suffix, images, masks, mask_names)
-    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images)
+    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images.names)
     records = [record for record in map(finder.record, entries) if record is not None]
     warnings = [] if spec.get("list") else finder.unused_masks()
     return SplitListing(
@@ -54,6 +65,7 @@ def read_masks(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Sp
         sources=masks_sources(roots, spec),
         problems=tuple(finder.problems),
         warnings=tuple(warnings),
+        rotated_is_wrong=spec.get("rotation", "refuse") == "refuse",
     )
 
 
@@ -65,27 +77,24 @@ class _Finder:
         split: str,
         spec: Mapping[str, Any],
         suffix: str,
-        images: dict[str, list[str]],
-        masks: dict[str, list[str]],
+        images: FilesByStem,
+        masks: FilesByStem,
         mask_names: list[str],
     ) -> None:
         self.split, self.spec, self.suffix = split, spec, suffix
         self.images, self.masks = images, masks
         self.mask_names = set(mask_names)
-        self.image_names = {name: stem for stem, names in images.items() for name in names}
         self.problems: list[str] = []
 
     def record(self, entry: str) -> Record | None:
         """The record of a list entry; None, with a problem noted, where there is no such image."""
-        if "/" in entry or "\\" in entry:
-            self._problem(entry, f"{self.spec['list']} holds a path; give stems or file names, one a line")
-            return None
-        stem = self._stem(entry)
+        stem = self.images.stem_of(entry) if self.spec.get("list") else entry
         if stem is None:
             where = f" (listed in {self.spec['list']})" if self.spec.get("list") else ""
             self._problem(entry, f"no image in {self.spec['images']}{where}")
             return None
-        names = self.images[stem]
+        names = self.images.names[stem]
+        entry = entry.replace("\\", "/").rpartition("/")[2]
         if len(names) > 1 and entry not in names:
             self._problem(stem, f"{' and '.join(names)} in {self.spec['images']} share one stem; keep one")
             return None
@@ -94,29 +103,20 @@ class _Finder:
 
     def unused_masks(self) -> list[str]:
         """A warning when masks are there whose images are not: an image may have been lost."""
-        used = {stem + self.suffix for stem in self.images}
-        unused = sorted(stem for stem in self.masks if stem.endswith(self.suffix) and stem not in used)
+        used = {stem + self.suffix for stem in self.images.names}
+        unused = sorted(stem for stem in self.masks.names if stem.endswith(self.suffix) and stem not in used)
         if not unused:
             return []
         return [
             f"{self.split}: {len(unused)} masks in {self.spec['masks']} have no image, first {unused[0]!r}"
         ]
 
-    def _stem(self, entry: str) -> str | None:
-        if entry in self.image_names:
-            return self.image_names[entry]
-        if entry in self.images:
-            return entry
-        # a list made for images of another file type, such as 0001.png where 0001.jpg is there
-        stem, known = _split_suffix(entry, IMAGE_SUFFIXES)
-        return stem if known and stem in self.images else None
-
     def _mask(self, stem: str) -> str:
-        names = self.masks.get(stem + self.suffix)
+        names = self.masks.names.get(stem + same_letters(self.suffix))
         if not names:
             lossy = [stem + self.suffix + end for end in LOSSY_SUFFIXES]
             for name in lossy:
-                if name in self.mask_names and name not in self.image_names:
+                if name in self.mask_names and name not in self.images.names.get(stem, []):
                     self._problem(stem, f"mask {name} is of a type that alters class ids; save masks as PNG")
             # the check of the files reports the missing mask under this name
             return f"{stem}{self.suffix}.png"
@@ -128,20 +128,6 @@ class _Finder:
         self.problems.append(f"{self.split} record {entry!r}: {text}")
 
 
-def _stems(names: list[str], suffixes: tuple[str, ...]) -> dict[str, list[str]]:
-    stems: dict[str, list[str]] = {}
-    for name in names:
-        stem, known = _split_suffix(name, suffixes)
-        if known:
-            stems.setdefault(stem, []).append(name)
-    return stems
-
-
-def _split_suffix(name: str, suffixes: tuple[str, ...]) -> tuple[str, bool]:
-    path = Path(name)
-    return path.stem, path.suffix.lower() in suffixes
-
-
 def _join(folder: str, name: str) -> str:
     return (Path(folder) / name).as_posix()
 
@@ -151,7 +137,11 @@ class MasksOptions:
     """Your own images and index masks, in folders."""
 
     classes: list[str] = option(REQUIRED, "Class names by mask id.", min_length=2)
+    ids: list[int] | None = option(
+        None, "Mask ids of the classes, in their order, such as [1, 2, 5]; null: 0, 1, 2, ..."
+    )
     ignore_index: int = option(255, "Mask id that is neither trained nor evaluated on.", ge=0, le=255)
+    ignored_ids: list[int] = option((), "Further such ids, such as [0, 254].")
     mask_suffix: str = option("", "What a mask's stem has after the image's, such as `_L`.")
 
 
@@ -165,10 +155,47 @@ class MasksSplit:
         None, "Text file with one image stem or file name a line; null: the whole folder."
     )
     limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+    rotation: Literal["refuse", "ignore"] = option(
+        "refuse", "Images with a rotation (EXIF): `refuse`; `ignore`, if annotations fit the stored pixels."
+    )
 
 
 class MasksReader(MaskReader):
     """A user's own folders of images and index masks."""
+
+    @classmethod
+    def labels(cls, options: Any, classes: Sequence[str]) -> dict[str, Any]:
+        """As usual, with ids of the user's own."""
+        further = list(options.ignored_ids)
+        if options.ids is None and not further:
+            return super().labels(options, classes)
+        ids = list(range(len(classes))) if options.ids is None else list(options.ids)
+        return {"ignore_index": options.ignore_index, "class_ids": ids, "ignored_ids": further}
+
+    @classmethod
+    def check(
+        cls, options: Any, splits: Mapping[str, Any], archives: Sequence[str] | None
+    ) -> Iterator[Finding]:
+        """Every class has an id of its own, which is not ignored."""
+        classes = cls.classes(options)
+        if options.ids is None:
+            yield from super().check(options, splits, archives)
+        elif len(options.ids) != len(classes):
+            yield ["ids"], f"has {len(options.ids)} ids for {len(classes)} classes; give one for each"
+        elif len(set(options.ids)) < len(classes):
+            yield ["ids"], "has an id twice; every class needs an id of its own"
+        ids = list(range(len(classes))) if options.ids is None else list(options.ids)
+        for key, given in (("ids", ids), ("ignored_ids", list(options.ignored_ids))):
+            if wrong := [one for one in given if not 0 <= one <= 255]:
+                yield [key], f"{wrong[0]} is no id of an 8-bit mask; use 0 to 255"
+        if taken := [one for one in options.ignored_ids if one in ids]:
+            yield (
+                ["ignored_ids"],
+                f"{taken[0]} is the id of class {classes[ids.index(taken[0])]!r}; leave it out",
+            )
+        if options.ids is not None and options.ignore_index in ids:
+            name = classes[ids.index(options.ignore_index)]
+            yield ["ignore_index"], f"{options.ignore_index} is the id of class {name!r}; use another one"
 
     Options, Split = MasksOptions, MasksSplit
     read = staticmethod(read_masks)

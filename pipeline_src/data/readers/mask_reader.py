@@ -34,5 +34,5 @@ class MaskReader(Reader):
             yield (
                 ["ignore_index"],
                 f"{options.ignore_index} is the id of class {classes[options.ignore_index]!r}; "
-                f"use one from {len(classes)} to 255",
+                f"use one from {len(classes)} to 255, or say the classes' ids with `ids`",
             )

@@ -13,7 +13,17 @@ from typing import Annotated, Any, Literal
 from pipeline_src.data.readers.mask_reader import MaskReader
 from pipeline_src.data.readers.reader import Finding, Server
 from pipeline_src.data.readers.voc_classes import VOC_CLASSES
-from pipeline_src.data.records import Record, SplitListing, list_folder, read_list, relative_path, take
+from pipeline_src.data.records import (
+    IMAGE_SUFFIXES,
+    FilesByStem,
+    Record,
+    SplitListing,
+    image_named,
+    list_folder,
+    read_list,
+    relative_path,
+    take,
+)
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 
@@ -66,8 +76,10 @@ def voc_root(roots: Sequence[Path]) -> Path:
 
 
 def _voc_records(root: Path, name: str) -> list[Record]:
+    images = FilesByStem(list_folder(root / IMAGES), IMAGE_SUFFIXES)
     return [
-        Record(entry, f"{IMAGES}/{entry}.jpg", f"{MASKS}/{entry}.png") for entry in _image_set(root, name)
+        Record(stem, f"{IMAGES}/{image_named(stem, images)}", f"{MASKS}/{stem}.png")
+        for stem in (images.stem_of(entry) or entry for entry in _image_set(root, name))
     ]
 
 

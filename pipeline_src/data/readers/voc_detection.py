@@ -16,7 +16,9 @@ from pipeline_src.data.readers.box_reader import BoxReader
 from pipeline_src.data.readers.voc_classes import VOC_CLASSES
 from pipeline_src.data.records import (
     IMAGE_SUFFIXES,
+    FilesByStem,
     SplitListing,
+    image_named,
     list_folder,
     read_list,
     relative_path,
@@ -43,10 +45,11 @@ def read_voc_detection(
     for name in spec["sets"]:
         folder, listed = _set_list(roots, name)
         place = relative_path(folder, roots[0])
-        records += [
-            DetectionRecord(entry, f"{place}/{IMAGES}/{entry}.jpg", f"{place}/{ANNOTATIONS}/{entry}.xml")
-            for entry in read_list(listed)
-        ]
+        images = FilesByStem(list_folder(folder / IMAGES), IMAGE_SUFFIXES)
+        for entry in read_list(listed):
+            stem = images.stem_of(entry) or entry
+            image = f"{place}/{IMAGES}/{image_named(stem, images)}"
+            records.append(DetectionRecord(stem, image, f"{place}/{ANNOTATIONS}/{stem}.xml"))
     return SplitListing(
         root=roots[0],
         records=take(records, spec.get("limit")),
@@ -74,25 +77,24 @@ def read_voc_xml(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> 
     `problems`; a missing XML file is found when the files are checked.
     """
     root = roots[0]
-    stems: dict[str, list[str]] = {}
-    for name in list_folder(root / spec["images"]):
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-            stems.setdefault(Path(name).stem, []).append(name)
-    described = {Path(name).stem for name in list_folder(root / spec["annotations"]) if name.endswith(".xml")}
-    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(stems)
+    images = FilesByStem(list_folder(root / spec["images"]), IMAGE_SUFFIXES)
+    described = FilesByStem(list_folder(root / spec["annotations"]), (".xml",))
+    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images.names)
     records, problems = [], []
     for entry in entries:
-        images = stems.get(entry, [])
-        if len(images) != 1:
+        stem = images.stem_of(entry) if spec.get("list") else entry
+        names = images.names.get(stem or "", [])
+        if stem is None or len(names) != 1:
             where = f" (listed in {spec['list']})" if spec.get("list") else ""
-            what = f"{' and '.join(images)} share one stem; keep one" if images else f"no image{where}"
+            what = f"{' and '.join(names)} share one stem; keep one" if names else f"no image{where}"
             problems.append(f"{split} record {entry!r}: {what} in {spec['images']}")
             continue
-        annotation = (Path(spec["annotations"]) / f"{entry}.xml").as_posix()
-        image = (Path(spec["images"]) / images[0]).as_posix()
+        file = described.names.get(stem, [f"{stem}.xml"])[0]
+        annotation = (Path(spec["annotations"]) / file).as_posix()
+        image = (Path(spec["images"]) / names[0]).as_posix()
         pixels = spec.get("boxes", "pixels") == "pixels"
-        records.append(DetectionRecord(entry, image, annotation, pixels=pixels))
-    unused = [] if spec.get("list") else sorted(described - stems.keys())
+        records.append(DetectionRecord(stem, image, annotation, pixels=pixels))
+    unused = [] if spec.get("list") else sorted(described.names.keys() - images.names.keys())
     return SplitListing(
         root=root,
         records=take(records, spec.get("limit")),
@@ -101,6 +103,7 @@ def read_voc_xml(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> 
         warnings=(
             (f"{split}: {len(unused)} annotations have no image, first {unused[0]}.xml",) if unused else ()
         ),
+        rotated_is_wrong=spec.get("rotation", "refuse") == "refuse",
     )
 
 
@@ -177,6 +180,9 @@ class VocXmlSplit:
         "How boxes count: `pixels` as VOC, from 1 and with the last one; `borders` from 0.",
     )
     limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+    rotation: Literal["refuse", "ignore"] = option(
+        "refuse", "Images with a rotation (EXIF): `refuse`; `ignore`, if annotations fit the stored pixels."
+    )
 
 
 class VocXmlReader(BoxReader):

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline_src.data.detection.records import DetectionRecord
 from pipeline_src.data.readers.box_reader import BoxReader
-from pipeline_src.data.records import IMAGE_SUFFIXES, SplitListing, list_folder, read_list, take
+from pipeline_src.data.records import IMAGE_SUFFIXES, FilesByStem, SplitListing, list_folder, read_list, take
 from pipeline_src.options import REQUIRED, PositiveInt, option
 
 
@@ -22,33 +22,26 @@ def read_yolo(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Spl
     `problems`.
     """
     root = roots[0]
-    images: dict[str, list[str]] = {}
-    for name in list_folder(root / spec["images"]):
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-            images.setdefault(Path(name).stem, []).append(name)
-    labels = {
-        Path(name).stem: name
-        for name in list_folder(root / spec["labels"])
-        if Path(name).suffix.lower() == ".txt" and name != "classes.txt"
-    }
-    listed = (
-        [_stem(entry) for entry in read_list(root / spec["list"])] if spec.get("list") else sorted(images)
-    )
+    images = FilesByStem(list_folder(root / spec["images"]), IMAGE_SUFFIXES)
+    names = [name for name in list_folder(root / spec["labels"]) if name != "classes.txt"]
+    labels = FilesByStem(names, (".txt",))
+    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images.names)
     records, problems = [], []
-    for stem in listed:
-        names = images.get(stem, [])
-        if len(names) != 1:
+    for entry in entries:
+        stem = images.stem_of(entry) if spec.get("list") else entry
+        found = images.names.get(stem or "", [])
+        if stem is None or len(found) != 1:
             where = f" (listed in {spec['list']})" if spec.get("list") else ""
-            what = f"{' and '.join(names)} share one stem; keep one" if names else f"no image{where}"
-            problems.append(f"{split} record {stem!r}: {what} in {spec['images']}")
+            what = f"{' and '.join(found)} share one stem; keep one" if found else f"no image{where}"
+            problems.append(f"{split} record {entry!r}: {what} in {spec['images']}")
             continue
-        image = (Path(spec["images"]) / names[0]).as_posix()
-        if stem in labels:
-            label = (Path(spec["labels"]) / labels[stem]).as_posix()
+        image = (Path(spec["images"]) / found[0]).as_posix()
+        if stem in labels.names:
+            label = (Path(spec["labels"]) / labels.names[stem][0]).as_posix()
             records.append(DetectionRecord(stem, image, label, form="yolo"))
         else:
             records.append(DetectionRecord(stem, image, image, objects=()))
-    unused = [] if spec.get("list") else sorted(labels.keys() - images.keys())
+    unused = [] if spec.get("list") else sorted(labels.names.keys() - images.names.keys())
     return SplitListing(
         root=root,
         records=take(records, spec.get("limit")),
@@ -57,18 +50,13 @@ def read_yolo(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Spl
         warnings=(
             (f"{split}: {len(unused)} label files have no image, first {unused[0]}.txt",) if unused else ()
         ),
+        rotated_is_wrong=spec.get("rotation", "refuse") == "refuse",
     )
 
 
 def yolo_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
     """The folders and the list file of a split, relative to the root."""
     return (spec["images"], spec["labels"], *([spec["list"]] if spec.get("list") else []))
-
-
-def _stem(entry: str) -> str:
-    """Of a line of a list, which may be a path, as YOLO's own lists are."""
-    name = entry.replace("\\", "/").rpartition("/")[2]
-    return Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
 
 
 @dataclass(frozen=True)
@@ -86,6 +74,9 @@ class YoloSplit:
     labels: str = option(REQUIRED, "Folder of the label files, one per image, with the same stem.")
     list: str | None = option(None, "Text file with one image a line; null: the whole folder.")
     limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
+    rotation: Literal["refuse", "ignore"] = option(
+        "refuse", "Images with a rotation (EXIF): `refuse`; `ignore`, if annotations fit the stored pixels."
+    )
 
 
 class YoloReader(BoxReader):

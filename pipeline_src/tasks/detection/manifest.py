@@ -21,6 +21,9 @@ from pipeline_src.files import digest_of
 NAMED_RECORDS = 10
 """So many records are named beside the count of a warning."""
 
+ENOUGH = 10
+"""Boxes from which a share of them says something."""
+
 SMALL, LARGE = 32**2, 96**2
 """COCO's limits of a medium object's area, in square pixels."""
 
@@ -70,6 +73,7 @@ class BoxSummary(Generic[Found]):
         self.sizes: list[tuple[int, int]] = []
         self.clipped: dict[str, int] = {}
         self.skipped: dict[str, int] = {}
+        self.doubled: dict[str, int] = {}
 
     def add(self, record: DetectionRecord, found: Found) -> str:
         """Take in the objects of an image; training sees them and the image."""
@@ -78,11 +82,19 @@ class BoxSummary(Generic[Found]):
         for counts, count in ((self.clipped, found.clipped), (self.skipped, found.skipped)):
             if count:
                 counts[record.id] = count
+        if twice := _twice(found.objects):
+            self.doubled[record.id] = twice
         return digest_of([found.image.digest, found.objects.digest()])
 
     def problem(self) -> str | None:
-        """A split without a box."""
-        return None if self.joined else "no image has a box"
+        """A split without a box, or with boxes in fractions of their image."""
+        joined = self.joined
+        if not len(joined):
+            lost = sum(self.skipped.values())
+            return "no image has a box" + (f" with area; {lost} have none" if lost else "")
+        if float(joined.boxes.max()) <= 1:
+            return "all boxes lie within 0..1; boxes are in pixels: multiply them by width and height"
+        return None
 
     @property
     def joined(self) -> Objects:
@@ -127,9 +139,26 @@ class BoxSummary(Generic[Found]):
             for counts, what in (
                 (self.clipped, "reach outside their image and were clipped"),
                 (self.skipped, "have no area within their image and were skipped"),
+                (self.doubled, "stand twice in their image and count twice"),
             )
             if counts
+        ] + self._many_clipped()
+
+    def _many_clipped(self) -> list[str]:
+        """A warning where most boxes reach outside: they may be corners, not widths and heights."""
+        clipped, total = sum(self.clipped.values()), len(self.joined)
+        if total < ENOUGH or 2 * clipped <= total:
+            return []
+        return [
+            f"{self.name}: {clipped} of {total} boxes reach outside their image; "
+            "are their last two numbers corners where width and height are meant?"
         ]
+
+
+def _twice(objects: Objects) -> int:
+    """How many boxes stand there again, with the same label."""
+    rows = np.concatenate([objects.boxes, objects.labels[:, None].astype(np.float32)], axis=1)
+    return len(rows) - len(np.unique(rows, axis=0))
 
 
 def _named(counts: Mapping[str, int]) -> dict[str, Any]:

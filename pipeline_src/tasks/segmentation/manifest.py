@@ -79,8 +79,18 @@ class MaskSummary:
         return []
 
     def problem(self) -> str | None:
-        """A split without a label."""
-        return None if sum(self._pixels()[0]) else "no pixel of its masks is labelled"
+        """A split without a label, or of one class alone, where every prediction would be right."""
+        pixels, ignored = self._pixels()
+        there = [label for label, count in enumerate(pixels) if count]
+        if not there:
+            return "no pixel of its masks is labelled"
+        if len(there) == 1 and len(pixels) > 1:
+            left_out = f", {ignored} are not labelled" if ignored else ""
+            return (
+                f"all its labelled pixels are of class {there[0]} (counted from 0){left_out}; "
+                "are the objects' ids those of the classes?"
+            )
+        return None
 
     def _pixels(self) -> tuple[list[int], int]:
         pixels = [0] * self.labels.num_classes
