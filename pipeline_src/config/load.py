@@ -13,6 +13,7 @@ from pipeline_src.config.parameter_layers import Layer, locate, merge
 from pipeline_src.config.study import Params, params_model
 from pipeline_src.config.yaml_text import read_yaml
 from pipeline_src.errors import InputError
+from pipeline_src.provenance.closure import ROOT
 
 BASE_FILE = "params.yaml"
 MOST_LINES = 20
@@ -33,6 +34,11 @@ def load_params(
 
     Raises `InputError` with one line for every finding, each naming file and key path.
     """
+    if not Path(base).exists() and str(base) == BASE_FILE:
+        raise InputError(
+            f"{Path.cwd()}: holds no {BASE_FILE}; start in the root of the checkout: cd {ROOT}, "
+            f"or snakemake --directory {ROOT}"
+        )
     layers = [Layer(str(base), read_yaml(base)), *(overlays or [])]
     scales: dict[str, Any] = {}
     for layer in layers:
@@ -49,10 +55,12 @@ def load_params(
         where = locate(["scales"], [layer for layer in layers if layer.tree.get("scales")])
         raise InputError(f"{where}: has {len(scales):,} scales; use at most {MOST_SCALES}")
     blocks = {str(one): _scale_layer(str(one), block, layers) for one, block in scales.items()}
+    # first with every layer, so that what is wrong in an overlay is looked for there
+    params = _validated(layers[0], [blocks[name], *layers[1:]], scales)
     for other, block in blocks.items():
         if other != name:
             _validated(layers[0], [block], scales)
-    return _validated(layers[0], [blocks[name], *layers[1:]], scales)
+    return params
 
 
 def _scale_layer(name: str, block: Any, layers: list[Layer]) -> Layer:

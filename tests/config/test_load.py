@@ -293,3 +293,15 @@ def test_an_argument_that_timm_does_not_take_is_named(section, key, said):
         InputError, match=rf"my.yaml.*backbones.resnet50.{key}: is no argument of resnet50[^ ]*{said}"
     ):
         expand(load_params(overlays=[layer], scale="paper"))
+
+
+def test_a_wrong_name_of_a_scale_is_looked_for_in_the_file_that_has_it():
+    overlay = Layer("mine.yaml", {"scale": "my run", "scales": {"my run": {}}})
+    with pytest.raises(InputError, match=r"^mine\.yaml: scale: 'my run' is not allowed"):
+        load_params(overlays=[overlay])
+
+
+def test_a_start_elsewhere_says_where_to_start(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"holds no params\.yaml; start in the root of the checkout: cd /"):
+        load_params()

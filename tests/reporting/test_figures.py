@@ -19,7 +19,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.reporting.baseline_answers import COLLAPSED, NO_EVIDENCE, Answer
 from pipeline_src.reporting.figures import pareto
 from pipeline_src.reporting.figures.curves import smoothed
-from pipeline_src.reporting.figures.drawing import COLOURS, series_style, styled
+from pipeline_src.reporting.figures.drawing import COLOURS, Drawing, save_drawing, series_style, styled
 from pipeline_src.reporting.figures.point_labels import label_points
 from pipeline_src.reporting.figures.predictions import side_by_side
 from pipeline_src.reporting.metric_table import METRICS
@@ -301,3 +301,20 @@ def test_labels_cover_neither_points_nor_each_other(seed):
     for point in points:
         place = axes.transData.transform(point)
         assert not any(box.contains(*place) for box in boxes)
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path):
+    def letters(name):
+        with styled():
+            figure = Figure()
+            axes = figure.add_subplot()
+            axes.set_title(name)
+            axes.set_xticks([0, 1], ["plain", name])
+            axes.set_yscale("log")
+            axes.legend([axes.plot([0, 1], [1, 100])[0]], [name])
+        paths = [str(tmp_path / f"a.{end}") for end in ("svg", "png", "csv")]
+        save_drawing(Drawing(figure, pd.DataFrame()), *paths)
+        return (tmp_path / "a.svg").read_text()
+
+    # a formula without a meaning would be an error, one with a meaning is not drawn letter by letter
+    assert letters("costs $5 or $6_x$ % \\frac").count("<!-- costs $5 or $6_x$ % \\frac -->") == 3

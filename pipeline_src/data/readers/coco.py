@@ -76,10 +76,20 @@ def coco_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, .
 
 def coco_json_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
     """The annotation file and the image folder with the folders below it, relative to the root."""
-    top = roots[0] / spec["images"]
-    below = [Path(folder) / name for folder, names, _ in os.walk(top) for name in sorted(names)]
-    folders = [spec["images"], *(path.relative_to(roots[0]).as_posix() for path in below)]
+    folders = [spec["images"], *_folders_below(roots[0] / spec["images"], spec["images"])]
     return (*folders, spec["annotations"])
+
+
+def _folders_below(top: Path, name: str, seen: frozenset[Path] = frozenset()) -> list[str]:
+    """Names of the folders below one, links to folders included; a link back is not followed for ever."""
+    if not top.is_dir() or top.resolve() in seen:
+        return []
+    with os.scandir(top) as entries:
+        inner = sorted(entry.name for entry in entries if entry.is_dir())
+    found = []
+    for one in inner:
+        found += [f"{name}/{one}", *_folders_below(top / one, f"{name}/{one}", seen | {top.resolve()})]
+    return found
 
 
 def _read(

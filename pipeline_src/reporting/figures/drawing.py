@@ -11,6 +11,8 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
 from pipeline_src.files import atomic_path, write_text
 
@@ -51,6 +53,7 @@ def series_style(number: int) -> dict[str, str]:
 def save_drawing(drawing: Drawing, svg: str, png: str, table: str) -> None:
     """Write both pictures and the CSV; the same drawing makes the same bytes (no dates, fixed ids)."""
     with styled():
+        as_written(drawing.figure)
         with atomic_path(svg) as temporary:
             FigureCanvasSVG(drawing.figure).print_svg(temporary, metadata={"Date": None})
         with atomic_path(png) as temporary:
@@ -63,3 +66,22 @@ def save_drawing(drawing: Drawing, svg: str, png: str, table: str) -> None:
 def frame_of(records: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Records as they are: numbers keep their type beside a None, which is an empty cell in a file."""
     return pd.DataFrame(records, columns=columns, dtype=object)
+
+
+def as_written(figure: Figure) -> None:
+    """Have names with dollar signs drawn as they are: two of them would be taken for a formula.
+
+    Labels of ticks that Matplotlib writes itself are formulas, and stay.
+    """
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, FixedFormatter):
+                formatter.seq = [_escaped(str(text)) for text in formatter.seq]
+    for text in figure.findobj(Text):
+        if "\\mathdefault" not in text.get_text():
+            text.set_text(_escaped(text.get_text()))
+
+
+def _escaped(text: str) -> str:
+    return text if "\\$" in text else text.replace("$", "\\$")
