@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline_src.config.component_declarations import check_outside
+from pipeline_src.config.default_tables import with_default_tables
 from pipeline_src.config.explain import explain, in_short, one_of, suggest
 from pipeline_src.config.model import Outside
 from pipeline_src.config.parameter_layers import Layer, locate, merge
@@ -78,9 +79,10 @@ def _validated(base: Layer, overlays: list[Layer], scales: dict[str, Any]) -> Pa
     for layer in layers:
         tree = merge(tree, {key: value for key, value in layer.tree.items() if key != "scales"})
     tree["scale"], tree["scales"] = overlays[0].tree["scale"], scales
-    model = params_model(_outside(tree.get("components"), layers))
+    outside = _outside(tree.get("components"), layers)
+    model = params_model(outside)
     try:
-        params = model.model_validate(tree)
+        params = model.model_validate(with_default_tables(tree, outside))
     except ValidationError as error:
         lines = [in_short(f"{locate(path, layers)}: {text}") for path, text in explain(error, model)]
         if len(lines) > MOST_LINES:

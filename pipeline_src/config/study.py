@@ -107,7 +107,9 @@ class Study(Section):
         "what seeds alone do.",
     )
     extra_seeds: list[ExtraSeeds] = Field(default_factory=list, description="More seeds for some rows.")
-    tables: list[Table] = Field(default_factory=list, description="Tables.")
+    tables: list[Table] = Field(
+        default_factory=list, description="Tables; without tables and figures a study gets the usual ones."
+    )
     figures: list[FigureSection] = Field(default_factory=list, description="Figures.")
 
 
