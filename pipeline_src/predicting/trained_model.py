@@ -1,6 +1,5 @@
 """A trained run's network with what belongs to it: classes, normalisation, and how it is tested."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +55,6 @@ class TrainedModel:
     def predict(self, image: NDArray[np.uint8], name: str = "image") -> Any:
         """What is found in an RGB image `(H, W, 3)`, at its own size; `name` stands in errors."""
         return self.prediction.predict(self.network, image, self.device, name)
-
-    def parameters(self) -> Iterator[torch.nn.Parameter]:
-        """Those of the network."""
-        return self.network.parameters()
 
 
 def open_trained(run: TrainedRun, device: torch.device) -> TrainedModel:

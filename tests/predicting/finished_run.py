@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pipeline_src.components import load
+from pipeline_src.config.experiments import Scoring
 from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.files import digest_of, write_json, write_text
@@ -53,6 +54,19 @@ CLASSES = {
 }
 
 
+def pretend_training(graph: GraphBuilder, scoring: Scoring) -> None:
+    """Leave what the training of a run leaves, with random weights."""
+    training = graph.training(graph.experiments.runs[scoring.run])
+    torch.manual_seed(3)
+    network = randomise(load(f"evaluation.{scoring.model['task']}").build(scoring.model, None))
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    Path(training.outputs["model"]).parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, training.outputs["model"])
+    for name in ("log", "curve"):
+        write_text(training.outputs[name], "step\n")
+    graph.plan.as_job(training).write_sidecar(digest_of("trained"))
+
+
 class FinishedRun:
     """A run of a task, trained as it seems, in the working directory `root`."""
 
@@ -71,20 +85,11 @@ class FinishedRun:
         return self.scoring.name
 
     def train(self) -> None:
-        """Leave what a training leaves, with random weights."""
+        """Leave what a training leaves, with random weights, and a real manifest."""
         plan = self.graph.plan
-        (manifest,), (training,) = plan.of("manifest"), plan.of("train")
+        (manifest,) = plan.of("manifest")
         make_manifest(plan.as_job(manifest), workers=1)
-        torch.manual_seed(3)
-        network = randomise(load(f"evaluation.{self.task}").build(self.scoring.model, None))
-        Path(training.outputs["model"]).parent.mkdir(parents=True)
-        save_file(
-            {name: value.contiguous() for name, value in network.state_dict().items()},
-            training.outputs["model"],
-        )
-        for name in ("log", "curve"):
-            write_text(training.outputs[name], "step\n")
-        plan.as_job(training).write_sidecar(digest_of("trained"))
+        pretend_training(self.graph, self.scoring)
 
     def evaluate(self) -> dict[str, str]:
         """Do the run's evaluation; its outputs."""
