@@ -8,6 +8,7 @@ from pipeline_src.cli.accept import run_accept
 from pipeline_src.cli.config_values import tree_of
 from pipeline_src.cli.crate import run_export_crate
 from pipeline_src.cli.describe import run_describe
+from pipeline_src.cli.export import add_export
 from pipeline_src.cli.init import add_init
 from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     )
     price.set_defaults(run=run_price)
     add_predict(commands, shared)
+    add_export(commands, shared)
     taken = commands.add_parser(
         "accept",
         parents=[shared],

@@ -34,6 +34,9 @@ class TaskPrediction(Protocol):
 
     build: Callable[..., torch.nn.Module]
 
+    not_exported: str
+    """Why its networks cannot be exported; empty where they map `(N, 3, H, W)` to `(N, C, H, W)` alone."""
+
     def __init__(self, model: dict[str, Any], evaluation: Evaluation, classes: Sequence[str]) -> None: ...
 
     def predict(

@@ -70,8 +70,9 @@ def pretend_training(graph: GraphBuilder, scoring: Scoring) -> None:
 class FinishedRun:
     """A run of a task, trained as it seems, in the working directory `root`."""
 
-    def __init__(self, task: str, root: Path) -> None:
+    def __init__(self, task: str, root: Path, model: dict[str, Any] | None = None) -> None:
         self.task, self.root, self.data = task, root, root / "images"
+        self.model = model or MODELS[task]
         shutil.copy(PROJECT / "params.yaml", root)
         (root / OVERLAY).write_text(yaml.safe_dump(self._overlay()))
         self._draw()
@@ -114,7 +115,7 @@ class FinishedRun:
             "format": kind, "source": {"kind": "folder", "root": str(self.root)},
             "splits": splits, "classes": CLASSES[self.task],
         }  # fmt: skip
-        study = {"title": "x", "dataset": "tiny", "recipe": "tiny", "model": MODELS[self.task], "seeds": 1}
+        study = {"title": "x", "dataset": "tiny", "recipe": "tiny", "model": self.model, "seeds": 1}
         return {
             "select": ["tiny"], "compute": {"threads": 1},
             "backbones": {"tiny": BACKBONE}, "datasets": {"tiny": dataset},

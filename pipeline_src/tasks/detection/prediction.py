@@ -70,6 +70,10 @@ class DetectionPrediction:
     """Boxes as the evaluation keeps them; see `predicting.task_prediction.TaskPrediction`."""
 
     build = staticmethod(build_detector)
+    not_exported = (
+        "detectors are not exported: how much they find differs by image, which torch.export cannot follow "
+        "through non-maximum suppression; use `predict`, or `load` of pipeline_src.api"
+    )
     complete: Complete | None = None
     """What makes of detections what is kept of them; None: they are kept as they are."""
     outlined = False

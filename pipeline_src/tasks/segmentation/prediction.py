@@ -25,6 +25,7 @@ class SegmentationPrediction:
     """Class ids at the image's own size; see `predicting.task_prediction.TaskPrediction`."""
 
     build = staticmethod(build_segmentor)
+    not_exported = ""
 
     def __init__(self, model: dict[str, Any], evaluation: Evaluation, classes: Sequence[str]) -> None:
         self.model, self.classes = model, list(classes)
