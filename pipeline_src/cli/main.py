@@ -8,9 +8,11 @@ from pipeline_src.cli.accept import run_accept
 from pipeline_src.cli.config_values import tree_of
 from pipeline_src.cli.crate import run_export_crate
 from pipeline_src.cli.describe import run_describe
+from pipeline_src.cli.export import add_export
 from pipeline_src.cli.init import add_init
 from pipeline_src.cli.listing import run_list
 from pipeline_src.cli.plan import run_plan
+from pipeline_src.cli.predict import add_predict
 from pipeline_src.cli.price import run_price
 from pipeline_src.cli.submission import run_export_submission
 from pipeline_src.cli.verify import run_verify
@@ -70,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
         "--measure", action="store_true", help="time a few steps of networks that nothing is known of"
     )
     price.set_defaults(run=run_price)
+    add_predict(commands, shared)
+    add_export(commands, shared)
     taken = commands.add_parser(
         "accept",
         parents=[shared],

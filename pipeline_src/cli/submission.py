@@ -10,7 +10,6 @@ import sys
 
 from pipeline_src.components import COMPONENTS
 from pipeline_src.config.component_declarations import component
-from pipeline_src.config.expand import expand
 from pipeline_src.config.resolve import model_components
 from pipeline_src.config.sources import ScenesSource
 from pipeline_src.config.study import Params
@@ -20,6 +19,7 @@ from pipeline_src.planning.freshness import assess
 from pipeline_src.planning.graph import GraphBuilder
 from pipeline_src.planning.planned_job import Plan, PlannedJob
 from pipeline_src.planning.steps import EXPORT_SUBMISSION
+from pipeline_src.planning.trained_run import not_trained, scoring_of, snakemake_arguments
 from pipeline_src.tasks.task import task_of
 
 
@@ -35,10 +35,7 @@ def run_export_submission(params: Params, options: argparse.Namespace) -> int:
     training = graph.plan.makers[str(export.inputs["train"])]
     statuses = assess(graph.plan)
     if not statuses[training.key].fresh:
-        raise InputError(
-            f"run {training.name} is not trained at scale {params.scale}, or something changed since; "
-            f"first: snakemake --cores all {training.sidecar}"
-        )
+        raise not_trained(training, snakemake_arguments(params.scale, options.configfile, options.config))
     for job in jobs:
         if not statuses[job.key].fresh and (status := _run(job, graph.plan, params)):
             return status
@@ -57,10 +54,8 @@ def plan_submission(
     Raises `InputError` for an unknown run, a data set without a server, a list that the server does not
     test on, or classes that it does not know.
     """
-    params, scorings = graph.params, graph.experiments.scorings
-    if run_name not in scorings:
-        raise InputError(_no_such_run(graph, run_name))
-    scoring = scorings[run_name]
+    params = graph.params
+    scoring = scoring_of(graph, run_name)
     run = graph.experiments.runs[scoring.run]
     dataset = params.datasets[run.dataset]
     server = dataset.reader.server
@@ -116,18 +111,6 @@ def plan_submission(
         file_names=files,
     )
     return [*jobs, export]
-
-
-def _no_such_run(graph: GraphBuilder, name: str) -> str:
-    """Why a run that is asked for is none of the plan's."""
-    expanded = expand(graph.params)
-    if name not in expanded.scorings:
-        return f"no run {name!r} at scale {graph.params.scale}; `list` names them"
-    dataset = expanded.runs[expanded.scorings[name].run].dataset
-    reasons = {
-        row.reason for rows in graph.experiments.rows.values() for row in rows if row.dataset == dataset
-    }
-    return f"run {name} is not trained, since its data are not here: {'; '.join(filter(None, reasons))}"
 
 
 def _with_server() -> str:

@@ -108,14 +108,14 @@ def draw_boxes_panel(
     picture = Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS)
     ratios = (size[0] / rgb.shape[1], size[1] / rgb.shape[0])
     tiles = [
-        ("ground truth", _with_boxes(_with_masks(picture, rgb, boxes["truth"]), boxes["truth"], ratios)),
-        ("detections", _with_boxes(_with_masks(picture, rgb, shown), list(reversed(shown)), ratios)),
+        ("ground truth", with_boxes(with_masks(picture, rgb, boxes["truth"]), boxes["truth"], ratios)),
+        ("detections", with_boxes(with_masks(picture, rgb, shown), list(reversed(shown)), ratios)),
     ]
     labels = sorted({box["label"] for box in [*boxes["truth"], *shown]})
     return draw_tiles(tiles, caption, [(label, classes[label]) for label in labels], ignore_index=-1)
 
 
-def _with_masks(
+def with_masks(
     picture: Image.Image, rgb: NDArray[np.uint8], boxes: Sequence[Mapping[str, Any]]
 ) -> Image.Image:
     """The picture with every outlined object of an image `(H, W, 3)` half covered by its colour."""
@@ -129,9 +129,10 @@ def _with_masks(
     return Image.fromarray(pixels)
 
 
-def _with_boxes(
+def with_boxes(
     picture: Image.Image, boxes: Sequence[Mapping[str, Any]], ratios: tuple[float, float]
 ) -> Image.Image:
+    """The picture with boxes drawn on it, scores on top; `ratios` are its pixels per pixel of theirs."""
     drawn = picture.copy()
     draw = ImageDraw.Draw(drawn)
     font = ImageFont.load_default(_TEXT)

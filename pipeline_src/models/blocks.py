@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -68,6 +69,7 @@ class ChannelLayerNorm(nn.LayerNorm):
 
 def resize_bilinear(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Resize `(N, C, H, W)` to `(N, C, *size)` bilinearly, without antialiasing; at that size `x` itself."""
-    if tuple(x.shape[-2:]) == tuple(size):
+    # an exported program is for many sizes, and may not branch on whether two of them are equal
+    if not torch.compiler.is_exporting() and tuple(x.shape[-2:]) == tuple(size):
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)

@@ -8,6 +8,7 @@ A task is a folder here, with the same files in each:
     costs.py        COSTS, as `Costs` below
     declaration.py  what planning and tables know of it, as `declaration.Task`; an entry of `table.TASKS`
     submission.py   predictions for evaluation servers, as `evaluation.submit.TaskSubmission`
+    prediction.py   predictions for a user's images, as `predicting.task_prediction.TaskPrediction`
 
 All but the declaration are components, so that a job reaches those of its own task only.
 """

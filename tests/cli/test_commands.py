@@ -41,7 +41,7 @@ def test_the_package_is_a_command(project):
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["list", "describe", "plan", "verify", "export-submission"])
+@pytest.mark.parametrize("name", ["list", "describe", "plan", "predict", "verify", "export-submission"])
 def test_every_command_explains_itself(command, name):
     assert "--scale" in command(name, "--help")
 

@@ -1,5 +1,7 @@
 """Where a Deep Feature Pyramid splits a network, and what it refuses, without torch."""
 
+import math
+
 import pytest
 
 from pipeline_src.errors import InputError
@@ -91,3 +93,10 @@ def test_scaled_sides_round_halves_up_and_respect_the_minimum() -> None:
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(InputError, match="split: 'middle'; allowed: before_downsampling, after_downsampling"):
         split_index(miniature("resnet").segments, 2, "middle")
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.75, 0.5, 0.625, 1.5, 0.3, 1 / 3])
+def test_a_scaled_side_is_the_product_with_halves_rounded_up(scale):
+    # most scales are computed in whole numbers, so that an exported program can
+    for side in range(1, 2000):
+        assert scaled_side(side, scale, 2) == max(2, math.floor(side * scale + 0.5))

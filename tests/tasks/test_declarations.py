@@ -26,7 +26,7 @@ def test_every_task_is_a_folder_with_the_same_files(project: Path) -> None:
     assert {folder.name for folder in folders} == set(TASKS)
     (files,) = {frozenset(file.name for file in folder.glob("*.py")) for folder in folders}
     assert "evaluation.py" in files
-    for family in ("augment", "manifest", "training", "evaluation", "submission", "costs"):
+    for family in ("augment", "manifest", "training", "evaluation", "submission", "prediction", "costs"):
         assert {kind.partition(".")[2] for kind in COMPONENTS if kind.startswith(f"{family}.")} == set(TASKS)
 
 

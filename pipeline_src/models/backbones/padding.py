@@ -1,5 +1,6 @@
 """Padding of a map before a down-sampling that does not pad itself (decision 0008)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,4 +11,5 @@ def pad_to_patches(x: Tensor, side: int) -> Tensor:
     This is "corner" padding in MMSegmentation. With it every family gives ceil(size / stride) pixels.
     """
     bottom, right = -x.shape[-2] % side, -x.shape[-1] % side
-    return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
+    # an exported program is for many sizes, and may not branch on whether one fits
+    return F.pad(x, (0, right, 0, bottom)) if torch.compiler.is_exporting() or bottom or right else x

@@ -16,6 +16,8 @@ from pipeline_src.options import REQUIRED, Bounds, PositiveFloat, option
 
 SPLITS = ("before_downsampling", "after_downsampling")
 DOWNSAMPLINGS = 5
+SIMPLE = 1024
+"""Scales of such a denominator, as 0.75, are multiplied without rounding."""
 
 
 @dataclass(frozen=True)
@@ -114,4 +116,7 @@ def first_fused_level(depth: int, split: str = "before_downsampling") -> int:
 
 def scaled_side(side: int, scale: float, minimum: int = 1) -> int:
     """`side * scale` pixels, halves rounded up, and at least `minimum`."""
+    above, below = float(scale).as_integer_ratio()
+    if below <= SIMPLE:  # the same in whole numbers, which an exported program can compute for any size
+        return max(minimum, (2 * side * above + below) // (2 * below))
     return max(minimum, math.floor(side * scale + 0.5))
