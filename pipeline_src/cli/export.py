@@ -22,6 +22,13 @@ def add_export(commands: Any, shared: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", metavar="FILE", help="the file (default: results/SCALE/exports/RUN.pt2 or .onnx)"
     )
+    command.add_argument(
+        "--size",
+        nargs=2,
+        type=int,
+        metavar=("HEIGHT", "WIDTH"),
+        help="for images of this size alone (default: for as many sizes as the network can)",
+    )
     command.set_defaults(run=run_export)
 
 
@@ -31,6 +38,9 @@ def run_export(params: Params, options: argparse.Namespace) -> int:
     Raises `InputError` for a run that is unknown, not trained or of a task that is not exported, for packages
     that are missing, and for a network that cannot be exported.
     """
+    size = (options.size[0], options.size[1]) if options.size else None
+    if size is not None and min(size) < 1:
+        raise InputError(f"--size {size[0]} {size[1]}: give a height and a width of at least 1 pixel")
     more = snakemake_arguments(params.scale, options.configfile, options.config)
     run = find_trained(params, options.run_name, more)
     # imported here: the other commands need no torch
@@ -48,7 +58,7 @@ def run_export(params: Params, options: argparse.Namespace) -> int:
     model = open_trained(run, torch.device("cpu"))
     if model.prediction.not_exported:
         raise InputError(f"run {run.name}: {model.prediction.not_exported}")
-    found = export_run(model, options.format, path)
+    found = export_run(model, options.format, path, size)
     if options.json:
         print(json.dumps({"file": str(path), "facts": f"{path}.json", "sides": found.sizes.sides}, indent=1))
     else:

@@ -10,7 +10,7 @@ from torch import nn
 
 from pipeline_src.errors import InputError
 from pipeline_src.exporting.programs import FORMATS, INPUT, OUTPUT, Format, Run
-from pipeline_src.exporting.sizes import EXAMPLE, MOST, Sizes, attempts
+from pipeline_src.exporting.sizes import MOST, Sizes, attempts
 from pipeline_src.files import atomic_path, digest_file, write_json
 from pipeline_src.options import to_json
 from pipeline_src.predicting.trained_model import TrainedModel
@@ -33,9 +33,12 @@ class Exported:
     difference: float
 
 
-def export_run(model: TrainedModel, name: str, path: str | Path) -> Exported:
+def export_run(
+    model: TrainedModel, name: str, path: str | Path, size: tuple[int, int] | None = None
+) -> Exported:
     """Write the network of `model` in the format `name` to `path`, and beside it `<path>.json`.
 
+    With `size` (height, width) for images of that size alone.
     Raises `InputError` where the network can be exported for no size at all. Nothing is kept of a program
     whose logits are not those of the network.
     """
@@ -43,7 +46,7 @@ def export_run(model: TrainedModel, name: str, path: str | Path) -> Exported:
     network = model.network.cpu().eval()
     reasons = []
     with atomic_path(path) as temporary:
-        for sizes in attempts():
+        for sizes in attempts(size):
             try:
                 found = _attempt(network, kind, sizes, temporary)
                 break
@@ -64,7 +67,7 @@ def _attempt(network: nn.Module, kind: Format, sizes: Sizes, path: Path) -> Expo
     kind.write(network, sizes, path)
     run = kind.open(path)
     difference = max(_compare(network, run, shape) for shape in sizes.checked)
-    smallest = min(EXAMPLE[2:])
+    smallest = min(sizes.example[2:])
     for side in reversed(sizes.sweep):
         try:
             difference = max(difference, _compare(network, run, (1, 3, side, side)))
@@ -93,9 +96,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _facts(model: TrainedModel, name: str, found: Exported, kind: Format) -> dict[str, Any]:
-    fixed = found.sizes.sides.startswith("fixed")
-    batch = "any" if 0 in found.sizes.dynamic else EXAMPLE[0]
-    sides: list[Any] = [EXAMPLE[2], EXAMPLE[3]] if fixed else ["height", "width"]
+    sizes = found.sizes
+    number: int | str = "batch" if 0 in sizes.dynamic else sizes.example[0]
+    sides: list[Any] = list(sizes.example[2:]) if sizes.fixed else ["height", "width"]
     return {
         "run": model.run.name,
         "scale": model.run.scale,
@@ -103,22 +106,29 @@ def _facts(model: TrainedModel, name: str, found: Exported, kind: Format) -> dic
         "format": name,
         "classes": list(model.classes),
         "input": {
-            "name": INPUT, "shape": [batch if batch == EXAMPLE[0] else "batch", 3, *sides], "type": "float32",
+            "name": INPUT, "shape": [number, 3, *sides], "type": "float32",
             "colour": "RGB", "mean": model.mean, "std": model.std,
             "normalise": "(image / 255 - mean) / std, by channel",
         },
         "output": {
-            "name": OUTPUT, "shape": [batch if batch == EXAMPLE[0] else "batch", len(model.classes), *sides],
+            "name": OUTPUT, "shape": [number, len(model.classes), *sides],
             "meaning": "the class of a pixel is that of its largest logit",
         },
         "sizes": {
-            "batch": batch, "most_images": MOST if batch == "any" else batch, "sides": found.sizes.sides,
-            "smallest_side": None if fixed else found.smallest,
+            "most_images": _most(sizes), "sides": sizes.sides,
+            "smallest_side": None if sizes.fixed else found.smallest,
         },
         "evaluation": {key: value for key, value in to_json(model.evaluation).items() if key != "overlays"},
         "checked": {
-            "images": [list(shape) for shape in found.sizes.checked],
+            "images": [list(shape) for shape in sizes.checked],
             "largest_difference": found.difference, "tolerance": TOLERANCE,
         },
         "versions": {package: version(package) for package in ("torch", *kind.packages)},
     }  # fmt: skip
+
+
+def _most(sizes: Sizes) -> int | None:
+    """Images of a batch; None for any number."""
+    if sizes.sides == "any":
+        return None
+    return MOST if 0 in sizes.dynamic else sizes.example[0]

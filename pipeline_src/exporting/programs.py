@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from pipeline_src.errors import InputError
-from pipeline_src.exporting.sizes import EXAMPLE, Sizes
+from pipeline_src.exporting.sizes import Sizes
 
 INPUT, OUTPUT = "images", "logits"
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -40,7 +40,10 @@ def export_program(network: nn.Module, sizes: Sizes) -> ExportedProgram:
     """The network, in evaluation mode, for images of `sizes`."""
     with quiet():
         return torch.export.export(
-            Logits(network), (torch.zeros(EXAMPLE),), dynamic_shapes={INPUT: sizes.dynamic}, strict=False
+            Logits(network),
+            (torch.zeros(sizes.example),),
+            dynamic_shapes={INPUT: sizes.dynamic},
+            strict=False,
         )
 
 

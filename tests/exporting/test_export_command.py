@@ -94,9 +94,7 @@ def test_a_network_that_cannot_do_all_sizes_says_which(plain, capsys):
     assert export_run(model, "torch", "x.pt2").sizes.sides == "multiples of 32"
     assert "sizes any: not with this network" in capsys.readouterr().err
     said = json.loads((plain.root / "x.pt2.json").read_text())
-    assert said["sizes"] == {
-        "batch": "any", "most_images": 64, "sides": "multiples of 32", "smallest_side": 64
-    }  # fmt: skip
+    assert said["sizes"] == {"most_images": 64, "sides": "multiples of 32", "smallest_side": 64}
     images = torch.randn(2, 3, 64, 480)
     torch.testing.assert_close(torch.export.load("x.pt2").module()(images)["logits"], model.network(images))
 
@@ -109,10 +107,20 @@ def test_a_file_that_computes_something_else_is_not_kept(plain, monkeypatch, tmp
         return lambda images: run(images) + 1e-2
 
     monkeypatch.setitem(programs.FORMATS, "wrong", replace(FORMATS["torch"], open=wrong))
-    monkeypatch.setattr(exporting, "attempts", lambda: attempts()[2:])
+    monkeypatch.setattr(exporting, "attempts", lambda size: attempts(size)[2:])
     with pytest.raises(InputError, match=r"as wrong \(fixed: logits of images .* differ by .*; fixed, batch"):
         export_run(model, "wrong", tmp_path / "out/x.pt2")
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_one_size_is_exported_where_it_is_asked_for(plain):
+    assert main(["export", plain.name, *LINE, "--size", "40", "72", "--out", "x.pt2"]) == 0
+    said = json.loads((plain.root / "x.pt2.json").read_text())
+    assert said["input"]["shape"] == ["batch", 3, 40, 72] and said["sizes"]["sides"] == "fixed"
+    program = torch.export.load("x.pt2").module()
+    assert program(torch.zeros(5, 3, 40, 72))["logits"].shape == (5, 3, 40, 72)
+    with pytest.raises(InputError, match="--size 0 72: give a height and a width"):
+        main(["export", plain.name, *LINE, "--size", "0", "72"])
 
 
 def test_what_is_not_exported_is_refused_in_one_line(tmp_path, monkeypatch):

@@ -150,7 +150,7 @@ class BoxWriter:
 
 
 def draw_found(image: NDArray[np.uint8], found: FoundObjects, name: str, classes: list[str]) -> Image.Image:
-    """The objects on an image `(H, W, 3)`, as the evaluation draws them; classes below."""
+    """An image `(H, W, 3)`, and the objects on it as the evaluation draws them; classes below."""
     nothing = GroundTruth(len(classes))
     nothing.add(name, {"boxes": np.zeros((0, 4)), "labels": np.zeros(0)})
     records = box_records(nothing[name], found.kept)["detections"]
@@ -159,8 +159,9 @@ def draw_found(image: NDArray[np.uint8], found: FoundObjects, name: str, classes
     hidden = len(records) - len(shown)
     caption += f" ({hidden} below)" if hidden else ""
     size = tile_size(image.shape[1], image.shape[0])
-    picture = with_masks(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS), image, shown)
+    picture = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
     ratios = (size[0] / image.shape[1], size[1] / image.shape[0])
-    tiles = [("detections", with_boxes(picture, list(reversed(shown)), ratios))]
+    boxes = with_boxes(with_masks(picture, image, shown), list(reversed(shown)), ratios)
+    tiles = [("image", picture), ("detections", boxes)]
     labels = sorted({box["label"] for box in shown})
     return draw_tiles(tiles, caption, [(label, classes[label]) for label in labels], ignore_index=-1)
