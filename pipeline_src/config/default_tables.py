@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline_src.components import COMPONENTS
 from pipeline_src.config.component_declarations import component
 from pipeline_src.config.model import HEADS, Outside
 from pipeline_src.errors import InputError
 from pipeline_src.reporting.metric_table import headlines
 
 COSTS = ("parameters", "flops", "training_memory", "testing_time")
-PICTURES = {"segmentation": ("predictions", "Image, ground truth and predictions")}
-BOX_PICTURES = ("detections", "Ground truth and detections")
 
 
 def with_default_tables(tree: dict[str, Any], outside: Outside) -> dict[str, Any]:
@@ -37,14 +36,20 @@ def _filled(study: Any, outside: Mapping[str, str]) -> Any:
         "row": ", ".join(_label(axis) for axis in vary) or "base",
         "metrics": [*(metric.name for metric in headlines(task)), *COSTS],
     }
-    kind, title = PICTURES.get(task, BOX_PICTURES)
-    figures = [
-        {"kind": "curves", "subject": "curves", "title": "Training loss and scores on val"},
-        {"kind": kind, "subject": kind, "title": title},
+    figures = [{"kind": "curves", "subject": "curves", "title": "Training loss and scores on val"}]
+    figures += [
+        {"kind": kind, "subject": kind, "title": "Ground truth and predictions"} for kind in _pictures(task)
     ]
     if study.get("baseline"):
         figures.insert(0, {"kind": "pareto", "subject": "pareto", "title": "Score against every cost"})
     return {**study, "tables": [table], "figures": figures}
+
+
+def _pictures(task: str) -> list[str]:
+    """The kinds of figures that show what networks of a task predict on images."""
+    kinds = [kind.partition(".")[2] for kind in COMPONENTS if kind.startswith("figure.")]
+    declared = {kind: component(f"figure.{kind}") for kind in kinds}
+    return [kind for kind, one in declared.items() if one.pictures and task in (one.tasks or ())]
 
 
 def _label(axis: str) -> str:
