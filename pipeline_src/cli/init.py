@@ -1,31 +1,42 @@
 """`init NAME`: looks at a user's data, says what is in it, and writes an overlay that is ready to run."""
 
 import argparse
+import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.config.load import load_params
 from pipeline_src.config.parameter_layers import Layer
 from pipeline_src.config.path_lengths import bad_name
+from pipeline_src.config.study import Params
 from pipeline_src.config.yaml_nodes import Place
 from pipeline_src.config.yaml_text import parse, read_yaml
-from pipeline_src.data.readers.coco import read_coco_json
-from pipeline_src.data.readers.mask_folders import read_masks
-from pipeline_src.data.readers.voc_detection import read_voc_xml
-from pipeline_src.data.readers.yolo import read_yolo
-from pipeline_src.data.records import SplitListing
+from pipeline_src.data.accepted_checksums import weights_row
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_text
-from pipeline_src.looking import boxes, masks
-from pipeline_src.looking.findings import Findings, missing_classes
-from pipeline_src.looking.folders import Layout, Splitting, coco_files, pairs_of_folders, write_made
+from pipeline_src.looking.findings import missing_classes
+from pipeline_src.looking.folders import Splitting
+from pipeline_src.looking.kinds import Wanted, look
+from pipeline_src.looking.mask_ids import given_ids, given_names
 from pipeline_src.looking.overlay import SMALL_BACKBONE, Choices, overlay_text
 from pipeline_src.running.gpus import visible_gpus
 
-MOST_PROBLEMS = 5
+MADE = ("train.txt", "val.txt", "train.json", "val.json")
+"""What may be written beside the overlay."""
+
+_OF_KINDS = {
+    "images": ("masks", "coco", "voc"),
+    "val_images": ("masks",),
+    "val_masks": ("masks",),
+    "val_coco": ("coco",),
+    "classes": ("masks",),
+    "ignore": ("masks",),
+}
+"""The kinds of data that an option says something of."""
 
 
 def add_init(commands: Any) -> None:
@@ -37,7 +48,9 @@ def add_init(commands: Any) -> None:
     kinds = parser.add_mutually_exclusive_group(required=True)
     kinds.add_argument("--masks", type=Path, metavar="DIR", help="index masks, beside --images")
     kinds.add_argument("--coco", type=Path, metavar="FILE", help="boxes in COCO's JSON format")
-    kinds.add_argument("--voc", type=Path, metavar="DIR", help="XML files beside --images, or a VOC folder")
+    kinds.add_argument(
+        "--voc", type=Path, metavar="DIR", help="folder with images and XML files, or a VOC folder"
+    )
     kinds.add_argument("--yolo", type=Path, metavar="DIR", help="folder with images/, labels/ and data.yaml")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images")
     parser.add_argument("--val-images", type=Path, metavar="DIR", help="images for validation, if apart")
@@ -45,16 +58,22 @@ def add_init(commands: Any) -> None:
     parser.add_argument(
         "--val-coco", type=Path, metavar="FILE", help="annotation file for validation, if apart"
     )
-    parser.add_argument("--classes", default="", help="class names by mask id: a,b,c (default: class_0, ...)")
     parser.add_argument(
-        "--ignore", type=int, default=255, metavar="ID", help="mask id of pixels that are not labelled (255)"
+        "--classes",
+        metavar="NAMES",
+        help="class names by mask id: a,b,c or a file with one a line (default: class_0, ...)",
+    )
+    parser.add_argument(
+        "--ignore",
+        metavar="IDS",
+        help="mask ids of pixels that are not labelled: 0 or 0,255 (default: 255, and what is named void)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images for validation")
     parser.add_argument(
         "--group-by",
         choices=("none", "folder", "prefix"),
         default="none",
-        help="keep images together whose names begin alike, such as frames of a video: prefix",
+        help="keep images of one folder, or of one prefix (before the last _ or -), in one split",
     )
     parser.add_argument("--backbone", help="a key of `backbones` in params.yaml (default: by the device)")
     parser.add_argument(
@@ -69,154 +88,95 @@ def run_init(options: argparse.Namespace) -> int:
     """Look, print, write; raises `InputError` with nothing written where the data cannot be used."""
     began = time.monotonic()
     name, out = _name(options.name), options.out or Path(f"{options.name}.yaml")
+    wanted, backbone = _wanted(options), _backbone(options.backbone)
     folder = out.with_name(f"{out.stem}_splits")
     if not options.force and (there := [path for path in (out, folder) if path.exists()]):
         raise InputError(f"{there[0]}: is there already; --force writes over it, --out writes elsewhere")
-    try:
-        lines, made = _written(options, name, out, Splitting(folder, options.seed, options.group_by))
-    except InputError:
-        if not options.force:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    print("\n".join(lines))
-    splits = f", and the splits in {folder}/" if made else ""
-    print(f"\nwrote {out}{splits} after {time.monotonic() - began:.1f} s; next:")
-    for command, what in (
-        (f"python -m pipeline_src price --configfile {out} --measure", "what it will cost"),
-        (f"snakemake -n --configfile {out}", "what would run"),
-        (f"snakemake --cores all --configfile {out}", f"run it; the answers: results/{name}/report.html"),
-    ):
+    with _restored(folder):
+        looked = look(wanted, Splitting(folder, options.seed, options.group_by))
+        choices = Choices(
+            name=name,
+            file=str(out),
+            task=wanted.task,
+            dataset=looked.entry,
+            size=looked.found.median_size,
+            train_images=looked.found.splits["train"].images,
+            gpu=bool(visible_gpus()),
+            backbone=backbone,
+            weights="none" if options.random_weights else None,
+        )
+        text = overlay_text(choices)
+        params = load_params(overlays=[Layer(str(out), parse(text, Place(str(out))))])
+        write_text(out, text)
+    looked.found.warnings += missing_classes(looked.found.splits, looked.classes, looked.found.what)
+    print("\n".join([f"splits: {looked.layout.origin}", *looked.found.lines(looked.classes)]))
+    print(f"\nwrote {out} after {time.monotonic() - began:.1f} s; next:")
+    for command, what in _next(out, name, _unverified(params, choices.network)):
         print(f"  {command}  # {what}")
     return 0
 
 
-def _written(
-    options: argparse.Namespace, name: str, out: Path, splitting: Splitting
-) -> tuple[list[str], bool]:
-    """Write the overlay; returns what was seen, in lines, and whether splits were made."""
-    entry, classes, found, layout, size = _LOOKS[_kind(options)](options, splitting)
-    task = "segmentation" if options.masks else "detection"
-    train = found.splits["train"].images
-    gpu = bool(visible_gpus())
-    weights = "none" if options.random_weights else None
-    choices = Choices(name, task, entry, size, train, gpu, _backbone(options.backbone), weights)
-    text = overlay_text(choices)
-    load_params(overlays=[Layer(str(out), parse(text, Place(str(out))))])
-    found.warnings += missing_classes(found.splits, classes, found.what)
-    write_text(out, text)
-    return found.lines(classes), bool(layout.made)
-
-
-Looked = tuple[dict[str, Any], list[str], Findings, Layout, tuple[int, int]]
-"""The `datasets` entry, class names as they are counted, findings, layout, median size of the images."""
-
-
-def _look_at_masks(options: argparse.Namespace, splitting: Splitting) -> Looked:
-    images = _needed(options.images, "--masks")
-    val = (options.val_images, options.val_masks) if options.val_images and options.val_masks else None
-    layout = pairs_of_folders(images, options.masks, ("images", "masks"), splitting, val)
-    listed = _listed(layout, read_masks, [])
-    samples = {
-        name: masks.look_at_masks(layout.root, listing.records, name, masks.SECONDS / len(listed))
-        for name, listing in listed.items()
-    }
-    given = [one.strip() for one in options.classes.split(",") if one.strip()]
-    classes = masks.classes_of(samples, given, options.ignore)
-    entry = _entry("masks", layout, classes) | {"ignore_index": options.ignore}
-    found = masks.findings_of(samples, classes)
-    found.warnings[:0] = _warned(listed)
-    return entry, classes, found, layout, found.median_size
-
-
-def _look_at_coco(options: argparse.Namespace, splitting: Splitting) -> Looked:
-    classes = boxes.coco_categories(options.coco)
-    layout = coco_files(options.coco, options.val_coco, options.images, splitting)
-    return _boxes("coco_json", layout, classes, read_coco_json)
-
-
-def _look_at_voc(options: argparse.Namespace, splitting: Splitting) -> Looked:
-    folders = (options.voc, *sorted(options.voc.glob("VOCdevkit/VOC*")))
-    inner = next((path for path in folders if (path / "Annotations").is_dir()), None)
-    annotations = inner / "Annotations" if inner else options.voc
-    images = options.images or (inner / "JPEGImages" if inner else None)
-    if images is None:
-        raise InputError(
-            f"{options.voc}: has no JPEGImages and Annotations; give --images, the folder of images"
-        )
-    layout = pairs_of_folders(images, annotations, ("images", "annotations"), splitting)
-    classes = boxes.xml_classes(layout.root, _records(_listed(layout, read_voc_xml, [])))
-    return _boxes("voc_xml", layout, classes, read_voc_xml)
-
-
-def _look_at_yolo(options: argparse.Namespace, splitting: Splitting) -> Looked:
-    root, below = options.yolo, "train" if (options.yolo / "train/images").is_dir() else ""
-    layout = pairs_of_folders(
-        root / below / "images",
-        root / below / "labels",
-        ("images", "labels"),
-        splitting,
-        _yolo_val(root, below),
+def _next(out: Path, name: str, unverified: str | None) -> list[tuple[str, str]]:
+    """The commands that come next, as a shell takes them, and what each does."""
+    file = shlex.quote(str(out))
+    run, why = (
+        f"snakemake --cores all --configfile {file}",
+        f"run it; the answers: results/{name}/report.html",
     )
-    return _boxes("yolo", layout, boxes.yolo_classes(root), read_yolo)
+    if unverified:
+        run += " --config accept_unverified=true"
+        why += f" (once with --config: nobody publishes a checksum of {unverified}, it is recorded)"
+    return [
+        (f"python -m pipeline_src price --configfile {file} --measure", "what it will cost"),
+        (f"snakemake -n --configfile {file}", "what would run"),
+        (run, why),
+    ]
 
 
-def _yolo_val(root: Path, below: str) -> tuple[Path, Path] | None:
-    """Roboflow's layout: `train/images`, `valid/images`; else the splits are found below `images`."""
-    for name in ("valid", "val", "test"):
-        if below and (root / name / "images").is_dir():
-            return root / name / "images", root / name / "labels"
-    return None
+def _unverified(params: Params, network: str) -> str | None:
+    """The weights that the run fetches and nobody knows a checksum of; None where there are none."""
+    backbone = params.backbones[network]
+    if backbone.weights != "pretrained" or weights_row(backbone.timm).checksums:
+        return None
+    return backbone.timm
 
 
-_LOOKS = {"masks": _look_at_masks, "coco": _look_at_coco, "voc": _look_at_voc, "yolo": _look_at_yolo}
+@contextmanager
+def _restored(folder: Path) -> Iterator[None]:
+    """Where the block raises, the lists in a folder are what they were before."""
+    before = (
+        {path: path.read_bytes() for path in folder.glob("*") if path.name in MADE}
+        if folder.is_dir()
+        else None
+    )
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            for path in (folder / name for name in MADE):
+                path.write_bytes(before[path]) if path in before else path.unlink(missing_ok=True)
+        raise
 
 
-def _kind(options: argparse.Namespace) -> str:
-    return next(kind for kind in _LOOKS if getattr(options, kind) is not None)
-
-
-def _boxes(format_name: str, layout: Layout, classes: list[str], read: Any) -> Looked:
-    listed = _listed(layout, read, classes)
-    found = boxes.look_at_boxes(layout.root, {name: one.records for name, one in listed.items()}, classes)
-    found.warnings[:0] = _warned(listed)
-    if not found.image_sizes:
-        raise InputError(f"{layout.root}: no image could be opened; {(found.warnings or [''])[0]}")
-    return _entry(format_name, layout, classes), classes, found, layout, found.median_size
-
-
-def _listed(layout: Layout, read: Any, classes: Sequence[str]) -> dict[str, SplitListing[Any]]:
-    """The records of every split; lists that have to be made are written before."""
-    write_made(layout)
-    return {
-        name: read([layout.root], name, {**split, "classes": ["background", *classes]})
-        for name, split in layout.splits.items()
+def _wanted(options: argparse.Namespace) -> Wanted:
+    """What was said of the data; an `InputError` for an option that this kind of data does not have."""
+    kinds = ("masks", "coco", "voc", "yolo")
+    kind = next(kind for kind in kinds if getattr(options, kind) is not None)
+    for option, of_kinds in _OF_KINDS.items():
+        if getattr(options, option) is not None and kind not in of_kinds:
+            flag, others = f"--{option.replace('_', '-')}", " or ".join(f"--{one}" for one in of_kinds)
+            raise InputError(f"{flag} goes with {others}, not with --{kind}")
+    if (options.val_images is None) != (options.val_masks is None):
+        raise InputError("--val-images and --val-masks belong together; give both or none")
+    places = {
+        name: getattr(options, name) for name in (*kinds, "images", "val_images", "val_masks", "val_coco")
     }
-
-
-def _records(listed: dict[str, SplitListing[Any]]) -> list[Any]:
-    return [record for listing in listed.values() for record in listing.records]
-
-
-def _warned(listed: dict[str, SplitListing[Any]]) -> list[str]:
-    """What readers found; a data set with problems is written all the same, and the manifest refuses it."""
-    problems = [text for one in listed.values() for text in one.problems]
-    more = [f"... and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
-    return [*problems[:MOST_PROBLEMS], *more, *(text for one in listed.values() for text in one.warnings)]
-
-
-def _entry(format_name: str, layout: Layout, classes: list[str]) -> dict[str, Any]:
-    return {
-        "format": format_name,
-        "source": {"kind": "folder", "root": str(layout.root)},
-        "splits": layout.splits,
-        "classes": classes,
-    }
-
-
-def _needed(images: Path | None, beside: str) -> Path:
-    if images is None:
-        raise InputError(f"--images is missing: the folder of the images that {beside} belong to")
-    return images
+    for place in places.values():
+        if place is not None and "$" in str(place.resolve()):
+            raise InputError(f"{place}: parameters take a $ in a path for a variable; rename the folder")
+    return Wanted(**places, names=given_names(options.classes or ""), ignore=given_ids(options.ignore))
 
 
 def _name(name: str) -> str:
@@ -232,5 +192,7 @@ def _name(name: str) -> str:
 def _backbone(key: str | None) -> str | None:
     known = read_yaml("params.yaml")["backbones"]
     if key is not None and key not in (*known, SMALL_BACKBONE):
-        raise InputError(f"--backbone {key!r} is none of params.yaml's; use {', '.join(known)}")
+        raise InputError(
+            f"--backbone {key!r} is none of params.yaml's; use {', '.join([*known, SMALL_BACKBONE])}"
+        )
     return key

@@ -85,7 +85,7 @@ def open_file(root: Path, file: CheckedFile, what: str, problems: list[str]) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
-            lost = _lost(image, data)
+            lost = lost_in_decoding(image, data)
             image.load()
     except DECODE_ERRORS as error:
         reason = "it is empty" if not data else " ".join(str(error).split()) or type(error).__name__
@@ -102,7 +102,7 @@ def open_file(root: Path, file: CheckedFile, what: str, problems: list[str]) -> 
     return image
 
 
-def _lost(image: Image.Image, data: bytes) -> str | None:
+def lost_in_decoding(image: Image.Image, data: bytes) -> str | None:
     """What of an image would be lost without a word when it is decoded; None where nothing is."""
     pages = getattr(image, "n_frames", 1)
     if pages > 1 and image.format != "MPO":  # a phone's photograph with a preview beside it

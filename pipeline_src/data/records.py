@@ -8,10 +8,11 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipeline_src.errors import InputError
 
@@ -109,13 +110,72 @@ def list_folder(path: Path) -> list[str]:
     except OSError as error:
         raise InputError(f"{path}: the folder cannot be read ({error.strerror})") from None
     for name in names:
-        if any(unicodedata.category(letter) in _UNUSABLE for letter in name):
+        if not (name.isascii() and name.isprintable()) and any(
+            unicodedata.category(letter) in _UNUSABLE for letter in name
+        ):
             raise InputError(f"{path}: file name {name!a} cannot be used; rename it")
     return sorted(names)
 
 
+def list_named(path: Path, entries: Iterable[str]) -> list[str]:
+    """As `list_folder`, and the files of the folders below that a list's entries name, as `clip/0001.png`."""
+    names = list_folder(path)
+    for folder in folders_named(path, entries):
+        names += [f"{folder}/{name}" for name in list_folder(path / folder)]
+    return names
+
+
+def folders_named(path: Path, entries: Iterable[str]) -> list[str]:
+    """The folders below `path` that entries of a list name, sorted."""
+    stated = {
+        line.replace("\\", "/").rpartition("/")[0]
+        for entry in entries
+        if "/" in entry or "\\" in entry
+        for line in (entry, _first_column(entry))
+    }
+    tails = {tail for folder in stated for tail in _tails(folder)}
+    return sorted(tail for tail in tails if ".." not in tail.split("/") and (path / tail).is_dir())
+
+
+def named_sources(root: Path, spec: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
+    """The folders under `keys` of a split's `spec`, those below them that its list names, and the list."""
+    folders = [str(spec[key]) for key in keys]
+    if not spec.get("list"):
+        return tuple(folders)
+    entries = read_list(root / spec["list"])
+    below = [f"{folder}/{inner}" for folder in folders for inner in folders_named(root / folder, entries)]
+    return (*folders, *below, spec["list"])
+
+
+def join(folder: str, name: str) -> str:
+    """A file of a folder, with `/`; pathlib alone would take a second for thousands of names."""
+    return f"{_prefix(folder)}{name}"
+
+
+@cache
+def _prefix(folder: str) -> str:
+    return (Path(folder) / "_").as_posix().removesuffix("_")
+
+
+def _split_suffix(name: str) -> tuple[str, str]:
+    """A name without its ending, and the ending in small letters; none of `.hidden`."""
+    bare, dot, suffix = name.rpartition(".")
+    return (bare, f".{suffix.lower()}") if dot and bare and not bare.endswith("/") else (name, "")
+
+
+def _first_column(entry: str) -> str:
+    return re.split(r"[\t,;]|\s+(?=\S+$)", entry.strip(), maxsplit=1)[0].strip()
+
+
+def _tails(path: str) -> Iterator[str]:
+    """A path, and what is left of it without its first folders: `a/b/c`, `b/c`, `c`."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    for start in range(len(parts)):
+        yield "/".join(parts[start:])
+
+
 class FilesByStem:
-    """The files of a folder with certain endings, in any case, found by stem.
+    """The files of a folder with certain endings, in any case, found by stem (`clip/0001` in a folder below).
 
     Letters that look the same are the same, however they are composed (Unicode's NFC and NFD): a list or a
     mask may come from another system than the images.
@@ -125,9 +185,9 @@ class FilesByStem:
         self.names: dict[str, list[str]] = {}
         self._stems: dict[str, str] = {}
         for name in names:
-            path = Path(name)
-            if path.suffix.lower() in suffixes:
-                stem = same_letters(path.stem)
+            bare, suffix = _split_suffix(name)
+            if suffix in suffixes:
+                stem = same_letters(bare)
                 self.names.setdefault(stem, []).append(name)
                 self._stems[same_letters(name)] = stem
 
@@ -136,20 +196,24 @@ class FilesByStem:
 
         None where there is no such file.
         """
-        first = re.split(r"[\t,;]|\s+(?=\S+$)", entry.strip(), maxsplit=1)[0].strip()
-        for line in dict.fromkeys((entry, first)):
-            for text in dict.fromkeys((line, line.replace("\\", "/").rpartition("/")[2])):
-                name = same_letters(text)
-                if name in self._stems:
-                    return self._stems[name]
-                # a list made for images of another file type, such as 0001.png where 0001.jpg is there
-                bare = (
-                    name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
-                )
-                for stem in (name, bare):
-                    if stem in self.names:
-                        return stem
+        for text in _readings(entry):
+            name = same_letters(text)
+            if name in self._stems:
+                return self._stems[name]
+            # a list made for images of another file type, such as 0001.png where 0001.jpg is there
+            start, suffix = _split_suffix(name)
+            for stem in (name, start if suffix in IMAGE_SUFFIXES else name):
+                if stem in self.names:
+                    return stem
         return None
+
+
+def _readings(entry: str) -> Iterator[str]:
+    """What a line of a list may mean, the likeliest first."""
+    yield entry
+    for line in (entry, _first_column(entry)):
+        yield line
+        yield from _tails(line.replace("\\", "/"))
 
 
 def same_letters(text: str) -> str:

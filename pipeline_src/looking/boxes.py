@@ -1,154 +1,169 @@
 """Looks at boxes: classes, boxes by class and size, what seems wrong. Images are opened for sizes only."""
 
 import random
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
-import yaml
-from PIL import Image
-
-from pipeline_src.data.check_file import DECODE_ERRORS, is_rotated
 from pipeline_src.data.detection.records import AnnotatedObject, DetectionRecord
 from pipeline_src.data.detection.voc_xml import parse_voc_xml
 from pipeline_src.data.detection.yolo_txt import parse_yolo
 from pipeline_src.errors import InputError
-from pipeline_src.files import read_json
-from pipeline_src.looking.findings import Findings, SplitFindings, size_of_object
+from pipeline_src.looking.findings import Findings, SplitFindings, size_of_object, some
+from pipeline_src.looking.headers import Header, read_header, sizes_on_disk, turned_line
 
-OPENED = 1000
-"""Images whose headers are read for sizes; with YOLO's labels all are, since boxes are fractions of them."""
-LISTED = 3
-
-
-def coco_categories(path: Path) -> list[str]:
-    """Names of the categories that have boxes, by their ids; an `InputError` for another kind of JSON."""
-    value = read_json(path)
-    try:
-        used = Counter(entry["category_id"] for entry in value["annotations"])
-        found = [(entry["id"], entry["name"]) for entry in value["categories"] if used[entry["id"]]]
-    except (TypeError, KeyError, AttributeError):
-        raise InputError(
-            f"{path}: is not in COCO's format; it needs images, annotations with category_id, categories"
-        ) from None
-    if not found:
-        raise InputError(f"{path}: no category has an annotation; nothing can be learned from it")
-    return [str(name) for _, name in sorted(found, key=lambda pair: str(pair[0]).zfill(12))]
+SECONDS = 0.8
+"""How long files are opened for, over all splits."""
+CHUNK = 64
+THREADS = 4
+_OBJECT = re.compile(rb"<object>\s*<name>([^<&]*)</name>")
 
 
 def xml_classes(root: Path, records: Sequence[DetectionRecord]) -> list[str]:
-    """Names of the objects in XML files, sorted; an `InputError` where there is none."""
+    """Names of the objects in XML files, sorted; an `InputError` where there is none.
+
+    All files are read, since a class that stands in few would be missed by a choice.
+    """
     names: set[str] = set()
-    for record in records:
-        try:
-            tree = ET.parse(root / record.annotation)
-        except (OSError, ET.ParseError):
-            continue  # the check of the records names it
-        names |= {(found.findtext("name") or "").strip() for found in tree.iter("object")}
+    with ThreadPoolExecutor(THREADS) as pool:
+        for found in pool.map(_names_in, (f"{root}/{record.annotation}" for record in records)):
+            names |= found
     if not names - {""}:
-        raise InputError(f"{root}: no XML file names an object")
+        raise InputError(f"{root}: no XML file of an image names an object")
     return sorted(names - {""})
 
 
-def yolo_classes(root: Path) -> list[str]:
-    """Names in order of their numbers, from `data.yaml` or `classes.txt`; an `InputError` without either."""
-    for name in ("data.yaml", "data.yml", "dataset.yaml"):
-        if (root / name).is_file():
-            try:
-                value: Any = yaml.safe_load((root / name).read_text(encoding="utf-8-sig"))
-            except (yaml.YAMLError, UnicodeDecodeError):
-                raise InputError(f"{root / name}: is no YAML") from None
-            names = value.get("names") if isinstance(value, dict) else None
-            if isinstance(names, dict):
-                names = [names[key] for key in sorted(names)]
-            if isinstance(names, list) and names:
-                return [str(one) for one in names]
-            raise InputError(f"{root / name}: has no names; it needs a list of class names under `names`")
-    for name in ("classes.txt", "labels/classes.txt"):
-        if (root / name).is_file():
-            return [
-                line.strip()
-                for line in (root / name).read_text(encoding="utf-8-sig").splitlines()
-                if line.strip()
-            ]
-    raise InputError(f"{root}: neither data.yaml nor classes.txt is there; one of them names the classes")
+def _names_in(path: str) -> set[str]:
+    try:
+        data = Path(path).read_bytes()
+        names = _OBJECT.findall(data)
+        if len(names) == data.count(b"<object"):  # as VOC and its tools write it
+            return {name.decode().strip() for name in names}
+        return {(one.findtext("name") or "").strip() for one in ET.fromstring(data).findall("object")}
+    except (OSError, ET.ParseError, UnicodeDecodeError):
+        return set()  # the look at the records names it
 
 
 def look_at_boxes(
-    root: Path, splits: Mapping[str, Sequence[DetectionRecord]], classes: Sequence[str]
+    root: Path,
+    splits: Mapping[str, Sequence[DetectionRecord]],
+    classes: Sequence[str],
+    seconds: float = SECONDS,
 ) -> Findings:
-    """Count the boxes of every split; what cannot be read, and what is suspicious, is a warning."""
+    """Count the boxes of every split; what cannot be read, and what is suspicious, is a warning.
+
+    Boxes that the reader has are all counted; files of annotations and headers of images are opened in a
+    seeded order, until `seconds` are over.
+    """
     found = Findings("boxes")
-    labels = {name: number for number, name in enumerate(classes, 1)}
     for name, records in splits.items():
-        split = SplitFindings(len(records), len(records))
-        every = max(1, len(records) // OPENED)
-        chosen = set(random.Random(0).sample(range(len(records)), len(records))[::every])
-        problems: list[str] = []
-        rotated: list[str] = []
-        for place, record in enumerate(records):
-            size = record.size
-            if place in chosen or record.form == "yolo":
-                size = _open(root, record, problems, rotated) or size
-                found.image_sizes += [size] if size else []
-            objects = _objects(root, record, labels, size or (1, 1), problems)
-            problems += suspicious(record.id, objects)
-            for one in objects:
-                split.counts[classes[one.label - 1]] += 1
-                x1, y1, x2, y2 = one.box
-                split.sizes[size_of_object(one.area or (x2 - x1) * (y2 - y1))] += 1
-        found.splits[name] = split
-        more = f" (and {len(problems) - LISTED} more)" if len(problems) > LISTED else ""
-        found.warnings += [f"{name}: {text}" for text in problems[:LISTED]]
-        found.warnings[-1:] = [text + more for text in found.warnings[-1:]] if more else found.warnings[-1:]
-        if rotated:
-            found.warnings.append(
-                f"{name}: {len(rotated)} images carry a rotation (EXIF), first {rotated[0]}"
-            )
+        look = _Look(root, name, classes)
+        known = [record for record in records if record.objects is not None]
+        for record in known:
+            look.count(record, record.objects or ())
+        chosen = random.Random(0).sample(list(records), len(records))
+        opened, began = 0, time.monotonic()
+        with ThreadPoolExecutor(THREADS) as pool:
+            for chunk in _chunks(chosen):
+                for record, header in zip(chunk, pool.map(look.header, chunk), strict=True):
+                    look.add(record, header)
+                opened += len(chunk)
+                if time.monotonic() - began > seconds / len(splits):
+                    break
+        whole = len(known) == len(records)
+        look.split.images, look.split.looked_at = len(records), len(records) if whole else opened
+        look.split.opened = opened
+        found.splits[name] = look.split
+        found.image_sizes += look.sizes
+        found.warnings += [*look.missing(records), *look.lines()]
     return found
 
 
-def suspicious(record: str, objects: Sequence[AnnotatedObject]) -> list[str]:
+def _chunks(records: Sequence[DetectionRecord]) -> Iterator[Sequence[DetectionRecord]]:
+    for start in range(0, len(records), CHUNK):
+        yield records[start : start + CHUNK]
+
+
+class _Look:
+    """What is found in one split, gathered while its records come in."""
+
+    def __init__(self, root: Path, name: str, classes: Sequence[str]) -> None:
+        self.root, self.name, self.classes = root, name, classes
+        self.labels = {label: number for number, label in enumerate(classes, 1)}
+        self.split = SplitFindings(0, 0)
+        self.sizes: list[tuple[int, int]] = []
+        self.problems: list[str] = []
+        self.turned: list[str] = []
+        self.unlikely: dict[str, list[str]] = {}
+
+    def header(self, record: DetectionRecord) -> Header:
+        return read_header(self.root / record.image, record.image)
+
+    def add(self, record: DetectionRecord, header: Header) -> None:
+        """Take in an opened image, and the annotation file that is its own."""
+        self.problems += [header.problem] if header.problem else []
+        self.turned += [record.image] if header.turned else []
+        if all(header.size):
+            self.sizes.append(header.size)
+        if record.objects is None:
+            self.count(record, self._objects(record, header.size if all(header.size) else (1, 1)))
+
+    def count(self, record: DetectionRecord, objects: Sequence[AnnotatedObject]) -> None:
+        """Take in the objects of an image."""
+        for one in objects:
+            self.split.counts[self.classes[one.label - 1]] += 1
+            x1, y1, x2, y2 = one.box
+            self.split.sizes[size_of_object(one.area or (x2 - x1) * (y2 - y1))] += 1
+        for what in unlikely(objects):
+            self.unlikely.setdefault(what, []).append(record.id)
+
+    def missing(self, records: Sequence[DetectionRecord]) -> list[str]:
+        """Lines about images without an annotation file, all of the split's."""
+        own = {record.annotation: record.image for record in records if record.objects is None}
+        there = sizes_on_disk(self.root, list(own))
+        lost = [image for annotation, image in own.items() if annotation not in there]
+        bare = [one.image for one in records if one.annotation == one.image]
+        lines = []
+        if lost:
+            lines.append(f"{self.name}: {len(lost)} images have no annotation file, first {lost[0]}")
+        if bare:
+            lines.append(
+                f"{self.name}: {len(bare)} images have no label file, so no objects, first {bare[0]}"
+            )
+        return lines
+
+    def lines(self) -> list[str]:
+        """Everything else that looks wrong."""
+        split = self.split
+        of = "" if split.looked_at == split.images else f" of {split.looked_at}"
+        kinds = [
+            f"{self.name}: {len(records)}{of} images: {what}, first {records[0]!r}"
+            for what, records in self.unlikely.items()
+        ]
+        return [*some(self.name, self.problems), *kinds, *turned_line(self.name, self.turned)]
+
+    def _objects(self, record: DetectionRecord, size: tuple[int, int]) -> list[AnnotatedObject]:
+        try:
+            data = (self.root / record.annotation).read_bytes()
+        except OSError:
+            return []  # `missing` says it
+        if record.form == "yolo":
+            objects, wrong = parse_yolo(data, record.annotation, len(self.labels), size)
+        else:
+            parsed = parse_voc_xml(data, record.annotation, self.labels, record.pixels)
+            objects, wrong = parsed.objects, parsed.problems
+        self.problems += wrong
+        return objects
+
+
+def unlikely(objects: Sequence[AnnotatedObject]) -> list[str]:
     """What is possible and unlikely about an image's boxes."""
     found = []
-    doubled = [key for key, times in Counter((one.label, one.box) for one in objects).items() if times > 1]
-    if doubled:
-        found.append(f"{record}: a box stands there twice")
+    if len({(one.label, one.box) for one in objects}) < len(objects):
+        found.append("a box stands there twice")
     if len(objects) and all(max(one.box) <= 1 for one in objects):
-        found.append(f"{record}: all boxes lie within one pixel; are they fractions of the image?")
+        found.append("all boxes lie within one pixel; they seem to be fractions where pixels are meant")
     return found
-
-
-def _open(
-    root: Path, record: DetectionRecord, problems: list[str], rotated: list[str]
-) -> tuple[int, int] | None:
-    try:
-        with Image.open(root / record.image) as image:
-            rotated += [record.image] if is_rotated(image) else []
-            return image.size
-    except FileNotFoundError:
-        problems.append(f"{record.image} is missing")
-    except DECODE_ERRORS as error:
-        problems.append(f"{record.image} cannot be decoded ({type(error).__name__})")
-    return None
-
-
-def _objects(
-    root: Path, record: DetectionRecord, labels: Mapping[str, int], size: tuple[int, int], problems: list[str]
-) -> list[AnnotatedObject]:
-    if record.objects is not None:
-        return list(record.objects)
-    try:
-        data = (root / record.annotation).read_bytes()
-    except OSError:
-        problems.append(f"{record.annotation} is missing")
-        return []
-    if record.form == "yolo":
-        objects, wrong = parse_yolo(data, record.annotation, len(labels), size)
-    else:
-        parsed = parse_voc_xml(data, record.annotation, labels, record.pixels)
-        objects, wrong = parsed.objects, parsed.problems
-    problems += wrong
-    return objects

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 SMALL, LARGE = 32**2, 96**2
@@ -13,23 +13,25 @@ SMALL, LARGE = 32**2, 96**2
 class SplitFindings:
     """Of one split: its images, how much of each class, and objects by size, where there are objects.
 
-    `looked_at` images were opened; what was counted is of these.
+    What was counted is of `looked_at` images; `opened` of them gave their sizes, None: all of these.
     """
 
     images: int
     looked_at: int
+    opened: int | None = None
     counts: Counter[str] = field(default_factory=Counter)
     sizes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Findings:
-    """Of a whole data set. `what` is counted: pixels or boxes."""
+    """Of a whole data set. `what` is counted: pixels or boxes. `notes` say more of a class, as its colour."""
 
     what: str
     splits: dict[str, SplitFindings] = field(default_factory=dict)
     image_sizes: list[tuple[int, int]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def median_size(self) -> tuple[int, int]:
@@ -39,7 +41,7 @@ class Findings:
 
     def lines(self, classes: Iterable[str]) -> list[str]:
         """Everything as text."""
-        found = [f"{name}: {split.images} images" + _sampled(split) for name, split in self.splits.items()]
+        found = [f"{name}: {split.images:,} images" + _sampled(split) for name, split in self.splits.items()]
         widths, heights = zip(*self.image_sizes, strict=True)
         smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
         width, height = self.median_size
@@ -51,7 +53,8 @@ class Findings:
         )
         for name in names:
             shares = [_share(split.counts, name, self.what) for split in self.splits.values()]
-            found.append(f"  {name.ljust(wide + 2)}" + "".join(text.rjust(14) for text in shares))
+            note = f"  {self.notes[name]}" if name in self.notes else ""
+            found.append(f"  {name.ljust(wide + 2)}" + "".join(text.rjust(14) for text in shares) + note)
         if any(split.sizes for split in self.splits.values()):
             for size in ("small", "medium", "large"):
                 counts = [f"{split.sizes[size]:,}" for split in self.splits.values()]
@@ -76,8 +79,19 @@ def missing_classes(splits: Mapping[str, SplitFindings], classes: Iterable[str],
     ]
 
 
+def some(split: str, problems: Sequence[str], shown: int = 3) -> list[str]:
+    """The first problems of a split, a line each, and how many more there are."""
+    more = f" (and {len(problems) - shown} more)" if len(problems) > shown else ""
+    lines = [f"{split}: {text}" for text in problems[:shown]]
+    return [*lines[:-1], *(line + more for line in lines[-1:])]
+
+
 def _sampled(split: SplitFindings) -> str:
-    return "" if split.looked_at == split.images else f", {split.looked_at} of them looked at"
+    if split.looked_at < split.images:
+        return f", {split.looked_at:,} of them looked at (a seeded choice)"
+    if split.opened is not None and split.opened < split.images:
+        return f", {split.opened:,} of them opened for their size (a seeded choice)"
+    return ""
 
 
 def _share(counts: Counter[str], name: str, what: str) -> str:

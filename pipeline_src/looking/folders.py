@@ -1,32 +1,38 @@
-"""Finds out how a user's folders are laid out, and makes the `datasets` entry that says so.
+"""Finds out how a user's folders are laid out, and makes the `splits` entry that says so.
 
 The user's folders are only read; lists and annotation files that have to be made stand beside the overlay.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data.records import IMAGE_SUFFIXES, list_folder, read_list
+from pipeline_src.data.readers.mask_folders import MASK_SUFFIXES
+from pipeline_src.data.records import IMAGE_SUFFIXES, FilesByStem, list_folder, read_list
 from pipeline_src.errors import InputError
-from pipeline_src.files import read_json, write_text
+from pipeline_src.files import write_text
 from pipeline_src.looking.splits import Grouping, split_names
+from pipeline_src.predicting.images import images_below
 
 VAL_NAMES = ("val", "valid", "validation", "test")
+TRIED = 50
+"""Images by whose names a suffix of masks is looked for."""
 
 
 @dataclass
 class Layout:
     """A data set's entry as far as folders say it: `root`, and a `split` section for each split.
 
-    `made` are files that the overlay needs, with their text, to be written once all is well.
+    `made` are files that the overlay needs, with their text, to be written once all is well. `origin` says
+    where the splits come from.
     """
 
     root: Path
     splits: dict[str, dict[str, Any]]
+    origin: str
     made: dict[Path, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,12 @@ class Splitting:
     seed: int = 0
     group_by: Grouping = "none"
 
+    @property
+    def origin(self) -> str:
+        """It in words."""
+        groups = "" if self.group_by == "none" else f", images of one {self.group_by} together"
+        return f"made with seed {self.seed}{groups}; lists in {self.folder}/"
+
 
 def pairs_of_folders(
     first: Path,
@@ -44,74 +56,84 @@ def pairs_of_folders(
     keys: tuple[str, str],
     splitting: Splitting,
     val: tuple[Path, Path] | None = None,
+    suffix: str = "",
 ) -> Layout:
     """Images and masks, or images and annotations, in two folders.
 
-    Splits are `val`, given by the user; folders `train` and `val` below both; lists `train.txt` and
-    `val.txt` beside them; or else made. Raises `InputError` where a folder or all images are missing.
+    Splits are `val`, given by the user; folders `train` and `val` below both, or above both; lists
+    `train.txt` and `val.txt` beside them; or else made. `suffix` is what masks have that lie among images.
+
+    Raises `InputError` where a folder or all images are missing.
     """
     for folder in (first, second, *(val or ())):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
-    root = _common([first, second, *(val or ())])
-    if val is not None:
-        return Layout(root, {"train": _split(root, keys, (first, second)), "val": _split(root, keys, val)})
-    below = {name: (first / name, second / name) for name in ("train", *VAL_NAMES)}
-    there = [name for name, pair in below.items() if all(folder.is_dir() for folder in pair)]
-    if "train" in there and len(there) > 1:
-        return Layout(
-            root,
-            {"train": _split(root, keys, below["train"]), "val": _split(root, keys, below[there[1]])},
-        )
-    names = images_in(first)
-    if not names:
-        raise InputError(f"{first}: holds no image; images end in {', '.join(IMAGE_SUFFIXES)}")
-    split = _split(root, keys, (first, second))
-    stems = [Path(name).stem for name in names]
+    origin = "as given"
+    if val is None:
+        origin = "folders that are there"
+        val = next((pair for pair in _counterparts(first, second) if all(one.is_dir() for one in pair)), None)
+    parts = {"train": (first, second)} | ({"val": val} if val else {})
+    if val is None:
+        below = [(first / name, second / name) for name in ("train", *VAL_NAMES)]
+        there = [pair for pair in below if all(folder.is_dir() for folder in pair)]
+        if len(there) > 1 and below[0] in there:
+            parts = {"train": there[0], "val": there[1]}
+    root = common_folder([folder for pair in parts.values() for folder in pair])
+    if len(parts) > 1:
+        layout = Layout(root, {}, origin)
+        for name, pair in parts.items():
+            images = _images(*pair, suffix)
+            layout.splits[name] = _split(root, keys, pair)
+            if any("/" in stem for stem in images.names):  # in folders below, which a list has to name
+                _add_list(layout, splitting.folder / f"{name}.txt", name, images.names)
+        return layout
+    images, split = _images(first, second, suffix), _split(root, keys, (first, second))
     near = [root, first.parent, root / "ImageSets/Segmentation", root / "ImageSets/Main"]
-    lists = _lists_in(near, {*names, *stems})
+    lists, warnings = _lists_in(near, images)
     if lists is not None:
-        train, held_out = (_below(root, path) for path in lists)
-        return Layout(root, {"train": {**split, "list": train}, "val": {**split, "list": held_out}})
-    made = dict(
-        zip(("train", "val"), split_names(stems, splitting.seed, group_by=splitting.group_by), strict=True)
-    )
-    paths = {name: splitting.folder / f"{name}.txt" for name in made}
-    return Layout(
-        root,
-        {name: {**split, "list": _below(root, path)} for name, path in paths.items()},
-        {paths[name]: "\n".join(entries) + "\n" for name, entries in made.items()},
-    )
-
-
-def coco_files(train: Path, val: Path | None, images: Path | None, splitting: Splitting) -> Layout:
-    """One annotation file, which is split, or one for each split; `images` is where its file names start.
-
-    Raises `InputError` where the images are not found.
-    """
-    folder = images or _images_of(train)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    root = _common([folder, train.parent])
-    entry = {"images": _below(root, folder)}
-    if val is not None:
-        files = {"train": train, "val": val}
-        return Layout(
-            root, {name: {**entry, "annotations": _below(root, path)} for name, path in files.items()}
+        entries = {name: {**split, "list": below_root(root, path)} for name, path in lists.items()}
+        return Layout(root, entries, f"lists {' and '.join(path.name for path in lists.values())}")
+    layout = Layout(root, {name: dict(split) for name in ("train", "val")}, splitting.origin)
+    layout.warnings += warnings
+    stems = sorted(images.names)
+    if splitting.group_by == "none" and any("/" in stem for stem in stems):
+        layout.warnings.append(
+            "images lie in folders; if those of one folder are alike, as frames are, say --group-by folder"
         )
-    value = read_json(train)
-    names = {str(one["id"]): str(one["file_name"]) for one in value["images"]}
-    parts = split_names(list(names.values()), splitting.seed, group_by=splitting.group_by)
-    layout = Layout(root, {})
-    for name, part in zip(("train", "val"), parts, strict=True):
-        kept = set(part)
-        path = splitting.folder / f"{name}.json"
-        chosen = [one for one in value["images"] if str(one["file_name"]) in kept]
-        ids = {str(one["id"]) for one in chosen}
-        boxes = [one for one in value["annotations"] if str(one["image_id"]) in ids]
-        layout.made[path] = json.dumps({**value, "images": chosen, "annotations": boxes}, ensure_ascii=False)
-        layout.splits[name] = {**entry, "annotations": _below(root, path)}
+    made = split_names(stems, splitting.seed, group_by=splitting.group_by)
+    for name, chosen in zip(("train", "val"), made, strict=True):
+        _add_list(layout, splitting.folder / f"{name}.txt", name, chosen)
     return layout
+
+
+def mask_suffix(images: Path, masks: Path) -> str:
+    """What the masks' stems have after the images', such as `_mask`; empty where stems are the same.
+
+    Raises `InputError` where no image has a mask, and where images and masks cannot be told apart.
+    """
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
+    same = images.resolve() == masks.resolve()
+    stems = set(_images(images, masks, "").names)
+    files = images_in(masks) if same else _names_in(masks)
+    of_masks = FilesByStem(files, MASK_SUFFIXES).names.keys()
+    if not same and stems & of_masks:
+        return ""
+    ends: dict[str, int] = {}
+    for stem in sorted(stems)[:TRIED]:
+        for mask in (one for one in of_masks if len(one) > len(stem) and one.startswith(stem)):
+            ends.setdefault(mask[len(stem) :], 0)
+    for end in ends:
+        ends[end] = sum(stem + end in of_masks for stem in stems)
+    best = max(ends, key=lambda end: ends[end], default="")
+    if best and (same or 2 * ends[best] >= len(stems)):
+        return best
+    what = f"{len(stems)} images and {len(of_masks)} masks ({', '.join(MASK_SUFFIXES)})"
+    raise InputError(
+        f"no image of {images} has a mask in {masks}: there are {what}; a mask has its image's name"
+        + (f", such as {min(stems)}.png" if stems else "")
+    )
 
 
 def write_made(layout: Layout) -> None:
@@ -122,53 +144,86 @@ def write_made(layout: Layout) -> None:
 
 def images_in(folder: Path) -> list[str]:
     """Names of the images in a folder."""
-    return [name for name in list_folder(folder) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    return [name for name in list_folder(folder) if name.lower().endswith(IMAGE_SUFFIXES)]
 
 
-def _images_of(annotations: Path) -> Path:
-    """Where the images of an annotation file probably are: the first file name is looked for."""
-    value = read_json(annotations)
-    try:
-        name = str(value["images"][0]["file_name"])
-    except (TypeError, KeyError, IndexError):
-        raise InputError(f"{annotations}: is not in COCO's format, or lists no image") from None
-    near = [annotations.parent, annotations.parent.parent]
-    candidates = [folder for base in near for folder in (base, base / "images", base / annotations.stem)]
-    for folder in candidates:
-        if (folder / name).is_file():
-            return folder
-    raise InputError(
-        f"{annotations}: its image {name} was not found near it; give --images, the folder of images"
-    )
+def counterparts(path: Path) -> Iterator[Path]:
+    """What a path of training data may be called for validation: `val` for `train` in its last such part."""
+    parts = path.resolve().parts
+    place = next((at for at in range(len(parts) - 1, 0, -1) if "train" in parts[at].lower()), None)
+    if place is None:
+        return
+    part = parts[place]
+    at = part.lower().rindex("train")
+    for name in VAL_NAMES:
+        for word in ("training", "train"):
+            if part[at : at + len(word)].lower() == word:
+                yield Path(*parts[:place], part[:at] + name + part[at + len(word) :], *parts[place + 1 :])
 
 
-def _lists_in(folders: Sequence[Path], known: set[str]) -> tuple[Path, Path] | None:
-    """The first pair of lists that name nothing but images that are there."""
+def _counterparts(first: Path, second: Path) -> Iterator[tuple[Path, Path]]:
+    yield from zip(counterparts(first), counterparts(second), strict=False)
 
-    def fits(path: Path) -> bool:
-        return path.is_file() and set(read_list(path)) <= known
 
-    for folder in folders:
-        found = [path for name in VAL_NAMES if fits(path := folder / f"{name}.txt")]
-        if fits(folder / "train.txt") and found:
-            return folder / "train.txt", found[0]
-    return None
+def below_root(root: Path, path: Path) -> str:
+    """A path as an overlay states it: below the root, or as a whole."""
+    whole = path.resolve()
+    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(whole)
+
+
+def _images(folder: Path, beside: Path, suffix: str) -> FilesByStem:
+    """The images of a folder, or of those below it; an `InputError` where there is none."""
+    names = images_in(folder)
+    if not names:
+        apart = beside if beside.resolve() != folder.resolve() else None
+        try:
+            names = images_below(folder, apart)
+        except InputError:
+            raise InputError(f"{folder}: holds no image; images end in {', '.join(IMAGE_SUFFIXES)}") from None
+    found = FilesByStem(names, IMAGE_SUFFIXES)
+    if suffix and folder.resolve() == beside.resolve():
+        found.names = {stem: files for stem, files in found.names.items() if not stem.endswith(suffix)}
+    return found
+
+
+def _names_in(folder: Path) -> list[str]:
+    names = list_folder(folder)
+    if any(name.lower().endswith(MASK_SUFFIXES) for name in names):
+        return names
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+
+
+def _add_list(layout: Layout, path: Path, name: str, entries: Sequence[str] | dict[str, Any]) -> None:
+    layout.made[path] = "\n".join(entries) + "\n"
+    layout.splits[name]["list"] = below_root(layout.root, path)
+
+
+def _lists_in(folders: Sequence[Path], images: FilesByStem) -> tuple[dict[str, Path] | None, list[str]]:
+    """The first pair of lists that name nothing but images that are there; a line about those that do not."""
+    warnings = []
+    for folder in dict.fromkeys(folders):
+        if not (folder / "train.txt").is_file():
+            continue
+        held_out = [path for name in VAL_NAMES if (path := folder / f"{name}.txt").is_file()]
+        for path in (folder / "train.txt", *held_out[:1]):
+            lost = [entry for entry in read_list(path) if images.stem_of(entry) is None]
+            if lost:
+                warnings.append(f"{path} is not used: it names {lost[0]!r}, which is no image here")
+                break
+        else:
+            if held_out:
+                return {"train": folder / "train.txt", "val": held_out[0]}, []
+    return None, warnings
 
 
 def _split(root: Path, keys: tuple[str, str], folders: tuple[Path, Path]) -> dict[str, Any]:
-    return {key: _below(root, folder) for key, folder in zip(keys, folders, strict=True)}
+    return {key: below_root(root, folder) for key, folder in zip(keys, folders, strict=True)}
 
 
-def _common(folders: Sequence[Path]) -> Path:
+def common_folder(folders: Sequence[Path]) -> Path:
     """The folder that holds all of them; it is theirs alone where they are one."""
     resolved = [folder.resolve() for folder in folders]
     shared = resolved[0]
     while not all(folder.is_relative_to(shared) for folder in resolved):
         shared = shared.parent
     return shared
-
-
-def _below(root: Path, path: Path) -> str:
-    """A path as an overlay states it: below the root, or as a whole."""
-    whole = path.resolve()
-    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(whole)

@@ -4,28 +4,46 @@ The comparison is the study that the package has of all ideas, on the user's dat
 `cross_boxes` for boxes. What is written are choices, each to be changed by hand.
 """
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 MASKS, BOXES = "cross", "cross_boxes"
-SMALL_BACKBONE, SMALL_TIMM = "mobilenetv2", "mobilenetv2_100.ra_in1k"
+SMALL_BACKBONE, SMALL_TIMM = "resnet18", "resnet18.tv_in1k"
 CROP, LONG_SIDE = 512, 1333
 STRIDE = 32
 """What the sides of a crop are multiples of: the coarsest map's stride."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that begins like a number: `5e-4` is none to PyYAML, but to the reader of parameters."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """No `&id001`: a value that stands twice is written twice."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "'" if text[:1] in "+-." or text[:1].isdigit() else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 @dataclass(frozen=True)
 class Choices:
     """What is chosen from what was seen.
 
-    `dataset` is the entry of `datasets`; `size` the images' median width and height, `train_images` their
-    number. Without a `gpu` network, images and training are small. `backbone` is a key of `params.yaml`;
-    `weights` is what its entry says of weights, None for the usual ones.
+    `file` is what is written, `dataset` the entry of `datasets`; `size` the images' median width and height,
+    `train_images` their number. Without a `gpu` network, images and training are small. `backbone` is a key
+    of `params.yaml`; `weights` is what its entry says of weights, None for the usual ones.
     """
 
     name: str
+    file: str
     task: str
     dataset: dict[str, Any]
     size: tuple[int, int]
@@ -63,7 +81,7 @@ def overlay_text(choices: Choices) -> str:
     where = "a GPU" if choices.gpu else "a CPU: small network, short training"
     head = [
         f"# Written by `init` for {where}. All keys: workflow/schemas/params.schema.json",
-        f"# Run it: snakemake --cores all --configfile {choices.name}.yaml",
+        f"# Run it: snakemake --cores all --configfile {shlex.quote(choices.file)}",
         f"scale: {choices.name} # results go to results/{choices.name}/",
         f"select: [{choices.study}]",
     ]
@@ -129,5 +147,7 @@ def _flow(parts: dict[str, Any]) -> list[str]:
 
 def _inline(value: Any) -> str:
     """A value on one line, as YAML reads it back."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True
+    )
     return text.removesuffix("\n").removesuffix("\n...")

@@ -195,3 +195,20 @@ def test_a_mask_is_called_as_its_image_unless_the_data_set_says_more(folder):
     ):
         spec = MasksReader.spec(MasksReader.Options(["x", "y"], **suffix), split)
         assert [record.mask for record in MasksReader.read([root], "train", spec).records] == masks
+
+
+@pytest.mark.parametrize(
+    "entry", ["clip2/0001", "clip2/0001.png", "./images/clip2/0001.png", "clip2\\0001.png"]
+)
+def test_a_list_may_name_images_in_folders_below(tmp_path: Path, entry: str):
+    for clip in ("clip1", "clip2"):
+        for folder in ("images", "masks"):
+            (tmp_path / folder / clip).mkdir(parents=True)
+            (tmp_path / folder / clip / "0001.png").write_bytes(b"")
+    (tmp_path / "train.txt").write_text(f"{entry}\n")
+    spec = {"images": "images", "masks": "masks", "list": "train.txt"}
+    listing = read_masks([tmp_path], "train", spec)
+    assert not listing.problems
+    assert listing.records == (Record("clip2/0001", "images/clip2/0001.png", "masks/clip2/0001.png"),)
+    # a change in a folder below is seen, and in one that the list does not name is not
+    assert listing.sources == ("images", "masks", "images/clip2", "masks/clip2", "train.txt")

@@ -1,70 +1,11 @@
 """`init` on small made-up folders of every kind: what it says, what it writes, and how it refuses."""
 
 import json
-import sys
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
-from pipeline_src.cli.main import main
-from pipeline_src.config.load import load_params
-from pipeline_src.config.parameter_layers import Layer
-from pipeline_src.config.yaml_text import read_yaml
-from pipeline_src.errors import run_command
-from pipeline_src.planning.summary_jobs import plan_everything
-
-MOST_LINES = 25
-
-
-@pytest.fixture
-def init(project, monkeypatch, capsys, tmp_path):
-    """Run `init mine` at the project's root, writing to `tmp_path/mine.yaml`; what it prints or says."""
-    monkeypatch.chdir(project)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-
-    def run(*arguments, status=0, name="mine"):
-        out = ["--out", str(tmp_path / "mine.yaml")]
-        monkeypatch.setattr(sys, "argv", ["pipeline_src", "init", name, *map(str, arguments), *out])
-        with pytest.raises(SystemExit) as ended:
-            run_command(main)
-        printed = capsys.readouterr()
-        assert (ended.value.code or 0) == status, printed.out + printed.err
-        return printed.out if status == 0 else printed.err
-
-    return run
-
-
-def image(path, size=(64, 48), value=120):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(len(path.name) + value).integers(
-        0, 256, (size[1], size[0], 3), dtype=np.uint8
-    )
-    Image.fromarray(pixels).save(path)
-
-
-def mask(path, ids=(0, 1, 2), size=(64, 48)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.zeros((size[1], size[0]), np.uint8)
-    for place, value in enumerate(ids):
-        values[:, place * size[0] // len(ids) : (place + 1) * size[0] // len(ids)] = value
-    Image.fromarray(values).save(path)
-
-
-def masks(root, names, ids=(0, 1, 2), below=""):
-    for name in names:
-        image(root / "images" / below / f"{name}.jpg")
-        mask(root / "masks" / below / f"{name}.png", ids)
-    return ("--images", root / "images", "--masks", root / "masks", "--random-weights")
-
-
-def planned(tmp_path):
-    """The overlay that was written, which is short and plans."""
-    path = tmp_path / "mine.yaml"
-    assert len(path.read_text().splitlines()) <= MOST_LINES
-    params = load_params(overlays=[Layer(str(path), read_yaml(path))])
-    return params, plan_everything(params)
+from tests.looking.made_up import XML, coco, image, mask, masks, planned
 
 
 def test_masks_without_splits_become_a_comparison_of_all_ideas(init, tmp_path):
@@ -121,22 +62,6 @@ def test_lists_that_name_what_is_there_are_taken(init, tmp_path):
     assert planned(tmp_path)[0].datasets["mine"].splits["val"].list == str(tmp_path / "mine_splits/val.txt")
 
 
-def coco(path, images=6):
-    value = {
-        "images": [{"id": n, "file_name": f"{n}.jpg", "width": 64, "height": 48} for n in range(images)],
-        "annotations": [
-            {"id": n, "image_id": n, "category_id": 7, "bbox": [5, 6, 20, 10], "area": 200, "iscrowd": 0}
-            for n in range(images)
-        ],
-        # Roboflow's category 0 has no boxes
-        "categories": [{"id": 0, "name": "cells"}, {"id": 7, "name": "cell"}],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-    for number in range(images):
-        image(path.parent / "images" / f"{number}.jpg")
-
-
 def test_one_coco_file_is_split_and_categories_without_boxes_are_left_out(init, tmp_path):
     coco(tmp_path / "data/all.json")
     said = init("--coco", tmp_path / "data/all.json", "--random-weights")
@@ -149,10 +74,6 @@ def test_one_coco_file_is_split_and_categories_without_boxes_are_left_out(init, 
     assert params.datasets["mine"].classes == ["cell"]
     assert {job.name.split("/")[0] for job in plan.of("train")} == {"cross_boxes"}
     assert "small objects" in said
-
-
-XML = """<annotation><size><width>64</width><height>48</height></size><object><name>{name}</name>
-<bndbox><xmin>3</xmin><ymin>4</ymin><xmax>43</xmax><ymax>44</ymax></bndbox></object></annotation>"""
 
 
 def test_a_voc_folder_is_recognised(init, tmp_path):
@@ -190,17 +111,23 @@ def test_what_looks_wrong_is_said(init, tmp_path):
     value["annotations"][1]["bbox"] = [0.1, 0.1, 0.3, 0.4]
     path.write_text(json.dumps(value))
     said = init("--coco", path, "--random-weights")
-    assert "0: a box stands there twice" in said
-    assert "1: all boxes lie within one pixel; are they fractions of the image?" in said
+    assert "1 images: a box stands there twice, first '0'" in said
+    assert (
+        "all boxes lie within one pixel; they seem to be fractions where pixels are meant, first '1'" in said
+    )
 
 
 @pytest.mark.parametrize(
     ("ids", "more", "expected"),
     [
-        ((0, 255), (), "the masks hold only 0 and 255"),
+        ((0, 255), ("--ignore", "255"), "the masks hold one class only, 'class_0'"),
         ((0, 1, 2), ("--classes", "a,b"), "--classes has 2 names, and masks hold the id 2"),
-        ((0, 255), ("--ignore", "9"), "--ignore 9 lies among the ids of classes, which go up to 255"),
-        ((3,), ("--ignore", "3"), "all their pixels are 3"),
+        ((0, 1), ("--ignore", "9,x"), "--ignore 'x' is no id of a mask"),
+        ((3,), ("--ignore", "3"), "all pixels that were looked at are 3"),
+        ((0, 1), ("--classes", "a,a"), "--classes names 'a' twice"),
+        ((0, 1), ("--classes", "names.txt"), "--classes names.txt: no such file"),
+        ((0, 1), ("--val-images", "."), "--val-images and --val-masks belong together"),
+        ((0, 1), ("--val-coco", "x.json"), "--val-coco goes with --coco, not with --masks"),
         ((0, 1), ("--backbone", "resnet5"), "--backbone 'resnet5' is none of params.yaml's"),
     ],
 )
@@ -235,3 +162,55 @@ def test_looking_imports_no_torch(run_python):
         "import sys; from pipeline_src.cli import init; print('torch' in sys.modules, 'timm' in sys.modules)"
     )
     assert run_python(code).strip() == "False False"
+
+
+def test_a_failed_second_try_leaves_the_lists_of_the_first(init, tmp_path):
+    given = masks(tmp_path / "data", [f"a{number}" for number in range(8)])
+    init(*given)
+    before = {path.name: path.read_text() for path in (tmp_path / "mine_splits").iterdir()}
+    init(*given, "--force", "--seed", 5, "--classes", "a,b", status=2)
+    assert {path.name: path.read_text() for path in (tmp_path / "mine_splits").iterdir()} == before
+    assert planned(tmp_path)
+
+
+def test_the_commands_that_come_next_are_those_that_work(init, tmp_path):
+    given = masks(tmp_path / "my data", ["a", "b", "c"])
+    said = init(*given[:-1])  # with pretrained weights
+    file = f"'{tmp_path / 'mine.yaml'}'" if " " in str(tmp_path) else str(tmp_path / "mine.yaml")
+    run = f"snakemake --cores all --configfile {file} --config accept_unverified=true"
+    assert run in said and "nobody publishes a checksum of resnet18.tv_in1k" in said
+    params = planned(tmp_path)[0]
+    backbone = params.backbones[params.studies["cross"].model.backbone]
+    assert (backbone.timm, backbone.weights) == ("resnet18.tv_in1k", "pretrained")
+    assert "accept_unverified" not in init(*given, "--force")
+    assert "for a CPU: small network, short training" in (tmp_path / "mine.yaml").read_text()
+
+
+def test_a_gpu_gets_a_large_network_and_a_long_training(init, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    for number in range(10):
+        image(tmp_path / f"data/images/{number}.jpg", (700, 500))
+        mask(tmp_path / f"data/masks/{number}.png", size=(700, 500))
+    init("--images", tmp_path / "data/images", "--masks", tmp_path / "data/masks", "--group-by", "none")
+    params = planned(tmp_path)[0]
+    assert params.studies["cross"].model.backbone == "resnet50"
+    assert params.recipes["mine"].augment.crop == [
+        480,
+        512,
+    ]  # of 500 and 700, in multiples of 32, at most 512
+    init(
+        "--images",
+        tmp_path / "data/images",
+        "--masks",
+        tmp_path / "data/masks",
+        "--force",
+        "--backbone",
+        "swin_tiny",
+    )
+    assert planned(tmp_path)[0].studies["cross"].model.backbone == "swin_tiny"
+
+
+@pytest.mark.parametrize("words", ["no", "010", "1:30", "5e-4", "a: b", "x # y", "ein Ä"])
+def test_class_names_that_surprise_stay_what_they_are(init, tmp_path, words):
+    init(*masks(tmp_path / "data", ["a", "b"], (0, 1)), "--classes", f"{words},other")
+    assert planned(tmp_path)[0].datasets["mine"].classes == [words, "other"]

@@ -16,7 +16,9 @@ from pipeline_src.data.records import (
     FilesByStem,
     Record,
     SplitListing,
-    list_folder,
+    join,
+    list_named,
+    named_sources,
     read_list,
     same_letters,
     take,
@@ -29,23 +31,25 @@ LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 
 
 def masks_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The folders and the list file of a split, relative to the root."""
-    return (spec["images"], spec["masks"], *([spec["list"]] if spec.get("list") else []))
+    """The folders of a split and its list, relative to the root."""
+    return named_sources(roots[0], spec, ("images", "masks"))
 
 
 def read_masks(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> SplitListing:
     """List one split below `roots[0]`.
 
-    `spec` has `images` and `masks` (folders), and optionally `list` (text file with one stem or file
-    name a line; default: every image of the folder, sorted), `mask_suffix` and `limit`.
+    `spec` has `images` and `masks` (folders), and optionally `list` (text file with one stem, file name or
+    path a line, also of folders below; default: every image of the folder, sorted), `mask_suffix` and
+    `limit`.
 
     Raises `InputError` when a folder or the list is missing, or when one folder holds both images
     and masks and no suffix tells them apart. What is wrong with single records is in `problems`.
     """
     root = roots[0]
     suffix = spec.get("mask_suffix") or ""
-    image_names = list_folder(root / spec["images"])
-    mask_names = list_folder(root / spec["masks"])
+    listed = read_list(root / spec["list"]) if spec.get("list") else []
+    image_names = list_named(root / spec["images"], listed)
+    mask_names = list_named(root / spec["masks"], listed)
     masks = FilesByStem(mask_names, MASK_SUFFIXES)
     if (root / spec["images"]).resolve() == (root / spec["masks"]).resolve():
         if not suffix:
@@ -56,7 +60,7 @@ def read_masks(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Sp
         image_names = [name for name in image_names if not Path(name).stem.endswith(suffix)]
     images = FilesByStem(image_names, IMAGE_SUFFIXES)
     finder = _Finder(split, spec, suffix, images, masks, mask_names)
-    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images.names)
+    entries = listed if spec.get("list") else sorted(images.names)
     records = [record for record in map(finder.record, entries) if record is not None]
     warnings = [] if spec.get("list") else finder.unused_masks()
     return SplitListing(
@@ -94,12 +98,13 @@ class _Finder:
             self._problem(entry, f"no image in {self.spec['images']}{where}")
             return None
         names = self.images.names[stem]
-        entry = entry.replace("\\", "/").rpartition("/")[2]
-        if len(names) > 1 and entry not in names:
+        entry = entry.replace("\\", "/")
+        meant = [name for name in names if f"/{entry}".endswith(f"/{name}")]
+        if len(names) > 1 and not meant:
             self._problem(stem, f"{' and '.join(names)} in {self.spec['images']} share one stem; keep one")
             return None
-        image = entry if entry in names else names[0]
-        return Record(stem, _join(self.spec["images"], image), _join(self.spec["masks"], self._mask(stem)))
+        image = (meant or names)[0]
+        return Record(stem, join(self.spec["images"], image), join(self.spec["masks"], self._mask(stem)))
 
     def unused_masks(self) -> list[str]:
         """A warning when masks are there whose images are not: an image may have been lost."""
@@ -128,10 +133,6 @@ class _Finder:
         self.problems.append(f"{self.split} record {entry!r}: {text}")
 
 
-def _join(folder: str, name: str) -> str:
-    return (Path(folder) / name).as_posix()
-
-
 @dataclass(frozen=True)
 class MasksOptions:
     """Your own images and index masks, in folders."""
@@ -152,7 +153,7 @@ class MasksSplit:
     images: str = option(REQUIRED, "Folder of the images.")
     masks: str = option(REQUIRED, "Folder of the index masks (PNG), one per image, with the same stem.")
     list: str | None = option(
-        None, "Text file with one image stem or file name a line; null: the whole folder."
+        None, "Text file with one image a line, also in folders below `images`; null: the whole folder."
     )
     limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
     rotation: Literal["refuse", "ignore"] = option(

@@ -19,7 +19,10 @@ from pipeline_src.data.records import (
     FilesByStem,
     SplitListing,
     image_named,
+    join,
     list_folder,
+    list_named,
+    named_sources,
     read_list,
     relative_path,
     take,
@@ -77,9 +80,10 @@ def read_voc_xml(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> 
     `problems`; a missing XML file is found when the files are checked.
     """
     root = roots[0]
-    images = FilesByStem(list_folder(root / spec["images"]), IMAGE_SUFFIXES)
-    described = FilesByStem(list_folder(root / spec["annotations"]), (".xml",))
-    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images.names)
+    listed = read_list(root / spec["list"]) if spec.get("list") else []
+    images = FilesByStem(list_named(root / spec["images"], listed), IMAGE_SUFFIXES)
+    described = FilesByStem(list_named(root / spec["annotations"], listed), (".xml",))
+    entries = listed if spec.get("list") else sorted(images.names)
     records, problems = [], []
     for entry in entries:
         stem = images.stem_of(entry) if spec.get("list") else entry
@@ -90,8 +94,7 @@ def read_voc_xml(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> 
             problems.append(f"{split} record {entry!r}: {what} in {spec['images']}")
             continue
         file = described.names.get(stem, [f"{stem}.xml"])[0]
-        annotation = (Path(spec["annotations"]) / file).as_posix()
-        image = (Path(spec["images"]) / names[0]).as_posix()
+        annotation, image = join(spec["annotations"], file), join(spec["images"], names[0])
         pixels = spec.get("boxes", "pixels") == "pixels"
         records.append(DetectionRecord(stem, image, annotation, pixels=pixels))
     unused = [] if spec.get("list") else sorted(described.names.keys() - images.names.keys())
@@ -108,8 +111,8 @@ def read_voc_xml(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> 
 
 
 def voc_xml_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The folders and the list file of a split, relative to the root."""
-    return (spec["images"], spec["annotations"], *([spec["list"]] if spec.get("list") else []))
+    """The folders of a split and its list, relative to the root."""
+    return named_sources(roots[0], spec, ("images", "annotations"))
 
 
 def _set_list(roots: Sequence[Path], name: str) -> tuple[Path, Path]:
@@ -174,7 +177,9 @@ class VocXmlSplit:
 
     images: str = option(REQUIRED, "Folder of the images.")
     annotations: str = option(REQUIRED, "Folder of the XML files, one per image, with the same stem.")
-    list: str | None = option(None, "Text file with one image stem a line; null: the whole folder.")
+    list: str | None = option(
+        None, "Text file with one image a line, also in folders below `images`; null: the whole folder."
+    )
     boxes: Literal["pixels", "borders"] = option(
         "pixels",
         "How boxes count: `pixels` as VOC, from 1 and with the last one; `borders` from 0.",

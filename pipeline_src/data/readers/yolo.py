@@ -7,7 +7,16 @@ from typing import Any, Literal
 
 from pipeline_src.data.detection.records import DetectionRecord
 from pipeline_src.data.readers.box_reader import BoxReader
-from pipeline_src.data.records import IMAGE_SUFFIXES, FilesByStem, SplitListing, list_folder, read_list, take
+from pipeline_src.data.records import (
+    IMAGE_SUFFIXES,
+    FilesByStem,
+    SplitListing,
+    join,
+    list_named,
+    named_sources,
+    read_list,
+    take,
+)
 from pipeline_src.options import REQUIRED, PositiveInt, option
 
 
@@ -22,10 +31,11 @@ def read_yolo(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Spl
     `problems`.
     """
     root = roots[0]
-    images = FilesByStem(list_folder(root / spec["images"]), IMAGE_SUFFIXES)
-    names = [name for name in list_folder(root / spec["labels"]) if name != "classes.txt"]
+    listed = read_list(root / spec["list"]) if spec.get("list") else []
+    images = FilesByStem(list_named(root / spec["images"], listed), IMAGE_SUFFIXES)
+    names = [name for name in list_named(root / spec["labels"], listed) if name != "classes.txt"]
     labels = FilesByStem(names, (".txt",))
-    entries = read_list(root / spec["list"]) if spec.get("list") else sorted(images.names)
+    entries = listed if spec.get("list") else sorted(images.names)
     records, problems = [], []
     for entry in entries:
         stem = images.stem_of(entry) if spec.get("list") else entry
@@ -35,9 +45,9 @@ def read_yolo(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Spl
             what = f"{' and '.join(found)} share one stem; keep one" if found else f"no image{where}"
             problems.append(f"{split} record {entry!r}: {what} in {spec['images']}")
             continue
-        image = (Path(spec["images"]) / found[0]).as_posix()
+        image = join(spec["images"], found[0])
         if stem in labels.names:
-            label = (Path(spec["labels"]) / labels.names[stem][0]).as_posix()
+            label = join(spec["labels"], labels.names[stem][0])
             records.append(DetectionRecord(stem, image, label, form="yolo"))
         else:
             records.append(DetectionRecord(stem, image, image, objects=()))
@@ -55,8 +65,8 @@ def read_yolo(roots: Sequence[Path], split: str, spec: Mapping[str, Any]) -> Spl
 
 
 def yolo_sources(roots: Sequence[Path], spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The folders and the list file of a split, relative to the root."""
-    return (spec["images"], spec["labels"], *([spec["list"]] if spec.get("list") else []))
+    """The folders of a split and its list, relative to the root."""
+    return named_sources(roots[0], spec, ("images", "labels"))
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,9 @@ class YoloSplit:
 
     images: str = option(REQUIRED, "Folder of the images.")
     labels: str = option(REQUIRED, "Folder of the label files, one per image, with the same stem.")
-    list: str | None = option(None, "Text file with one image a line; null: the whole folder.")
+    list: str | None = option(
+        None, "Text file with one image a line, also in folders below `images`; null: the whole folder."
+    )
     limit: PositiveInt | None = option(None, "Use only so many images (a seeded choice); null: all.")
     rotation: Literal["refuse", "ignore"] = option(
         "refuse", "Images with a rotation (EXIF): `refuse`; `ignore`, if annotations fit the stored pixels."
