@@ -15,7 +15,7 @@ from pipeline_src.errors import InputError
 from pipeline_src.looking.findings import Findings, SplitFindings, size_of_object, some
 from pipeline_src.looking.headers import Header, read_header, sizes_on_disk, turned_line
 
-SECONDS = 0.8
+SECONDS = 0.6
 """How long files are opened for, over all splits."""
 CHUNK = 64
 THREADS = 4
@@ -104,7 +104,8 @@ class _Look:
 
     def add(self, record: DetectionRecord, header: Header) -> None:
         """Take in an opened image, and the annotation file that is its own."""
-        self.problems += [header.problem] if header.problem else []
+        if header.problem and not header.missing:  # `missing` counts these
+            self.problems.append(header.problem)
         self.turned += [record.image] if header.turned else []
         if all(header.size):
             self.sizes.append(header.size)
@@ -125,8 +126,14 @@ class _Look:
         own = {record.annotation: record.image for record in records if record.objects is None}
         there = sizes_on_disk(self.root, list(own))
         lost = [image for annotation, image in own.items() if annotation not in there]
+        # of a file for all images; other readers list what is there
+        named = [one.image for one in records if one.objects is not None and one.annotation != one.image]
+        found = sizes_on_disk(self.root, named)
+        gone = [image for image in named if image not in found]
         bare = [one.image for one in records if one.annotation == one.image]
         lines = []
+        if gone:
+            lines.append(f"{self.name}: {len(gone)} of {len(named)} images are missing, first {gone[0]}")
         if lost:
             lines.append(f"{self.name}: {len(lost)} images have no annotation file, first {lost[0]}")
         if bare:

@@ -3,6 +3,7 @@
 The user's folders are only read; lists and annotation files that have to be made stand beside the overlay.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +61,7 @@ def pairs_of_folders(
 ) -> Layout:
     """Images and masks, or images and annotations, in two folders.
 
-    Splits are `val`, given by the user; folders `train` and `val` below both, or above both; lists
+    Splits are `val`, given by the user; folders `train` and `val` below both or above both; lists
     `train.txt` and `val.txt` beside them; or else made. `suffix` is what masks have that lie among images.
 
     Raises `InputError` where a folder or all images are missing.
@@ -73,11 +74,8 @@ def pairs_of_folders(
         origin = "folders that are there"
         val = next((pair for pair in _counterparts(first, second) if all(one.is_dir() for one in pair)), None)
     parts = {"train": (first, second)} | ({"val": val} if val else {})
-    if val is None:
-        below = [(first / name, second / name) for name in ("train", *VAL_NAMES)]
-        there = [pair for pair in below if all(folder.is_dir() for folder in pair)]
-        if len(there) > 1 and below[0] in there:
-            parts = {"train": there[0], "val": there[1]}
+    if val is None and (names := _names_of_splits(first, second)):
+        parts = {split: (first / name, second / name) for split, name in names.items()}
     root = common_folder([folder for pair in parts.values() for folder in pair])
     if len(parts) > 1:
         layout = Layout(root, {}, origin)
@@ -163,6 +161,20 @@ def counterparts(path: Path) -> Iterator[Path]:
 
 def _counterparts(first: Path, second: Path) -> Iterator[tuple[Path, Path]]:
     yield from zip(counterparts(first), counterparts(second), strict=False)
+
+
+def _names_of_splits(first: Path, second: Path) -> dict[str, str]:
+    """Folders below both, by split: `train` and `val`, also `train2017`; empty where there are not both."""
+    names = sorted({path.name for path in first.iterdir() if path.is_dir() and (second / path.name).is_dir()})
+
+    def called(word: str) -> str | None:
+        return next(
+            (name for name in reversed(names) if re.fullmatch(rf"{word}([\W_]?\d+)?", name.lower())), None
+        )
+
+    train = called("train(ing)?")
+    val = next((name for word in VAL_NAMES if (name := called(word))), None)
+    return {"train": train, "val": val} if train and val else {}
 
 
 def below_root(root: Path, path: Path) -> str:

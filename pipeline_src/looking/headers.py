@@ -24,6 +24,7 @@ class Header:
     size: tuple[int, int] = (0, 0)
     turned: bool = False
     problem: str = ""
+    missing: bool = False
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -39,7 +40,7 @@ def read_header(path: Path, name: str) -> Header:
                     lost = f"has pixels of type {image.mode}; save it with 8 bits a channel"
                 return Header(image.size, is_rotated(image), f"image {name} {lost}" if lost else "")
     except FileNotFoundError:
-        return Header(problem=f"image {name} is missing")
+        return Header(problem=f"image {name} is missing", missing=True)
     except DECODE_ERRORS as error:
         return Header(problem=f"image {name} cannot be decoded ({type(error).__name__})")
 

@@ -13,7 +13,7 @@ from pipeline_src.data.records import SplitListing
 from pipeline_src.errors import InputError
 from pipeline_src.looking import boxes, masks
 from pipeline_src.looking.box_folders import read_yolo_file, voc_folders, yolo_classes, yolo_layout
-from pipeline_src.looking.coco_files import coco_categories, coco_layout, load_coco
+from pipeline_src.looking.coco_files import coco_categories, coco_layout, load_coco, val_file
 from pipeline_src.looking.findings import Findings
 from pipeline_src.looking.folders import Layout, Splitting, mask_suffix, pairs_of_folders, write_made
 from pipeline_src.looking.headers import equal_files
@@ -93,10 +93,11 @@ def _look_at_masks(wanted: Wanted, folder: Path, splitting: Splitting) -> Looked
 
 
 def _look_at_coco(wanted: Wanted, path: Path, splitting: Splitting) -> Looked:
-    value = load_coco(path)
-    classes = coco_categories(path, value)
-    layout = coco_layout(path, value, wanted.val_coco, wanted.images, splitting)
-    del value
+    held_out = wanted.val_coco or val_file(path)
+    files = {one: load_coco(one) for one in (path, held_out) if one is not None}
+    classes = coco_categories(files)
+    layout = coco_layout(files, wanted.images, splitting)
+    files.clear()  # the reader reads them again, or the parts that were made
     return _boxes("coco_json", layout, classes, _listed(layout, read_coco_json, _labels(classes)))
 
 

@@ -77,3 +77,16 @@ def test_a_list_may_hold_paths_as_yolos_own_do(root):
     (root / "train.txt").write_text("d.png\n")
     listing = read_yolo([root], "train", {**SPEC, "list": "train.txt"})
     assert listing.problems == ("train record 'd.png': no image (listed in train.txt) in images",)
+
+
+def test_a_list_may_name_folders_below(root):
+    for folder, name in (("images", "a.JPG"), ("labels", "a.txt")):
+        (root / folder / "clip").mkdir()
+        (root / folder / name).rename(root / folder / "clip" / name)
+    (root / "train.txt").write_text("./images/clip/a.JPG\n")
+    listing = read_yolo([root], "train", {**SPEC, "list": "train.txt"})
+    assert [(record.id, record.image, record.annotation) for record in listing.records] == [
+        ("clip/a", "images/clip/a.JPG", "labels/clip/a.txt")
+    ]
+    assert check_record(LABELS, root, listing.records[0]).objects.boxes.tolist() == [[10, 5, 30, 15]]
+    assert "labels/clip" in listing.sources

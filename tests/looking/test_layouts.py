@@ -55,6 +55,18 @@ def test_the_folders_for_validation_beside_those_for_training_are_taken(init, tm
     assert "train: 3 images" in said and "val: 2 images" in said
 
 
+@pytest.mark.parametrize("names", [("train2017", "val2017"), ("Training", "Validation"), ("train", "test")])
+def test_folders_of_splits_are_known_by_their_names(init, tmp_path, names):
+    given = masks(tmp_path / "data", ["a", "b"], below=names[0])
+    masks(tmp_path / "data", ["c"], below=names[1])
+    masks(tmp_path / "data", ["d"], below="trainees")
+    said = init(*given)
+    assert [splits(tmp_path)[name].images for name in ("train", "val")] == [
+        f"images/{name}" for name in names
+    ]
+    assert "splits: folders that are there" in said and "val: 1 images" in said
+
+
 def test_a_list_of_other_images_is_not_used_and_named(init, tmp_path):
     given = masks(tmp_path / "data", ["a", "b", "c"])
     (tmp_path / "data/train.txt").write_text("a\nz\n")
@@ -131,6 +143,26 @@ def test_cocos_file_for_validation_is_found_with_its_own_images(init, tmp_path, 
     said = init("--coco", train, *given, "--random-weights")
     assert [splits(tmp_path)[name].images for name in ("train", "val")] == ["train", "valid"]
     assert "val: 6 images" in said and "missing" not in said
+
+
+def test_a_category_that_only_the_file_for_validation_has_is_a_class(init, tmp_path):
+    for split, category in (("train", 7), ("val", 8)):
+        coco(tmp_path / f"{split}.json")
+        value = json.loads((tmp_path / f"{split}.json").read_text())
+        value["categories"].append({"id": 8, "name": "rod"})
+        for one in value["annotations"]:
+            one["category_id"] = float(category)  # as some tools write it
+        (tmp_path / f"{split}.json").write_text(json.dumps(value))
+    said = init("--coco", tmp_path / "train.json", "--random-weights")
+    assert planned(tmp_path)[0].datasets["mine"].classes == ["cell", "rod"]
+    assert "class 'rod' has no boxes in train" in said and "not among the classes" not in said
+
+
+def test_images_of_coco_that_are_missing_are_counted(init, tmp_path):
+    coco(tmp_path / "all.json")
+    (tmp_path / "images/0.jpg").unlink()
+    assert "1 of " in (said := init("--coco", tmp_path / "all.json", "--random-weights"))
+    assert "images are missing, first images/0.jpg" in said
 
 
 @pytest.mark.parametrize(
