@@ -76,7 +76,7 @@ def test_weights_are_timms_own_tags_with_its_licences():
     from timm.models import get_pretrained_cfg
 
     rows = load_weights(WEIGHTS)
-    assert len(rows) == 17
+    assert len(rows) == 18
     for tag, row in rows.items():
         known = get_pretrained_cfg(tag)
         assert known is not None and known.license == row.licence
@@ -126,7 +126,7 @@ def test_a_missing_table_is_named(tmp_path: Path):
 
 def test_a_weights_file_is_named_after_its_tag(tmp_path: Path):
     table = edited(WEIGHTS, tmp_path, 2, "tv_in1k.safetensors", "safetensors")
-    with pytest.raises(InputError, match=r"weights\.csv:2: file is 'resnet50\.safetensors'"):
+    with pytest.raises(InputError, match=r"weights\.csv:2: file is 'resnet18\.safetensors'"):
         load_weights(table)
 
 

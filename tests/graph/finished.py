@@ -14,8 +14,6 @@ from pipeline_src.planning.summary_jobs import plan_everything
 from pipeline_src.provenance import sidecar
 from pipeline_src.provenance.job import Job
 
-sidecar.describe_commit = cache(sidecar.describe_commit)  # hundreds of jobs at one commit
-
 
 def finish(job: Job) -> None:
     """Write a job's outputs, and its sidecar as every step does."""
@@ -40,6 +38,7 @@ def finish_file(path: str) -> None:
 
 def main() -> None:
     """Finish all jobs of the scale and overlays on the command line."""
+    sidecar.describe_commit = cache(sidecar.describe_commit)  # hundreds of jobs at one commit
     options = parser().parse_args(["plan", *sys.argv[1:]])
     plan = plan_everything(_params(options))
     for job in plan.jobs.values():
