@@ -76,7 +76,7 @@ def test_weights_are_timms_own_tags_with_its_licences():
     from timm.models import get_pretrained_cfg
 
     rows = load_weights(WEIGHTS)
-    assert len(rows) == 17
+    assert len(rows) == 18
     for tag, row in rows.items():
         known = get_pretrained_cfg(tag)
         assert known is not None and known.license == row.licence
