@@ -126,7 +126,7 @@ def test_a_missing_table_is_named(tmp_path: Path):
 
 def test_a_weights_file_is_named_after_its_tag(tmp_path: Path):
     table = edited(WEIGHTS, tmp_path, 2, "tv_in1k.safetensors", "safetensors")
-    with pytest.raises(InputError, match=r"weights\.csv:2: file is 'resnet50\.safetensors'"):
+    with pytest.raises(InputError, match=r"weights\.csv:2: file is 'resnet18\.safetensors'"):
         load_weights(table)
 
 
