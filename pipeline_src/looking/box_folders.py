@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.data.records import list_folder
+from pipeline_src.data.file_names import list_folder
 from pipeline_src.errors import InputError
 from pipeline_src.looking.folders import VAL_NAMES, Layout, Splitting, images_in, pairs_of_folders
 

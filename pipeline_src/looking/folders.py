@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.data.file_names import IMAGE_SUFFIXES, FilesByStem, list_folder, read_list
 from pipeline_src.data.readers.mask_folders import MASK_SUFFIXES
-from pipeline_src.data.records import IMAGE_SUFFIXES, FilesByStem, list_folder, read_list
 from pipeline_src.errors import InputError
 from pipeline_src.files import write_text
 from pipeline_src.looking.splits import Grouping, split_names

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data.records import read_list
+from pipeline_src.data.file_names import read_list
 from pipeline_src.errors import InputError
 
 UNLABELLED = 255

@@ -81,9 +81,8 @@ def overlay_text(choices: Choices) -> str:
     where = "a GPU" if choices.gpu else "a CPU: small network, short training"
     head = [
         f"# Written by `init` for {where}. All keys: workflow/schemas/params.schema.json",
-        f"# Run it: snakemake --cores all --configfile {shlex.quote(choices.file)}",
         f"scale: {choices.name} # results go to results/{choices.name}/",
-        f"select: [{choices.study}]",
+        f"select: [{choices.study}] # run it: snakemake --cores all --configfile {shlex.quote(choices.file)}",
     ]
     note = f"{choices.name}, {choices.iterations} iterations"
     parts: dict[str, Any] = {"scales": {choices.name: {"scale_note": note, "compute": {"threads": 1}}}}
@@ -107,7 +106,7 @@ def overlay_text(choices: Choices) -> str:
     if choices.task == "segmentation":
         study["evaluation"] = None
         study["model"] |= {"decoder": {"channels": 256 if choices.gpu else 64}, "auxiliary": None}
-    lines += ["studies:", f"  {choices.study}: {_inline(study)}"]
+    lines += _flow({"studies": {choices.study: study}})
     return "\n".join(lines) + "\n"
 
 

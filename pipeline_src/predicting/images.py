@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline_src.data.records import IMAGE_SUFFIXES
+from pipeline_src.data.file_names import IMAGE_SUFFIXES
 from pipeline_src.errors import InputError
 
 

@@ -29,6 +29,17 @@ def test_a_suffix_of_masks_is_found(init, tmp_path, one_folder):
     assert sorted(train + val) == ["a1", "a10", "b", "c"]
 
 
+def test_masks_with_everything_unusual_fit_the_lines(init, tmp_path):
+    for name in "abcd":
+        image(tmp_path / f"images/{name}.jpg")
+        mask(tmp_path / f"masks/{name}_L.png", (0, 1, 2, 255))
+    given = ("--images", tmp_path / "images", "--masks", tmp_path / "masks", "--random-weights")
+    init(*given, "--classes", "void,sky,road")
+    dataset = planned(tmp_path)[0].datasets["mine"]  # it counts the lines
+    assert (dataset.ids, dataset.ignore_index, list(dataset.ignored_ids)) == ([1, 2], 0, [255])
+    assert (dataset.mask_suffix, dataset.classes) == ("_L", ["sky", "road"])
+
+
 def test_folders_of_frames_stay_together(init, tmp_path):
     for clip in "pqrs":
         for frame in range(3):

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from pipeline_src.data.file_names import list_folder
 from pipeline_src.data.readers.mask_reader import MaskReader
-from pipeline_src.data.records import Record, SplitListing, list_folder
+from pipeline_src.data.records import Record, SplitListing
 from pipeline_src.options import REQUIRED, option
 
 

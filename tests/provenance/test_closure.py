@@ -228,6 +228,14 @@ def test_only_dfp_runs_reach_dfp():
     assert "pipeline_src/models/fusion/dfp.py" in dfp["modules"]
 
 
+@pytest.mark.parametrize("task", ["segmentation", "detection", "instances"])
+def test_how_a_folder_is_listed_is_a_matter_of_manifests_alone(task):
+    listing = "pipeline_src/data/file_names.py"
+    parts = [f"training.{task}", f"augment.{task}"]
+    assert listing not in code_identity("pipeline_src.steps.train", parts)["modules"]
+    assert listing in code_identity("pipeline_src.steps.manifest", ["reader.masks"])["modules"]
+
+
 def test_modules_that_read_files_of_the_package_name_them(project):
     unnamed = []
     for path in (project / "pipeline_src").rglob("*.py"):

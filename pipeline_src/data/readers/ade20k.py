@@ -10,18 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from pipeline_src.data.file_names import IMAGE_SUFFIXES, FilesByStem, image_named, list_folder
 from pipeline_src.data.label_tables import ADE20K_CLASSES
 from pipeline_src.data.readers.mask_reader import MaskReader
 from pipeline_src.data.readers.pairing import with_masks
-from pipeline_src.data.records import (
-    IMAGE_SUFFIXES,
-    FilesByStem,
-    Record,
-    SplitListing,
-    image_named,
-    list_folder,
-    take,
-)
+from pipeline_src.data.records import Record, SplitListing, take
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline_src.data.file_names import list_folder, relative_path
 from pipeline_src.data.label_tables import CITYSCAPES_CLASSES, CITYSCAPES_LAST_ID
 from pipeline_src.data.readers.mask_reader import MaskReader
 from pipeline_src.data.readers.pairing import with_masks
 from pipeline_src.data.readers.reader import Finding, Reader, Server
-from pipeline_src.data.records import Record, SplitListing, list_folder, relative_path, take
+from pipeline_src.data.records import Record, SplitListing, take
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, PositiveInt, option
 

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pipeline_src.data.coco_categories import COCO_CATEGORIES
 from pipeline_src.data.detection.records import AnnotatedObject, DetectionRecord, box_problem
+from pipeline_src.data.file_names import relative_path
 from pipeline_src.data.readers.box_reader import BoxReader
 from pipeline_src.data.readers.reader import Server
-from pipeline_src.data.records import SplitListing, relative_path, take
+from pipeline_src.data.records import SplitListing, take
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 

@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline_src.data.readers.mask_reader import MaskReader
-from pipeline_src.data.readers.reader import Finding
-from pipeline_src.data.records import (
+from pipeline_src.data.file_names import (
     IMAGE_SUFFIXES,
     FilesByStem,
-    Record,
-    SplitListing,
     join,
     list_named,
     named_sources,
     read_list,
     same_letters,
-    take,
 )
+from pipeline_src.data.readers.mask_reader import MaskReader
+from pipeline_src.data.readers.reader import Finding
+from pipeline_src.data.records import Record, SplitListing, take
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, PositiveInt, option
 

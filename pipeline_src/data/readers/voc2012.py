@@ -10,20 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pipeline_src.data.readers.mask_reader import MaskReader
-from pipeline_src.data.readers.reader import Finding, Server
-from pipeline_src.data.readers.voc_classes import VOC_CLASSES
-from pipeline_src.data.records import (
+from pipeline_src.data.file_names import (
     IMAGE_SUFFIXES,
     FilesByStem,
-    Record,
-    SplitListing,
     image_named,
     list_folder,
     read_list,
     relative_path,
-    take,
 )
+from pipeline_src.data.readers.mask_reader import MaskReader
+from pipeline_src.data.readers.reader import Finding, Server
+from pipeline_src.data.readers.voc_classes import VOC_CLASSES
+from pipeline_src.data.records import Record, SplitListing, take
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 

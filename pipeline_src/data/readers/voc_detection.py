@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pipeline_src.data.detection.records import DetectionRecord
-from pipeline_src.data.readers.box_reader import BoxReader
-from pipeline_src.data.readers.voc_classes import VOC_CLASSES
-from pipeline_src.data.records import (
+from pipeline_src.data.file_names import (
     IMAGE_SUFFIXES,
     FilesByStem,
-    SplitListing,
     image_named,
     join,
     list_folder,
@@ -25,8 +22,10 @@ from pipeline_src.data.records import (
     named_sources,
     read_list,
     relative_path,
-    take,
 )
+from pipeline_src.data.readers.box_reader import BoxReader
+from pipeline_src.data.readers.voc_classes import VOC_CLASSES
+from pipeline_src.data.records import SplitListing, take
 from pipeline_src.errors import InputError
 from pipeline_src.options import REQUIRED, Bounds, PositiveInt, option
 

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline_src.data.detection.records import DetectionRecord
-from pipeline_src.data.readers.box_reader import BoxReader
-from pipeline_src.data.records import (
+from pipeline_src.data.file_names import (
     IMAGE_SUFFIXES,
     FilesByStem,
-    SplitListing,
     join,
     list_named,
     named_sources,
     read_list,
-    take,
 )
+from pipeline_src.data.readers.box_reader import BoxReader
+from pipeline_src.data.records import SplitListing, take
 from pipeline_src.options import REQUIRED, PositiveInt, option
 
 
