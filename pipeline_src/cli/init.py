@@ -1,6 +1,7 @@
 """`init NAME`: looks at a user's data, says what is in it, and writes an overlay that is ready to run."""
 
 import argparse
+import gc
 import shlex
 import shutil
 import time
@@ -92,7 +93,7 @@ def run_init(options: argparse.Namespace) -> int:
     folder = out.with_name(f"{out.stem}_splits")
     if not options.force and (there := [path for path in (out, folder) if path.exists()]):
         raise InputError(f"{there[0]}: is there already; --force writes over it, --out writes elsewhere")
-    with _restored(folder):
+    with _restored(folder), _without_collecting():
         looked = look(wanted, Splitting(folder, options.seed, options.group_by))
         choices = Choices(
             name=name,
@@ -158,6 +159,18 @@ def _restored(folder: Path) -> Iterator[None]:
             for path in (folder / name for name in MADE):
                 path.write_bytes(before[path]) if path in before else path.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Look for no garbage: of many thousand boxes none is, and looking takes a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -29,16 +30,21 @@ def xml_classes(root: Path, records: Sequence[DetectionRecord]) -> list[str]:
     """
     names: set[str] = set()
     with ThreadPoolExecutor(THREADS) as pool:
-        for found in pool.map(_names_in, (f"{root}/{record.annotation}" for record in records)):
+        for found in pool.map(partial(_names_of, root), _chunks(records)):
             names |= found
     if not names - {""}:
         raise InputError(f"{root}: no XML file of an image names an object")
     return sorted(names - {""})
 
 
+def _names_of(root: Path, records: Sequence[DetectionRecord]) -> set[str]:
+    return set().union(*(_names_in(f"{root}/{record.annotation}") for record in records))
+
+
 def _names_in(path: str) -> set[str]:
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            data = file.read()
         names = _OBJECT.findall(data)
         if len(names) == data.count(b"<object"):  # as VOC and its tools write it
             return {name.decode().strip() for name in names}
@@ -65,15 +71,18 @@ def look_at_boxes(
         for record in known:
             look.count(record, record.objects or ())
         chosen = random.Random(0).sample(list(records), len(records))
+        whole = len(known) == len(records)
         opened, began = 0, time.monotonic()
+        budget = (
+            seconds / len(splits) / (2 if whole else 1)
+        )  # the boxes are known, headers are half of the work
         with ThreadPoolExecutor(THREADS) as pool:
             for chunk in _chunks(chosen):
                 for record, header in zip(chunk, pool.map(look.header, chunk), strict=True):
                     look.add(record, header)
                 opened += len(chunk)
-                if time.monotonic() - began > seconds / len(splits):
+                if time.monotonic() - began > budget:
                     break
-        whole = len(known) == len(records)
         look.split.images, look.split.looked_at = len(records), len(records) if whole else opened
         look.split.opened = opened
         found.splits[name] = look.split

@@ -1,9 +1,11 @@
 """What files say without being decoded: sizes, rotation, depth of colours, missing files, equal files."""
 
 import hashlib
+import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,14 +58,22 @@ def turned_line(split: str, turned: Sequence[str]) -> list[str]:
 
 
 def sizes_on_disk(root: Path, names: Sequence[str]) -> dict[str, int]:
-    """Bytes of the files below `root` that are there, by name."""
-    found = {}
+    """Bytes of the files below `root` that are there, by name. Folders are scanned, which is quicker."""
+    by_folder: dict[str, dict[str, str]] = {}
     for name in names:
-        try:
-            found[name] = Path(f"{root}/{name}").stat().st_size
-        except OSError:
-            continue
-    return found
+        folder, _, file = name.rpartition("/")
+        by_folder.setdefault(folder, {})[file] = name
+    found = {}
+    for folder, files in by_folder.items():
+        with suppress(OSError), os.scandir(f"{root}/{folder}") as entries:
+            for entry in entries:
+                if entry.name in files:
+                    found[files[entry.name]] = entry.stat().st_size
+    for name in names:
+        if name not in found:  # gone, or called otherwise on a disk that does not tell letters apart
+            with suppress(OSError):
+                found[name] = Path(f"{root}/{name}").stat().st_size
+    return {name: found[name] for name in names if name in found}
 
 
 def equal_files(
